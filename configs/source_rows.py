@@ -82,10 +82,10 @@ class SourceRows(FrozenModel):
         description="CSV only: utf-8, windows-1251 or another; auto: found from the file",
     )
     skip_above: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
-        "auto", description="CSV only: lines before the header; auto: found from the file"
+        "auto", description="CSV and workbooks: lines before the header; auto: found from the file"
     )
     skip_below: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
-        "auto", description="CSV only: lines after the last row; auto: found from the file"
+        "auto", description="CSV and workbooks: lines after the last row; auto: found from the file"
     )
     database: SourceAddress | None = Field(
         None,

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from configs.names import BLANKS
-from configs.source_rows import AUTO, SourceRows
+from configs.source_rows import SourceRows
 from features.intake.csv_text.footer import FOOTER_LINES, find_footer
 from features.intake.csv_text.grammar import CsvDialect
 from features.intake.csv_text.header import HEADER_LINES, describe_lines, read_header
@@ -108,7 +108,7 @@ def _find_end(
     dialect: CsvDialect,
 ) -> tuple[int, list[FormEntry]]:
     """Return the position after the last row of the table, and how it was found."""
-    if source.skip_below != AUTO:
+    if isinstance(source.skip_below, int):
         return rows.stop - source.skip_below, [
             FormEntry("skip_below", "", str(source.skip_below), "config")
         ]

@@ -14,7 +14,7 @@ from features.intake.reading import METADATA_COLUMNS, read_rows
 from features.readings.source_form import FormEntry
 from features.sources import read_sources
 from tests.features.company import EVENT, project
-from tests.features.intake.forms import add_sheet, write_ods, write_sheet
+from tests.features.intake.forms import TIME_STYLES, add_sheet, text_of, write_ods, write_sheet
 
 ROWS = [{"id": "a", "n": 1.0}, {"id": "b", "n": 2.5}]
 MOMENT = datetime(2024, 1, 5, 12, 30, 1)  # noqa: DTZ001
@@ -136,6 +136,69 @@ def test_hidden_sheets_alone_are_refused(tmp_path):
         add_sheet(book, "Leads", ROWS).hide()
     with pytest.raises(DataError, match=r"only hidden sheets have rows.*'Leads'"):
         read(tmp_path / "a.xlsx")
+
+
+REPORT = [
+    ["Leads of the month", None, None, None],
+    ["as of", date(2024, 2, 1), None, None],
+    [],
+    ["id", "born", "size", "since"],
+    *([f"L{n:02}", MOMENT, n + 0.5, date(2024, 1, 1)] for n in range(12)),
+    [],
+    ["Total", None, 78, None],
+    ["12 records", None, None, None],
+]
+
+
+def write_report(path, rows=REPORT, merge=None):
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Report")
+        styles = {kind: book.add_format({"num_format": code}) for kind, code in TIME_STYLES.items()}
+        for number, row in enumerate(rows):
+            for place, value in enumerate(row):
+                sheet.write(number, place, value, styles.get(type(value)))
+        if merge:
+            sheet.merge_range(*merge)
+    return path
+
+
+def test_titles_and_footers_are_left_out_as_in_csv(tmp_path):
+    raw = read(write_report(tmp_path / "a.xlsx"))
+    lines = [",".join(map(text_of, row)) for row in REPORT]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    plain = read(tmp_path / "a.csv")
+    assert raw.names == plain.names == ("id", "born", "size", "since")
+    assert raw.table["row"].to_pylist() == plain.table["row"].to_pylist() == list(range(5, 17))
+    found = {entry.key: entry.value for entry in raw.form}
+    expected = {entry.key: entry.value for entry in plain.form}
+    assert found == {"sheet": "Report", "skip_above": "3", "skip_below": "2"}
+    assert all(expected[key] == found[key] for key in ("skip_above", "skip_below"))
+    # The types are those of the rows, without the texts around them.
+    assert values(raw)[0] == ["L00", MOMENT, 0.5, date(2024, 1, 1)]
+
+
+def test_lines_around_the_rows_can_be_given(tmp_path):
+    path = write_report(tmp_path / "a.xlsx")
+    raw = read(path, skip_above=3, skip_below=3)
+    assert raw.table["row"].to_pylist() == list(range(5, 17))
+    assert [(entry.key, entry.origin) for entry in raw.form] == [
+        ("sheet", "proven"),
+        ("skip_above", "config"),
+        ("skip_below", "config"),
+    ]
+
+
+def test_title_over_merged_cells_is_no_heading(tmp_path):
+    raw = read(write_report(tmp_path / "a.xlsx", merge=("A1:D1", "Leads of the month")))
+    assert raw.names == ("id", "born", "size", "since") and raw.warnings == ()
+
+
+def test_merged_cells_among_the_rows_are_named(tmp_path):
+    merged = [[None, *row[1:]] if place in (6, 7) else row for place, row in enumerate(REPORT)]
+    raw = read(write_report(tmp_path / "a.xlsx", merged, ("A6:A8", "L01")))
+    assert [row[0] for row in values(raw)][:5] == ["L00", "L01", None, None, "L04"]
+    assert len(raw.warnings) == 1 and "1 groups of cells are merged" in raw.warnings[0]
+    assert "row 6" in raw.warnings[0]
 
 
 def calculated(text):
