@@ -69,8 +69,6 @@ CONTENTS = [
     ("e.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), ["spreadsheet", "workbook"]),
     ("e.csv", columnar(parquet.write_table), ["Parquet", "end in .parquet"]),
     ("e.csv", columnar(feather.write_feather), ["Arrow", "Parquet"]),
-    ("e.csv", CSV.encode("utf-16"), ["UTF-16", "iconv"]),
-    ("e.csv", CSV.encode("utf-16-le"), ["UTF-16", "iconv"]),
     ("e.csv", HTML, ["web page", "download it again"]),
     ("e.csv", "\n<HTML><head>", ["web page", "download it again"]),
     ("e.csv", "<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", ["XML", "download"]),
