@@ -13,7 +13,7 @@ import typer
 
 from configs.addresses.redaction import redact_text
 from configs.errors import ConfigError, LeadscoreError, make_printable
-from pipelines.commands import demo, nightly, privacy, schema, state, training
+from pipelines.commands import demo, nightly, privacy, proposal, schema, state, training
 from pipelines.commands.console import log_always, reset_console, stop_display
 from pipelines.commands.options import print_json, print_line
 from pipelines.commands.parser import (
@@ -72,7 +72,7 @@ def read_common_options(
 
 # The help lists the commands in this order.
 COMMANDS = {
-    BEGIN: (demo.demo, training.check, schema.schema),
+    BEGIN: (demo.demo, proposal.init, training.check, schema.schema),
     DATA_SCIENTIST: (
         training.audit,
         training.features,

@@ -65,6 +65,8 @@ MAX_ORDER_CORRELATION, MAX_TIED_NEIGHBORS = -0.6, 0.5
 # Share of a number's ranks that the suspects explain, and its ratio to that of the other columns.
 MIN_EXPLAINED_SHARE, MIN_EXPLAINED_RATIO = 0.5, 1.5
 
+# A value that so many entities or accounts share identifies none of them.
+MAX_GROUPS_PER_VALUE = 20
 # Strength that rows of an entity or account lend each other, from so many rows of each on average.
 MIN_IDENTITY_STRENGTH, MIN_ROWS_PER_GROUP = 0.05, 2
 
@@ -169,6 +171,8 @@ def find_overwritten(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[
         if same.sum() <= MIN_KAPPA * both.sum() or _compute_kappa(left, right, both, same) < (
             MIN_KAPPA
         ):
+            continue
+        if not (both & ~same).any():
             continue
         strength = sample.measure_alone(np.where(both, 1 + same, 0))
         if strength >= MIN_DIFFERENCE_STRENGTH:
@@ -321,6 +325,9 @@ def find_identifiers(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[
         if len(codes) < MIN_ROWS_PER_GROUP * len(np.unique(codes)):
             continue
         for name, bins in _list_identifiers(sample, kind, codes, suspects):
+            # A region identifies no entity: what it says of rows in both halves is little data.
+            if _count_groups_per_value(bins, codes) > MAX_GROUPS_PER_VALUE:
+                continue
             shared = measure_single_strength(bins, sample.label, at_random)
             apart = max(sample.measure_alone(bins), 0.0)
             if shared - apart >= MIN_IDENTITY_STRENGTH:
@@ -330,6 +337,12 @@ def find_identifiers(sample: AuditSample, suspects: Evidence) -> Iterator[tuple[
                     f"{shared:.0%} where rows of one {kind} lie in both halves, by {apart:.0%} "
                     f"where they do not",
                 )
+
+
+def _count_groups_per_value(bins: np.ndarray, codes: np.ndarray) -> float:
+    """Return the mean number of groups that share a value; ``bins`` is 0 where it is missing."""
+    pairs = np.unique(np.stack([bins, codes])[:, bins > 0], axis=1)
+    return pairs.shape[1] / max(len(np.unique(pairs[0])), 1)
 
 
 def _list_identifiers(

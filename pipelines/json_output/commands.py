@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.json_output import explain, nightly, training, verify
+from pipelines.json_output import explain, nightly, proposal, training, verify
 from pipelines.json_output.shared import JsonObject
 
 # Each command with --json, as it is written on the command line, with the models of its output.
 OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
+    "init": (proposal.InitOutput,),
     "check": (training.CheckOutput,),
     "features --out": (training.MatrixOutput,),
     "features --list": (training.CatalogOutput,),

@@ -249,6 +249,29 @@ def test_identifier_of_entity_or_account_is_named():
     assert company.suspect_names() == ["site"]
 
 
+def test_category_that_many_entities_share_identifies_none():
+    company = Company()
+    lead = np.repeat(np.arange(N // 8), 8)
+    source = company.random.integers(0, 5, N // 8)
+    won = company.random.random(N // 8) < 0.1 + 0.3 * (source == 0)
+    company.label = won[lead].astype(int)
+    company.entity = [f"lead-{k}" for k in lead]
+    company.columns = {
+        "source": np.array([f"source {k}" for k in source[lead]], object),
+        "noise": company.random.normal(size=N),
+    }
+    assert company.suspect_names() == []
+
+
+def test_columns_that_never_differ_are_no_overwritten_pair():
+    company = Company()
+    kind = company.random.integers(0, 6, N)
+    filled = company.random.random(N) < 0.3 + 0.3 * company.label
+    names = np.array([f"kind {k}" for k in kind], object)
+    company.columns = {"a": names, "b": np.where(filled, names, None)}
+    assert company.suspect_names() == []
+
+
 def test_unlabelled_rows_are_ignored():
     company = Company()
     company.columns["tag"] = company.flipped(0.05).astype(float)

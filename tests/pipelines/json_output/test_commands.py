@@ -65,13 +65,21 @@ def printed(company, outputs, monkeypatch, capsys):
         assert json.loads(json.dumps(value, allow_nan=False)) == value
         options.print_json(value, **named)
 
-    for module in (commands.training, commands.nightly, commands.privacy, commands.state):
+    for module in (
+        commands.training,
+        commands.nightly,
+        commands.privacy,
+        commands.proposal,
+        commands.state,
+    ):
         monkeypatch.setattr(module, "print_json", print_plain)
 
     def call(command, *arguments):
         words = command.split()
+        # All but `init` begin with the config.
+        first = [] if words[0] == "init" else ["company.yaml"]
         monkeypatch.setattr(
-            sys, "argv", ["leadscore", words[0], "company.yaml", *words[1:], *arguments, "--json"]
+            sys, "argv", ["leadscore", words[0], *first, *words[1:], *arguments, "--json"]
         )
         with pytest.raises(SystemExit):
             cli.main()
@@ -93,6 +101,7 @@ def an_entity(company):
 
 
 COMMANDS = [
+    ("init", ["leads.csv", "events.csv", "--out", "proposed.yaml", "--outcome", "buy", "--yes"]),
     ("check", ["--as-of", tiny.END]),
     ("audit", ["--as-of", tiny.END]),
     ("features --out", ["f.csv", "--as-of", tiny.END]),
@@ -172,7 +181,7 @@ def test_rollback_fits_its_schema(printed):
 
 
 def test_schemas_reject_what_a_script_could_not_read(outputs, printed):
-    value = outputs.get("check") or printed(*COMMANDS[0][:1], *COMMANDS[0][1])
+    value = outputs.get("check") or printed("check", "--as-of", tiny.END)
     schema = build_output_schema("check")
     for change in (
         {"as_of": "2025-01-01 00:00:00+00:00"},
@@ -191,6 +200,7 @@ def test_commands_with_json_have_a_schema():
             commands.training,
             commands.nightly,
             commands.privacy,
+            commands.proposal,
             commands.state,
             commands.demo,
         )

@@ -1,0 +1,1 @@
+"""What the tables hold: roles of columns, links, logs, outcomes, times, attributes."""
