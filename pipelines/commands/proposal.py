@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.commands.options import Json, log_line, print_json, print_line, print_parts
+from pipelines.commands.console import log_always, log_line
+from pipelines.commands.options import Json, print_json, print_line, print_parts
 
 if TYPE_CHECKING:
     from pipelines.proposal.proposal import Proposal
@@ -98,19 +99,19 @@ def init(
 
 def _print_questions(proposal: Proposal, questions: list[Question], as_json: bool) -> None:
     """Print the questions that must be answered before a config is written."""
+    from pipelines.proposal.descriptions import describe_questions
     from pipelines.proposal.proposed_config import list_questions
-    from pipelines.reports.proposal_tables import describe_questions
 
     if as_json:
         print_json(list_questions(proposal, questions))
     for line in describe_questions(questions):
-        log_line(line)
+        log_always(line)
 
 
 def _print_proposal(result: ProposedConfig) -> None:
     """Print a config, its reasons, the check of the data, and the next commands."""
+    from pipelines.proposal.descriptions import describe_next_steps, describe_proposal
     from pipelines.reports import terminal
-    from pipelines.reports.proposal_tables import describe_next_steps, describe_proposal
 
     print_line(result.text)
     for line in describe_proposal(result.proposal):
@@ -123,9 +124,9 @@ def _print_proposal(result: ProposedConfig) -> None:
 
 def _ask_person(question: Question) -> str:
     """Return the answer of a person at the terminal."""
-    from pipelines.reports.proposal_tables import describe_question
+    from pipelines.proposal.descriptions import describe_question
 
     for line in describe_question(question):
-        log_line(line)
+        log_always(line)
     answer: str = typer.prompt("answer", default=question.proposal or None, err=True)
     return answer.strip()

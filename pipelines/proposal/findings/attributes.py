@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.contracts import LEADS
-from features.intake.formats.csv_header import is_unnamed
+from features.intake.csv_text.header import is_unnamed
 from pipelines.proposal.findings.roles import rank_name
 from pipelines.proposal.reading.column_profile import CATEGORY, EMPTY, TIME, ColumnProfile
 from pipelines.proposal.reading.source_tables import SourceTable

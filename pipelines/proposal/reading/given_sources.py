@@ -10,7 +10,7 @@ from configs.addresses.parser import AddressError
 from configs.addresses.redaction import redact_text
 from configs.addresses.variables import REFERENCE, redact_written_address
 from configs.errors import ConfigError, DataError
-from features.intake.formats.database import quote_identifier
+from features.intake.databases.text_sql import quote_identifier
 from features.intake.formats.files import Selection
 from features.intake.formats.listing import list_files
 from pipelines.proposal.reading.source_tables import SourceTable, open_origin, read_source_table

@@ -101,7 +101,7 @@ def an_entity(company):
 
 
 COMMANDS = [
-    ("init", ["leads.csv", "events.csv", "--out", "proposed.yaml", "--outcome", "buy", "--yes"]),
+    ("init", ["leads.csv", "events.csv", "--out", "proposed.yaml", "--outcome", "bought", "--yes"]),
     ("check", ["--as-of", tiny.END]),
     ("audit", ["--as-of", tiny.END]),
     ("features --out", ["f.csv", "--as-of", tiny.END]),
