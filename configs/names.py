@@ -24,3 +24,6 @@ def trim_name(text: str) -> str:
 
 # An event type, a channel or a category.
 Name = Annotated[str, AfterValidator(trim_name)]
+
+# Stands for a key's value that is to be found from the data.
+AUTO = "auto"

@@ -61,6 +61,7 @@ VALUE_KEYS = (
     "channel",
     "value",
     "valid_from",
+    "valid_to",
     "attribute",
 )
 

@@ -11,16 +11,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from configs.addresses.fields import SourceAddress, SourcePath
 from configs.addresses.queries import check_query
-from configs.names import BLANKS, Name
-
-# Stands for a key's value that is to be found from the data.
-AUTO = "auto"
+from configs.forms.time_formats import check_time_format
+from configs.names import AUTO, BLANKS, Name
 
 # Python's codecs that are for protocols and programs, not for files of text.
 NO_FILE_ENCODINGS = (
@@ -35,10 +34,38 @@ NO_FILE_ENCODINGS = (
 )
 
 ColumnKind = Literal["number", "truth", "date", "category"]
+# The key that stands for every column of a source.
+ALL_COLUMNS = "*"
 
 # Spaces that group digits: the common, the no-break, the narrow no-break and the thin one.
 GROUPING_SPACES = " \u00a0\u202f\u2009"
 GROUPING_APOSTROPHES = "'\u2019"
+
+
+def _wrap_single_name(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _spread_missing(value: object) -> object:
+    """Return a list for all columns as one by column."""
+    if not isinstance(value, list | tuple | dict):
+        raise ValueError("must be a list of texts, or a mapping from columns to such lists")
+    return {ALL_COLUMNS: value} if isinstance(value, list | tuple) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_wrap_single_name)]
+_LIST_OF_TEXTS = {"type": "array", "items": {"type": "string"}}
+TIME_FORMAT_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string"},
+            {"type": "object", "additionalProperties": {"type": "string"}},
+        ]
+    }
+)
+MISSING_SCHEMA = WithJsonSchema(
+    {"anyOf": [_LIST_OF_TEXTS, {"type": "object", "additionalProperties": _LIST_OF_TEXTS}]}
+)
 
 
 class FrozenModel(BaseModel):
@@ -93,8 +120,10 @@ class SourceRows(FrozenModel):
         "bigquery://…, grpc+tls://…, mssql://… or oracle://…; keep secrets in ${NAME}",
     )
     query: str | None = Field(None, description="SQL that returns the rows: one statement")
-    missing: tuple[str, ...] = Field(
-        (), description="texts that mean “no value”, in addition to the empty text"
+    missing: Annotated[dict[str, Texts], BeforeValidator(_spread_missing), MISSING_SCHEMA] = Field(
+        {},
+        description="texts that mean “no value”, in addition to the empty text: a list for all "
+        "columns, or lists by column, under “*” that for all of them",
     )
     decimal: Literal[".", ","] | None = Field(
         None, description="decimal sign in written numbers; default: read from each column"
@@ -128,9 +157,9 @@ class SourceRows(FrozenModel):
 
     @field_validator("missing")
     @classmethod
-    def _trim_missing(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _trim_missing(cls, value: dict[str, Texts]) -> dict[str, Texts]:
         # As the values that they are compared with.
-        return tuple(text.strip(BLANKS) for text in value)
+        return {name: tuple(text.strip(BLANKS) for text in texts) for name, texts in value.items()}
 
     @field_validator("thousands", mode="before")
     @classmethod
@@ -155,6 +184,16 @@ class SourceRows(FrozenModel):
             check_query(self.query, self.database.scheme)
         return self
 
+    def list_missing(self, column: str | None) -> Texts:
+        """Return the texts that mean “no value” in a column."""
+        everywhere = self.missing.get(ALL_COLUMNS, ())
+        return (*everywhere, *self.missing.get(column, ())) if column else everywhere
+
+    @property
+    def columns_by_key(self) -> dict[str, str]:
+        """Return the columns that the source must have although no key maps them, by key."""
+        return {f"missing.{name}": name for name in self.missing if name != ALL_COLUMNS}
+
     @property
     def label(self) -> str:
         """Return a name for messages that contains no secret."""
@@ -167,11 +206,33 @@ class AllExcept(FrozenModel):
     all_except: tuple[str, ...] = ()
 
 
-def _wrap_single_name(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+class TimedRows(SourceRows):
+    """A source whose rows have times."""
+
+    time_format: Annotated[str | dict[str, str], TIME_FORMAT_SCHEMA] = Field(
+        AUTO,
+        description="form of the times: auto (proven from all of them), iso, day_first, "
+        "month_first, year_first, epoch_s, epoch_ms, epoch_us, epoch_ns, excel, excel_1904, or a "
+        "pattern such as “%d.%m.%Y %H:%M”; one for all columns, or by column",
+    )
+
+    @field_validator("time_format", mode="before")
+    @classmethod
+    def _check_time_format(cls, value: object) -> object:
+        for text in value.values() if isinstance(value, dict) else (value,):
+            if not isinstance(text, str):
+                raise ValueError("must be the form of a time, or a mapping from columns to forms")
+            check_time_format(text)
+        return value
+
+    @property
+    def columns_by_key(self) -> dict[str, str]:
+        """Return the columns that the source must have although no key maps them, by key."""
+        formats = () if isinstance(self.time_format, str) else self.time_format
+        return super().columns_by_key | {f"time_format.{name}": name for name in formats}
 
 
-class NamedRows(SourceRows):
+class NamedRows(TimedRows):
     """A source with names: event types, channels, or categories."""
 
     names: dict[Name, Annotated[tuple[Name, ...], BeforeValidator(_wrap_single_name)]] = Field(
@@ -251,13 +312,18 @@ class EventRows(NamedRows):
 class AttributeRows(NamedRows):
     """A history of changing attributes, in wide or long format.
 
-    A wide row gives the values of all its ``columns`` from ``valid_from`` on. A long row names the
-    one ``attribute`` that changed and its new ``value``, like the field history of a CRM. An empty
-    value clears the attribute.
+    A wide row gives the values of all its ``columns`` from ``valid_from`` on, up to ``valid_to``.
+    A long row names the one ``attribute`` that changed and its new ``value``, like the field
+    history of a CRM. An empty value clears the attribute.
     """
 
     entity_id: str
     valid_from: str = Field(description="column: start of the value's validity")
+    valid_to: str | None = Field(
+        None,
+        description="column: end of the value's validity, which is not part of it; empty: still "
+        "valid",
+    )
     known_at: str | None = Field(None, description="column: when the row arrived in the source")
     columns: tuple[str, ...] = Field(
         (), description="wide: the columns with the attributes' values"
@@ -299,7 +365,7 @@ class AttributeRows(NamedRows):
         return self.columns or self.only
 
 
-class MergeRows(SourceRows):
+class MergeRows(TimedRows):
     """Merged records: one row per id that became another one."""
 
     old_id: str = Field(alias="from", description="column: the id that is gone")

@@ -17,12 +17,12 @@ from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.fingerprint import compute_fingerprint
 from features.intake.events.log import read_events
 from features.intake.formats.files import Selection
+from features.intake.histories.value_history import read_values
 from features.intake.leads import list_carried_columns, read_leads
 from features.intake.objections import Objections
 from features.intake.reading import NO_COLUMN, SourceReader
 from features.intake.same_as import describe_unknown_survivors, read_merges
 from features.intake.time_limits import ExcludedLeads, TimeLimits
-from features.intake.value_history import read_values
 from features.merges import LeadMerges
 from features.readings.columns import ColumnReading, Readings
 from features.times.plausible_times import PlausibleSpan

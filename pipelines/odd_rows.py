@@ -14,6 +14,7 @@ from configs.schema import Project
 from configs.source_rows import EventRows, LeadRows
 from features.contracts import INSTANT, Dataset
 from features.intake.reading import SourceReader
+from features.intake.time_columns import restore_formats
 from features.intake.time_limits import format_time, time_columns
 from features.intake.values import read_times
 from features.times.data_end import find_midnight_after
@@ -34,7 +35,7 @@ def warn_about_odd_rows(
     if not count:
         return known
     latest = max(pc.max(column).as_py() for column in later if len(column))
-    source, row = _locate_row(project, to_microseconds(latest))
+    source, row = _locate_row(project, known, to_microseconds(latest))
     rows = sum(table.num_rows for table in tables)
     line = (
         f"{row}: later than all days with more rows, so the data ends at {end.isoformat()} "
@@ -56,16 +57,19 @@ def _select_from(column: pa.ChunkedArray, limit: pa.Scalar) -> pa.ChunkedArray:
     return column.filter(pc.greater_equal(column, limit))
 
 
-def _locate_row(project: Project, available: int) -> tuple[str, str]:
+def _locate_row(project: Project, dataset: Dataset, available: int) -> tuple[str, str]:
     """Return source, and file, row and value, of the first row that became available at an instant.
 
     The sources are read until it is found: rows of tables do not keep their place in a file.
     """
+    forms = {count.source: restore_formats(count.form) for count in dataset.counts}
     for name, source in _iter_sources(project):
         time, known = time_columns(source)
         needed = {"time": time, **({"known_at": known} if known else {})}
-        for raw in SourceReader.open(source).iter_pieces(needed):
-            times = read_times(raw, time, known, source.missing, project.zone)
+        reader = SourceReader.open(source)
+        reader.time_formats.update(forms.get(name, {}))
+        for raw in reader.iter_pieces(needed):
+            times = read_times(raw, time, known, source, project.zone)
             matches = np.flatnonzero(pc.fill_null(pc.equal(times["available"], available), False))
             if len(matches):
                 own_time = times["time"][int(matches[0])].as_py() == available

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
@@ -46,7 +47,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
     try:
         with WRITERS[path.suffix](temporary, first.schema) as writer:
             for table in chain([first], remaining):
-                writer.write_table(table)
+                writer.write_table(_empty_missing(table) if path.suffix == ".csv" else table)
         # The user chose both the name and who may read it.
         if path.exists():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
@@ -54,3 +55,14 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return first.num_columns
+
+
+def _empty_missing(table: pa.Table) -> pa.Table:
+    """Return a table with null for NaN, so that a missing number is an empty cell, as a text is."""
+    columns = [
+        pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        if pa.types.is_floating(column.type)
+        else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=table.column_names)

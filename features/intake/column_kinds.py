@@ -15,9 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError, DataError, join_names
+from configs.forms.time_formats import ISO
 from configs.schema import Project
 from configs.source_rows import AttributeRows, ColumnKind, LeadRows
 from configs.suggestions import did_you_mean
+from features.intake.formats.date_form import (
+    DateForm,
+    describe_text_dates,
+    find_date_form,
+    make_date_error,
+)
 from features.intake.formats.number_signs import (
     PLAIN_SIGNS,
     UNKNOWN_SIGNS,
@@ -45,6 +52,7 @@ from features.readings.columns import (
     ReadingRules,
     StoredReading,
 )
+from features.times.time_format import TimeFormat
 from features.tools.distinct_texts import DistinctTexts
 
 # A column needs this share of values of one length for numbers with leading zeros to be codes of
@@ -92,8 +100,13 @@ def make_rules(
             found=f"there are {join_names(known, 20) or 'no columns'}",
             fix=did_you_mean(unknown[0], known) or "name an attribute, or remove it",
         )
-    limit = project.sources.max_unreadable_cells
-    return ReadingRules(key, list_possible_signs(source), limit, source.kinds, tuple(source.names))
+    limit, formats = project.sources.max_unreadable_cells, source.time_format
+    # Who says how the times of a column are written says that it has some.
+    dates: dict[str, ColumnKind] = {
+        name: "date" for name in known if not isinstance(formats, str) and name in formats
+    }
+    kinds, signs = {**dates, **source.kinds}, list_possible_signs(source)
+    return ReadingRules(key, signs, limit, kinds, tuple(source.names), formats)
 
 
 def make_locator(raw: RawRows, nr: pa.ChunkedArray) -> Locator:
@@ -143,13 +156,35 @@ def read_attribute(
     if declared == "category":
         return texts, replace(reading, warnings=_warn_about_twins(reading, distinct))
     parsed = _parse_kinds(distinct, (PLAIN_SIGNS,) if typed else rules.signs, rules.limit)
+    dates = DateForm()
+    if declared == "date" or not parsed.fits["number"].all():
+        dates = find_date_form(name, distinct, rules, locate, hidden=hidden)
+        parsed = _parse_dates(parsed, distinct, dates.name) if dates.name != ISO else parsed
+    return _settle_kind(reading, distinct, parsed, dates)
+
+
+def _settle_kind(
+    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds, dates: DateForm
+) -> tuple[pa.Array, ColumnReading]:
+    """Return texts in the kind of most of them, and the reading; texts if it is in doubt."""
+    rules, texts = reading.rules, distinct.to_array().cast(pa.string())
+    declared = rules.kinds.get(reading.name)
     kind, uncertain = _decide_kind(distinct, parsed, rules.limit, declared)
-    reading = replace(reading, stored=StoredReading(kind, parsed.choice.evident))
+    stored = StoredReading(kind, parsed.choice.evident)
+    if kind == "date":
+        stored = replace(stored, time_format=dates.name)
+        reading = replace(reading, form=dates.entries)
+    reading = replace(reading, stored=stored)
     if uncertain:
         problem = _make_kind_error(reading, distinct, parsed, kind, declared)
+        if kind == "date" and dates.ambiguity:
+            problem = make_date_error(reading.name, rules, dates)
         return texts, replace(reading, problem=problem)
     if kind == "category":
-        return texts, replace(reading, warnings=_warn_about_twins(reading, distinct))
+        warnings = _warn_about_twins(reading, distinct)
+        if dates.ambiguity:
+            warnings += (describe_text_dates(reading.name, rules, dates),)
+        return texts, replace(reading, warnings=warnings)
     reading = replace(reading, warnings=tuple(_write_warnings(reading, distinct, parsed)))
     return distinct.spread(parsed.values[kind]), reading
 
@@ -166,7 +201,8 @@ def settle_reading(reading: ColumnReading, stored: StoredReading) -> StoredReadi
     if certain and reading.stored.agrees_with(stored):
         return reading.stored
     distinct = DistinctTexts.from_column(_to_texts(reading.written))
-    fits = _parse_kinds(distinct, (stored.signs,), reading.rules.limit).fits[stored.kind]
+    parsed = _parse_kinds(distinct, (stored.signs,), reading.rules.limit, stored.time_format)
+    fits = parsed.fits[stored.kind]
     misfits = describe_misfits(distinct, fits, reading.locate, reading.hidden)
     if misfits is None or misfits.cells <= reading.rules.limit * misfits.total:
         return stored
@@ -186,7 +222,8 @@ def parse_as(column: pa.Array | pa.ChunkedArray, stored: StoredReading) -> pa.Ar
     if stored.kind == "category":
         return texts
     distinct = DistinctTexts.from_column(texts)
-    return distinct.spread(_parse_kinds(distinct, (stored.signs,), 0).values[stored.kind])
+    parsed = _parse_kinds(distinct, (stored.signs,), 0, stored.time_format)
+    return distinct.spread(parsed.values[stored.kind])
 
 
 def _to_texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -200,7 +237,7 @@ def _name_typed_kind(kind: pa.DataType) -> ColumnKind:
 
 
 def _parse_kinds(
-    distinct: DistinctTexts, signs: tuple[NumberSigns, ...], limit: float
+    distinct: DistinctTexts, signs: tuple[NumberSigns, ...], limit: float, time_format: str = ISO
 ) -> ParsedKinds:
     texts = distinct.texts
     numbers = SignedNumbers.from_texts(texts, signs)
@@ -221,9 +258,18 @@ def _parse_kinds(
                 pc.make_struct(pc.equal(lower, "true"), pc.equal(lower, "false")), 1.0, 0.0
             )
         )
-        values["date"] = to_float_array(parse_days(pa.chunked_array([texts])))
-        fits |= {kind: ~np.isnan(values[kind]) for kind in ("truth", "date")}
-    return ParsedKinds(numbers, choice, values, fits, codes)
+        fits["truth"] = ~np.isnan(values["truth"])
+    parsed = ParsedKinds(numbers, choice, values, fits, codes)
+    needs_dates = time_format != ISO or not is_number.all()
+    return _parse_dates(parsed, distinct, time_format) if needs_dates else parsed
+
+
+def _parse_dates(parsed: ParsedKinds, distinct: DistinctTexts, time_format: str) -> ParsedKinds:
+    """Return the kinds with the texts as dates in a form."""
+    form, texts = TimeFormat(time_format), pa.chunked_array([distinct.texts])
+    days = to_float_array(parse_days(texts, form))
+    values, fits = {**parsed.values, "date": days}, {**parsed.fits, "date": ~np.isnan(days)}
+    return replace(parsed, values=values, fits=fits)
 
 
 def _match_pattern(texts: pa.Array, pattern: str) -> np.ndarray:

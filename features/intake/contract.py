@@ -30,6 +30,7 @@ from features.intake.names import clean_values, read_names
 from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import parse_instants
+from features.times.time_format import ISO_FORMAT, TimeFormat
 from features.tools.distinct_texts import DistinctTexts
 from features.tools.duplicates import HASHES, find_duplicate_rows
 from features.tools.instants import to_microseconds
@@ -169,7 +170,8 @@ class ContractCheck:
             known = pc.is_in(to_plain_text(to_text(values)), value_set=accepted)
             checked[ACCEPTED] = ~known.to_numpy(), raw, values
         if rule.min is not None or rule.max is not None:
-            checked[RANGE] = self._find_outside(rule, values, signs), raw, values
+            form = raw.time_formats.get(key[0], ISO_FORMAT)
+            checked[RANGE] = self._find_outside(rule, values, signs, form), raw, values
         with self.lock:
             for kind, (mask, rows, cells) in checked.items():
                 self.counts.setdefault((*key, kind), RuleCounts()).add(mask, rows, cells)
@@ -177,11 +179,15 @@ class ContractCheck:
                 self.keys.setdefault(key[0], []).append(_hash_values(raw, values))
 
     def _find_outside(
-        self, rule: ColumnRule, values: pa.ChunkedArray, signs: SignChoice | None
+        self,
+        rule: ColumnRule,
+        values: pa.ChunkedArray,
+        signs: SignChoice | None,
+        form: TimeFormat,
     ) -> np.ndarray:
         """Return a mask of the values that lie outside a range, or are of another kind."""
         if rule.bounds_dates:
-            instants, _ = parse_instants(values, self.project.zone)
+            instants, _ = parse_instants(values, self.project.zone, form)
             cells = pc.fill_null(instants.cast(pa.int64()), np.iinfo(np.int64).min).to_numpy()
             lowest, highest = (
                 _to_instant(bound, self.project.zone, last)

@@ -74,7 +74,7 @@ class EventValues:
             source,
             source.value,
             f"sources.events[{i}]",
-            source.missing,
+            source.list_missing(source.value),
             signs,
             project.sources.max_unreadable_cells,
             source.value in project.privacy.personal,

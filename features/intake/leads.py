@@ -20,7 +20,7 @@ from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.contract import ContractCheck, note_breaches
 from features.intake.csv_text.header import is_unnamed
-from features.intake.formats.number_form import list_attribute_signs
+from features.intake.formats.number_form import list_attribute_form
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.identity.equal_ids import EqualIds, find_equal_ids
 from features.intake.identity.id_doubts import find_scientific, open_id_doubts
@@ -40,6 +40,7 @@ from features.intake.quarantine import (
 from features.intake.reading import RawRows, read_rows
 from features.intake.repeated_rows import note_repeated_rows
 from features.intake.row_order import require_rising_rows
+from features.intake.time_columns import TimeColumns
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import clean_column, infer_attribute, read_times
 from features.names.twins import describe_twins, find_text_twins
@@ -67,14 +68,15 @@ def read_leads(
     """
     contract = ContractCheck(project, source, "leads")
     raw = read_rows(source, _required_columns(project, source) | contract.needed_columns)
-    contract.add(raw)
+    times = TimeColumns.from_source(project, source, "sources.leads", contract.contract, {})
+    contract.add(raw := times.settle_rows(raw))
     if source.order == ROW_ORDER:
         require_rising_rows(project, source, raw)
     names = _select_attributes(project, source, raw)
     rules = make_rules(project, source, "sources.leads", raw.names)
     leads = _read_columns(project, source, raw, names)
     # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
-    objections.add_opt_outs(raw, leads["entity_id"], source.missing)
+    objections.add_opt_outs(raw, leads["entity_id"], source)
     out = objections.find_flaws(leads["entity_id"], marks_held=True)
     late = limits.find_flaws(dict(zip(leads.column_names, leads.columns, strict=True)))
     reasons = _reject_rows(leads, (out, late), bool(source.missing_time == "skip"))
@@ -82,12 +84,11 @@ def read_leads(
     equal = find_equal_ids(same, _name_content(source, names))
     reasons = mark_duplicates(reasons, leads["nr"], equal.again)
     verdict = Rejections.from_reasons(reasons)
-    warnings = [*raw.warnings, *_describe_unnamed(source, raw)]
+    warnings = [*times.list_warnings(), *_describe_unnamed(source, raw)]
     warnings += _describe_ids(project, source, raw, leads, equal)
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
-    carried = list_carried_columns(project)
-    table, readings = _build_lead_table(kept, names, raw, rules, carried)
+    table, readings = _build_lead_table(kept, names, raw, rules, list_carried_columns(project))
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
     count = quarantine_rows(
         "leads", verdict, bad, quarantine, project.sources, len(equal.conflicts)
@@ -97,7 +98,7 @@ def read_leads(
     arrivals = Arrivals.from_instants(table["available_at"]) if source.created_at else None
     warnings = [*count.warnings, *raw.warnings, *warnings, *list_warnings(readings)]
     warnings += _warn_about_owners(project, source, table)
-    form = (*raw.form, *list_attribute_signs(source, readings.values()))
+    form = (*raw.form, *list_attribute_form(source, readings.values()))
     count = replace(count, arrivals=arrivals, warnings=tuple(warnings), form=form)
     count = note_breaches(count, contract)
     return table, count, readings, ExcludedLeads.from_reasons(leads["entity_id"], reasons)
@@ -196,7 +197,7 @@ def _list_unnamed(raw: RawRows) -> list[str]:
 def _describe_unnamed(source: LeadRows, raw: RawRows) -> Iterator[str]:
     """Yield a warning for each column without a heading that would be an attribute."""
     for name in _list_unnamed(raw) if isinstance(source.attributes, AllExcept) else ():
-        values = clean_column(raw.column(name, ""), source.missing).is_valid().to_numpy()
+        values = clean_column(raw.column(name, ""), source.list_missing(name)).is_valid().to_numpy()
         if values.any():
             row = raw.table["row"][int(np.argmax(values))].as_py()
             yield (
@@ -238,15 +239,15 @@ def _check_amounts(project: Project, names: list[str]) -> None:
 
 def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[str]) -> pa.Table:
     """Return one row per raw row: mapped columns in their types, reasons of invalid values."""
-    size, missing = len(raw.table), source.missing
+    size = len(raw.table)
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable_rows()}
-    columns["entity_id"] = read_ids(raw, source.entity_id, missing)
+    columns["entity_id"] = read_ids(raw, source.entity_id, source)
     if source.entity_id is None:
         columns["entity_id"] = pc.add(raw.table["nr"], 1).cast(pa.string())
-    columns["account_id"] = read_ids(raw, source.account_id, missing)
+    columns["account_id"] = read_ids(raw, source.account_id, source)
     columns |= _read_order(raw, source, columns["entity_id"]) if source.created_at is None else {}
     if source.created_at is not None:
-        columns |= read_times(raw, source.created_at, source.known_at, missing, project.zone)
+        columns |= read_times(raw, source.created_at, source.known_at, source, project.zone)
         columns["sort_number"], columns["sort_text"] = (
             pa.nulls(size, pa.float64()),
             pa.nulls(size, pa.string()),
@@ -270,7 +271,9 @@ def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[st
     elif source.order == ROW_ORDER:
         sort["sort_number"] = raw.table["nr"].cast(pa.float64())
     else:
-        values = infer_attribute(clean_column(raw.column(source.order, ""), source.missing))
+        values = infer_attribute(
+            clean_column(raw.column(source.order, ""), source.list_missing(source.order))
+        )
         sort["sort_number" if pa.types.is_floating(values.type) else "sort_text"] = values
         false = pc.is_null(values)
     return {

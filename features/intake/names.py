@@ -29,12 +29,12 @@ def read_names(raw: RawRows, mapped: str | Constant | None, source: NamedRows) -
     """
     if isinstance(mapped, Constant):
         return pa.chunked_array([pa.repeat(mapped.constant, len(raw.table)).dictionary_encode()])
-    return unify_spellings(read_clean_text(raw, mapped, source.missing), source.spellings)
+    return unify_spellings(read_clean_text(raw, mapped, source), source.spellings)
 
 
 def clean_values(raw: RawRows, name: str, source: NamedRows) -> pa.ChunkedArray:
     """Return a cleaned column of attribute values, where it is text with one spelling of a name."""
-    column = clean_column(raw.column(name, ""), source.missing)
+    column = clean_column(raw.column(name, ""), source.list_missing(name))
     return unify_spellings(column, source.spellings) if is_text_column(column) else column
 
 

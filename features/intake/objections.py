@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from configs.privacy import SuppressList, SuppressWhere
 from configs.schema import Project
+from configs.source_rows import LeadRows
 from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.identity.id_diagnosis import describe_diagnoses
 from features.intake.ids import read_ids
@@ -64,9 +65,10 @@ class Objections:
             self._named[FORGET_REASON] = _read_list(workspace_list_source(own), FORGET_REASON)
         self._look_up()
 
-    def add_opt_outs(self, raw: RawRows, ids: pa.ChunkedArray, missing: tuple[str, ...]) -> None:
+    def add_opt_outs(self, raw: RawRows, ids: pa.ChunkedArray, source: LeadRows) -> None:
         """Add entities that a column of the leads suppresses; one row of an entity is enough."""
         if self._where is not None:
+            missing = source.list_missing(self._where.column)
             out = pc.and_(_find_opt_outs(raw, self._where, missing), pc.is_valid(ids))
             self._named[COLUMN_REASON] = pc.unique(ids.filter(out))
             self._look_up()
@@ -221,7 +223,7 @@ def _read_list(source: SuppressList, key: str) -> pa.Array:
         fix = f"put the list back, or fix {key}.path" if error.fix == FIX_SOURCES else error.fix
         fix = f"{fix}; no lead is scored until it can be read"
         raise DataError(error.what, where=where, found=error.found, fix=fix) from error
-    ids = read_ids(raw, source.entity_id, source.missing)
+    ids = read_ids(raw, source.entity_id, source)
     invalid = pc.or_(raw.unreadable_rows(), pc.is_null(ids))
     if pc.any(invalid).as_py():
         lines = raw.table["row"].filter(invalid)

@@ -35,6 +35,7 @@ DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED_REASON = (
     "skipped",
     "suppressed",
 )
+EARLY_END = "valid_to before valid_from"
 # Rows that become available after the clock, and rows of such leads: they are not bad.
 NOT_YET, LEAD_NOT_YET = "not yet", "lead not yet"
 # Rows at instants that no lead or event can have, and rows of leads that were set aside for it.
@@ -62,6 +63,7 @@ REASONS = (
     AFTER_LATEST,
     IMPLAUSIBLE_TIME,
     WRONG_TYPE,
+    EARLY_END,
     NO_TYPE,
     NO_NAME,
     TOO_LONG,

@@ -8,7 +8,7 @@ in any format.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ from features.intake.formats.texts import is_text_type, to_plain_text, to_text
 from features.intake.storage.source_file import SourceFile
 from features.progress.report import report_progress
 from features.readings.source_form import FormEntry
+from features.times.time_format import TimeFormat
 from features.tools.id_index import contains_nul
 
 LOG = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class RawRows:
         label: Name of the source for messages.
         form: The form in which the files are written that were read so far.
         warnings: One line for each doubtful reading of these files.
+        time_formats: Form of the times by column; ISO for the others.
     """
 
     names: tuple[str, ...]
@@ -74,6 +76,7 @@ class RawRows:
     label: str
     form: tuple[FormEntry, ...] = ()
     warnings: tuple[str, ...] = ()
+    time_formats: Mapping[str, TimeFormat] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, str]:
@@ -87,18 +90,7 @@ class RawRows:
         """
         if name in self.places:
             return self.table[self.places[name]]
-        other = (
-            "name a column of the source"
-            if self.names
-            else "the source needs at least a header or one row"
-        )
-        raise DataError(
-            NO_COLUMN,
-            where=f"{self.label}: {key}",
-            found=f"{name!r}; the columns are "
-            f"{join_names(self.names, 20) or 'none, the source is empty'}",
-            fix=did_you_mean(name, self.names, min_similarity=0.5) or other,
-        )
+        raise make_column_error(name, self.names, f"{self.label}: {key}")
 
     def unreadable_rows(self) -> pa.ChunkedArray:
         """Return a mask of broken records and of rows with a NUL byte.
@@ -116,6 +108,19 @@ class RawRows:
         return replace(self, table=self.table.filter(pa.array(keep)))
 
 
+def make_column_error(name: str, names: Sequence[str], where: str) -> DataError:
+    """Return the error of a column that the config names and a source lacks."""
+    other = (
+        "name a column of the source" if names else "the source needs at least a header or one row"
+    )
+    return DataError(
+        NO_COLUMN,
+        where=where,
+        found=f"{name!r}; the columns are {join_names(names, 20) or 'none, the source is empty'}",
+        fix=did_you_mean(name, names, min_similarity=0.5) or other,
+    )
+
+
 @dataclass(frozen=True)
 class SourceReader:
     """Reads the rows of a source from files, or from the stored result of its query.
@@ -128,12 +133,15 @@ class SourceReader:
         form: The form in which the files are written that were read so far, in that order; a file
             adds to it when its first and its last block are read.
         warnings: One line for each doubtful reading of these files.
+        time_formats: Form of the times by column; ISO for the others. It may be settled after a
+            first reading.
     """
 
     source: SourceRows
     query_result: tuple[list[str], pa.Table] | None
     form: dict[FormEntry, None] = field(default_factory=dict, compare=False, repr=False)
     warnings: dict[str, None] = field(default_factory=dict, compare=False, repr=False)
+    time_formats: dict[str, TimeFormat] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, source: SourceRows, scratch: Path | None = None) -> Self:
@@ -174,10 +182,14 @@ class SourceReader:
             parts.append(part)
             size += len(part.table)
             if size >= ROWS_PER_PIECE:
-                yield _concat_rows(parts, self.source.label)
+                yield self._merge(parts)
                 parts, size = [], 0
         if parts:
-            yield _concat_rows(parts, self.source.label)
+            yield self._merge(parts)
+
+    def _merge(self, parts: Sequence[RawRows]) -> RawRows:
+        merged = _concat_rows(parts, self.source.label)
+        return replace(merged, time_formats=self.time_formats)
 
     def reread(self, row_numbers: np.ndarray) -> Iterator[RawRows]:
         """Yield the rows with the given numbers ``nr``, ascending, once more and with all columns.
@@ -189,7 +201,7 @@ class SourceReader:
             keep = np.isin(part.table["nr"].to_numpy(), row_numbers)
             if keep.any():
                 count += int(keep.sum())
-                yield part.filter_rows(keep)
+                yield replace(part.filter_rows(keep), time_formats=self.time_formats)
             # The rest of the source need not be read.
             if count == len(row_numbers):
                 return
@@ -199,8 +211,9 @@ class SourceReader:
 
     def iter_blocks(self, selection: Selection, needed: dict[str, str]) -> Iterator[RawRows]:
         """Yield the selection block by block; ``needed`` and errors as in ``iter_pieces``."""
-        begin = 0
+        begin, names = 0, dict[str, None]()
         for label, block in self._iter_file_blocks(selection, frozenset(needed.values())):
+            names.update(dict.fromkeys(block.names))
             self.form.update(dict.fromkeys(block.form))
             self.warnings.update(dict.fromkeys(block.warnings))
             part = _to_raw_rows(label, block, begin)
@@ -209,6 +222,10 @@ class SourceReader:
                 part.column(name, key)
             begin += len(part.table)
             yield part
+        # Only now: the files of a folder may have different columns.
+        for key, name in self.source.columns_by_key.items():
+            if name not in names:
+                raise make_column_error(name, tuple(names), f"{self.source.label}: {key}")
 
     def _iter_file_blocks(
         self, selection: Selection, required: frozenset[str]

@@ -48,12 +48,12 @@ def note_repeated_rows(
     described = [name for name in places if name not in outcome_columns]
     if not described:
         return count
-    group = _group_equal_rows(raw, described, source.missing)
+    group = _group_equal_rows(raw, described, source)
     # The first row of its group stands for each row.
     repeated = np.flatnonzero(np.bincount(group, minlength=len(group))[group] > 1)
     if not len(repeated):
         return count
-    outcomes = _group_equal_rows(raw, sorted(outcome_columns & set(places)), source.missing)
+    outcomes = _group_equal_rows(raw, sorted(outcome_columns & set(places)), source)
     # More pairs of group and outcome than groups: some group has several outcomes.
     pairs = np.unique(np.stack([group[repeated], outcomes[repeated]]), axis=1)
     first, outcome_counts = np.unique(pairs[0], return_counts=True)
@@ -89,9 +89,11 @@ def _is_row_number(column: pa.ChunkedArray) -> bool:
     return True
 
 
-def _group_equal_rows(raw: RawRows, names: list[str], missing: tuple[str, ...]) -> np.ndarray:
+def _group_equal_rows(raw: RawRows, names: list[str], source: LeadRows) -> np.ndarray:
     """Return for each row the position of the first row with the same values, int64 (rows,)."""
-    texts = (to_text(clean_column(raw.column(name, ""), missing)) for name in names)
+    texts = (
+        to_text(clean_column(raw.column(name, ""), source.list_missing(name))) for name in names
+    )
     words = [
         hash_texts(pa.chunked_array(pc.utf8_trim_whitespace(to_plain_text(text)))) for text in texts
     ]

@@ -46,7 +46,9 @@ def require_rising_rows(project: Project, source: LeadRows, raw: RawRows) -> Non
     for place, name in enumerate(raw.names):
         if f"c{place}" in read:
             sample = raw.table[f"c{place}"].take(pa.array(rows))
-            if (correlation := _correlate_dates(clean_column(sample, source.missing))) is not None:
+            if (
+                correlation := _correlate_dates(clean_column(sample, source.list_missing(name)))
+            ) is not None:
                 correlations[name] = correlation
     falling = min(correlations, key=lambda name: correlations[name], default=None)
     if (
@@ -55,7 +57,7 @@ def require_rising_rows(project: Project, source: LeadRows, raw: RawRows) -> Non
         or max(correlations.values()) >= -FALLING_CORRELATION
     ):
         return
-    values = clean_column(raw.column(falling, ""), source.missing).drop_null()
+    values = clean_column(raw.column(falling, ""), source.list_missing(falling)).drop_null()
     texts = to_plain_text(to_text(values)).combine_chunks()
     first, last = texts[0].as_py(), texts[-1].as_py()
     if falling in project.privacy.personal:

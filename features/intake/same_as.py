@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.contract import SourceContract
 from configs.errors import DataError
 from configs.schema import Project
 from configs.source_rows import MergeRows
@@ -28,6 +29,7 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
+from features.intake.time_columns import TimeColumns
 from features.intake.time_limits import TimeLimits
 from features.intake.values import read_times
 from features.merges import ALWAYS_US, Merges
@@ -82,7 +84,8 @@ def _read_source(
     key = f"sources.same_as[{i}]"
     needed = {f"{key}.from": source.old_id, f"{key}.to": source.new_id}
     needed |= {f"{key}.known_at": source.known_at} if source.known_at else {}
-    raw = read_rows(source, needed)
+    times = TimeColumns.from_source(project, source, key, SourceContract(), {})
+    raw = times.settle_rows(read_rows(source, needed))
     columns = _read_columns(project, source, raw)
     is_same = pc.fill_null(pc.equal(columns["entity_id"], columns["name"]), False)
     flaws = [*find_common_flaws(columns, skips=False), (pc.is_null(columns["name"]), NO_ID)]
@@ -102,7 +105,8 @@ def _read_source(
         quarantine,
         project.sources,
     )
-    warnings = [*count.warnings, *raw.warnings, *_describe_source(source, key, columns, is_same)]
+    warnings = [*count.warnings, *raw.warnings, *times.list_warnings()]
+    warnings += _describe_source(source, key, columns, is_same)
     count = replace(count, warnings=tuple(warnings), form=raw.form)
     return rows.filter(pc.is_in(rows["nr"], value_set=first["nr_first"])), count
 
@@ -112,11 +116,11 @@ def _read_columns(project: Project, source: MergeRows, raw: RawRows) -> dict[str
     size = len(raw.table)
     columns = {
         "unreadable": raw.unreadable_rows(),
-        "entity_id": read_ids(raw, source.old_id, source.missing),
-        "name": read_ids(raw, source.new_id, source.missing),
+        "entity_id": read_ids(raw, source.old_id, source),
+        "name": read_ids(raw, source.new_id, source),
     }
     if source.known_at is not None:
-        return columns | read_times(raw, source.known_at, None, source.missing, project.zone)
+        return columns | read_times(raw, source.known_at, None, source, project.zone)
     always = pa.array(np.full(size, ALWAYS_US))
     return columns | {
         "time": always,

@@ -182,7 +182,7 @@ def _list_examples(
     """Yield file, row, column and value of each row, of the column that excludes it."""
     time, known = time_columns(source)
     for raw in pieces:
-        times = read_times(raw, time, None, source.missing, zone)["time"].to_numpy()
+        times = read_times(raw, time, None, source, zone)["time"].to_numpy()
         bounds = (limits.latest, limits.clock, limits.plausible.last)
         last = min((bound for bound in bounds if bound is not None), default=None)
         late = known is not None and last is not None

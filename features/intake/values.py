@@ -7,7 +7,6 @@ its text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -16,15 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.names import BLANKS
+from configs.source_rows import SourceRows
 from features.contracts import INSTANT
 from features.intake.formats.number_signs import NUMBER_PATTERN, parse_plain_numbers
 from features.intake.formats.texts import set_null, to_plain_text, to_supported_type, to_text
 from features.intake.reading import RawRows
-from features.times.iso_time import NAIVE, UNREADABLE, ZONED, parse_times
+from features.times.iso_time import NAIVE, UNREADABLE, ZONED
+from features.times.time_format import ISO_FORMAT, ParsedTimes, TimeFormat
 from features.timezones import find_offsets_at_wall_times
 from features.tools.duckdb_sql import run_query
 from features.tools.folding import has_outer_blanks
-from features.tools.id_index import get_text_buffers
 from features.tools.instants import US_PER_DAY
 
 WRONG_TYPE, UNREADABLE_TIME, IMPOSSIBLE_TIME = "wrong type", "unreadable time", "impossible time"
@@ -91,23 +91,21 @@ def _missing_markers(kind: pa.DataType, missing: tuple[str, ...]) -> pa.Array:
     return pa.concat_arrays(markers)
 
 
-def read_clean_text(raw: RawRows, name: str | None, missing: tuple[str, ...]) -> pa.ChunkedArray:
+def read_clean_text(raw: RawRows, name: str | None, source: SourceRows) -> pa.ChunkedArray:
     """Return the column mapped by a config key as cleaned text; all null if the key is not set."""
     if name is None:
         return pa.chunked_array([pa.nulls(len(raw.table), pa.string())])
-    return to_text(clean_column(raw.column(name, ""), missing))
+    return to_text(clean_column(raw.column(name, ""), source.list_missing(name)))
 
 
 def read_times(
-    raw: RawRows, time: str, known: str | None, missing: tuple[str, ...], zone: ZoneInfo
+    raw: RawRows, time: str, known: str | None, source: SourceRows, zone: ZoneInfo
 ) -> dict[str, pa.Array]:
     """Return time and availability of each row in microseconds, and reasons of invalid ones."""
-    time_utc, problem = parse_instants(clean_column(raw.column(time, ""), missing), zone)
+    time_utc, problem = read_instants(raw, time, source, zone)
     known_utc, known_problem = time_utc, problem
     if known is not None:
-        known_utc, known_problem = parse_instants(
-            clean_column(raw.column(known, ""), missing), zone
-        )
+        known_utc, known_problem = read_instants(raw, known, source, zone)
     time_us = time_utc.cast(pa.int64())
     return {
         "time": time_us,
@@ -119,15 +117,48 @@ def read_times(
     }
 
 
-def parse_instants(column: pa.ChunkedArray, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:
+def read_instants(
+    raw: RawRows, name: str, source: SourceRows, zone: ZoneInfo
+) -> tuple[pa.Array, pa.Array]:
+    """Return the instants of a column and the reasons of invalid ones, as ``parse_instants``."""
+    column = clean_column(raw.column(name, ""), source.list_missing(name))
+    return parse_instants(column, zone, raw.time_formats.get(name, ISO_FORMAT))
+
+
+def read_ends(
+    raw: RawRows, name: str, source: SourceRows, zone: ZoneInfo
+) -> tuple[pa.Array, pa.Array]:
+    """Return the ends of a column and the reasons of invalid ones; both null for no end.
+
+    A time in 2200 or later, such as 9999-12-31, and “infinity” are no end.
+    """
+    until, problem = read_instants(raw, name, source, zone)
+    rows = np.flatnonzero(problem.is_valid().to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return until, problem
+    column = raw.column(name, "").take(pa.array(rows))
+    walls = WallTimes.from_column(column, raw.time_formats.get(name, ISO_FORMAT))
+    endless = (walls.kind != UNREADABLE) & (walls.wall >= MAX_TIME_US)
+    endless |= pc.equal(pc.utf8_lower(to_trimmed_text(column)), "infinity").to_numpy()
+    none = np.zeros(len(problem), bool)
+    none[rows[endless]] = True
+    return until, pc.if_else(pa.array(none), pa.scalar(None, pa.string()), problem)
+
+
+def parse_instants(
+    column: pa.ChunkedArray, zone: ZoneInfo, form: TimeFormat = ISO_FORMAT
+) -> tuple[pa.Array, pa.Array]:
     """Return UTC instants and the reason for each invalid value; both null for a null.
+
+    Texts are read in a form; a column of times of their own type is read without it.
 
     A time without an offset is read in ``zone``, a date as its first instant there. Of an hour that
     occurs twice when the clock is set back, the earlier is meant; a time that the clock skips is
     read with the offset from before the transition, as ``zoneinfo`` does. Digits beyond
-    microseconds are cut off. The years 1900 to 2199 are valid; a bare number is not a time.
+    microseconds are cut off. The years 1900 to 2199 are valid; a bare number is a time only in a
+    form that says so.
     """
-    walls = WallTimes.from_column(column)
+    walls = WallTimes.from_column(column, form)
     possible = (walls.kind != UNREADABLE) & (walls.wall >= MIN_TIME_US) & (walls.wall < MAX_TIME_US)
     naive = possible & (walls.kind == NAIVE)
     offset = walls.offset
@@ -148,9 +179,7 @@ def _name_time_problems(
     reason = np.full(len(wrong), None, object)
     reason[wrong] = IMPOSSIBLE_TIME
     rows = np.flatnonzero(wrong & (walls.kind == UNREADABLE))
-    unreadable = pc.utf8_trim_whitespace(
-        to_plain_text(to_text(column.take(pa.array(rows))))
-    ).combine_chunks()
+    unreadable = to_trimmed_text(column.take(pa.array(rows))).combine_chunks()
     bare = pc.match_substring_regex(unreadable, pattern=rf"\A(?:{NUMBER_PATTERN})\z").to_numpy(
         zero_copy_only=False
     )
@@ -158,23 +187,17 @@ def _name_time_problems(
     return pa.array(reason, pa.string())
 
 
-@dataclass(frozen=True)
-class WallTimes:
-    """Times as shown by a clock on the wall, one element per value.
+def to_trimmed_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as texts without blanks around them."""
+    return pc.utf8_trim_whitespace(to_plain_text(to_text(column)))
 
-    Attributes:
-        kind: Kind as in ``iso_time``; UNREADABLE for null and invalid values.
-        wall: Wall time in microseconds since 1970.
-        offset: UTC offset in microseconds if known, else 0.
-    """
 
-    kind: np.ndarray
-    wall: np.ndarray
-    offset: np.ndarray
+class WallTimes(ParsedTimes):
+    """Times as shown by a clock on the wall, one element per value; UNREADABLE for a null."""
 
     @classmethod
-    def from_column(cls, column: pa.ChunkedArray) -> Self:
-        """Read a column of any type."""
+    def from_column(cls, column: pa.ChunkedArray, form: TimeFormat = ISO_FORMAT) -> Self:
+        """Read a column of any type; ``form`` is for those without times of their own type."""
         column = to_supported_type(column)
         if pa.types.is_timestamp(column.type):
             counts = column.cast(pa.int64())
@@ -187,7 +210,12 @@ class WallTimes:
             return cls._from_counts(
                 column.cast(pa.date32(), safe=False).cast(pa.int32()), (US_PER_DAY, 1), NAIVE
             )
-        return cls._from_text(pc.utf8_trim_whitespace(to_plain_text(to_text(column))))
+        parts = [form.parse(chunk) for chunk in to_trimmed_text(column).chunks]
+        return cls(
+            np.concatenate([np.empty(0, np.int8), *(part.kind for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.wall for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.offset for part in parts)]),
+        )
 
     @classmethod
     def _from_counts(cls, counts: pa.ChunkedArray, unit: tuple[int, int], kind: int) -> Self:
@@ -207,21 +235,6 @@ class WallTimes:
             count // denominator,  # rounds down: digits are cut off before 1970 too, as in text
             np.zeros(len(count), np.int64),
         )
-
-    @classmethod
-    def _from_text(cls, column: pa.ChunkedArray) -> Self:
-        size = len(column)
-        kind, wall, offset = (
-            np.empty(size, np.int8),
-            np.empty(size, np.int64),
-            np.empty(size, np.int64),
-        )
-        begin = 0
-        for chunk in column.chunks:
-            part = slice(begin, begin + len(chunk))
-            parse_times(*get_text_buffers(chunk), kind[part], wall[part], offset[part])
-            begin += len(chunk)
-        return cls(np.where(column.is_valid().to_numpy(), kind, np.int8(UNREADABLE)), wall, offset)
 
 
 def parse_numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
@@ -283,12 +296,12 @@ def _all_fit(fits: np.ndarray, column: pa.ChunkedArray) -> bool:
     return bool((fits | column.is_null().to_numpy()).all())
 
 
-def parse_days(column: pa.ChunkedArray) -> pa.Array:
+def parse_days(column: pa.ChunkedArray, form: TimeFormat = ISO_FORMAT) -> pa.Array:
     """Return dates and times as days since 1970, null for any other text.
 
     They count by wall time, or by UTC if they carry an offset.
     """
-    return _days_since_epoch(WallTimes.from_column(column))
+    return _days_since_epoch(WallTimes.from_column(column, form))
 
 
 def _days_since_epoch(walls: WallTimes) -> pa.Array:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from configs.errors import DataError
+from configs.forms.time_formats import ISO
+from configs.names import AUTO
 from configs.source_rows import ColumnKind
+from features.readings.source_form import FormEntry
 
 # Returns file and row of the value at a position of a column, in words.
 Locator = Callable[[int], str]
@@ -43,6 +46,7 @@ class ReadingRules:
         limit: Largest share of a column's values that may not fit its kind.
         kinds: Declared kinds by name of the column.
         names: Categories that the config lists, so that they are no near-twins of others.
+        time_format: Form of the times, for all columns or by name of the column.
     """
 
     key: str
@@ -50,6 +54,7 @@ class ReadingRules:
     limit: float
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
     names: Collection[str] = ()
+    time_format: str | Mapping[str, str] = AUTO
 
 
 @dataclass(frozen=True)
@@ -81,15 +86,17 @@ class Misfits:
 
 @dataclass(frozen=True)
 class StoredReading:
-    """Kind and number signs for an attribute, stored with a model.
+    """Kind, number signs and form of dates for an attribute, stored with a model.
 
     Attributes:
         kind: Kind of the column.
         signs: Signs in its numbers.
+        time_format: Form of its dates.
     """
 
     kind: ColumnKind
     signs: NumberSigns = NumberSigns()
+    time_format: str = ISO
 
     def agrees_with(self, other: StoredReading) -> bool:
         """Return whether a column of the other kind has values of this one's meaning."""
@@ -111,6 +118,7 @@ class ColumnReading:
         written: Values as written, one per row that was read.
         locate: Returns file and row of the value at a position of ``written``, in words.
         hidden: No value may appear in a message.
+        form: The form in which its dates are written, if it has dates.
     """
 
     name: str
@@ -121,6 +129,7 @@ class ColumnReading:
     problem: DataError | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = ()
     hidden: bool = False
+    form: tuple[FormEntry, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from features.times.calendar import count_days
 from features.tools.instants import US_PER_DAY
 from features.tools.jit import jit_kernel
 
@@ -66,15 +67,8 @@ def _parse_date(texts: np.ndarray, at: int, end: int) -> tuple[np.int64, np.int6
         _read_digits(texts, at + 5, 2),
         _read_digits(texts, at + 8, 2),
     )
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    longest = 28 + leap if month == 2 else 30 + ((month + (month > 7)) & 1)
-    if year < 0 or month < 1 or month > 12 or day < 1 or day > longest:
-        return invalid
-    # Days are counted from 1 March of year 0, so that a leap day is the last of its year
-    # (Richards 2013, “Calendars”, 15.11.3). 719,468 of them precede 1970-01-01.
-    shifted_year = year - (month < 3)
-    before = 365 * shifted_year + shifted_year // 4 - shifted_year // 100 + shifted_year // 400
-    return np.int64(at + 10), before + (153 * ((month + 9) % 12) + 2) // 5 + day - 1 - 719_468
+    exists, days = count_days(year, month, day)
+    return (np.int64(at + 10), days) if exists else invalid
 
 
 @jit_kernel

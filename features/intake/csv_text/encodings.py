@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from configs.errors import DataError
-from configs.source_rows import AUTO
+from configs.names import AUTO
 from features.intake.csv_text.grammar import is_utf8
 from features.intake.csv_text.letters import judge_words, list_signs
 from features.intake.storage.packing import open_unpacked

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from configs.errors import DataError
-from configs.names import BLANKS
-from configs.source_rows import AUTO, SourceRows
+from configs.names import AUTO, BLANKS
+from configs.source_rows import SourceRows
 from features.intake.csv_text.grammar import CsvDialect, find_blank_lines, split_fields
 from features.intake.storage.source_file import SourceFile
 from features.readings.source_form import FormEntry

@@ -13,7 +13,6 @@ from configs.schema import Project
 from features.arrivals import Arrivals
 from features.contracts import EVENTS, SourceCount
 from features.intake.contract import note_breaches
-from features.intake.event_values import EventValues
 from features.intake.events.duplicates import (
     add_duplicates,
     drop_rows,
@@ -24,6 +23,7 @@ from features.intake.events.pieces import (
     EVENT_LOG,
     HASHED_EVENT_LOG,
     EventFindings,
+    EventParsers,
     RowChecks,
     check_pieces,
 )
@@ -79,11 +79,10 @@ def read_events(
     and whole rows of those in quarantine. Raises the errors of reading a source.
     """
     lead_index = None if leads is None else IdIndex.from_column(leads["entity_id"])
-    sources = project.sources.events
-    readers = [SourceReader.open(source, scratch) for source in sources]
-    values = [EventValues.from_source(project, source, i) for i, source in enumerate(sources)]
+    readers = [SourceReader.open(source, scratch) for source in project.sources.events]
+    parsers = [EventParsers.open(project, i, reader) for i, reader in enumerate(readers)]
     known = (lead_index, objections, merges)
-    log_parts = _read_sources(project, readers, values, known, exclusion, scratch)
+    log_parts = _read_sources(project, readers, parsers, known, exclusion, scratch)
     hashed, entities, rejections, findings = log_parts
     doubts = [collected.doubts for collected in findings]
     if lead_index is None:
@@ -102,7 +101,7 @@ def read_events(
     counts = _count_moved(counts, log, merges)
     if lead_index is not None:
         log = move_events(log, lead_index, merges, scratch)
-    counts = _add_all_warnings(project, counts, values, findings, differences)
+    counts = _add_all_warnings(project, counts, parsers, findings, differences)
     return EventReadResult(
         log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
     )
@@ -111,13 +110,14 @@ def read_events(
 def _add_all_warnings(
     project: Project,
     counts: tuple[SourceCount, ...],
-    values: list[EventValues],
+    parsers: list[EventParsers],
     findings: list[EventFindings],
     differences: list[list[str]],
 ) -> tuple[SourceCount, ...]:
     """Return the counts with the warnings of one pass over all sources, and broken rules."""
     for lines in (
-        [reader.list_warnings() for reader in values],
+        [parser.values.list_warnings() for parser in parsers],
+        [parser.times.list_warnings() for parser in parsers],
         [collected.doubts.warnings() for collected in findings],
         differences,
         describe_event_twins(project, [collected.names for collected in findings]),
@@ -151,27 +151,27 @@ def _add_warnings(
 def _read_sources(
     project: Project,
     readers: list[SourceReader],
-    values: list[EventValues],
+    parsers: list[EventParsers],
     known: tuple[IdIndex | None, Objections, LeadMerges],
     exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
 ) -> tuple[pa.Table, EntityCollector, list[Rejections], list[EventFindings]]:
-    """Return what ``_read_once`` does, read with the signs that all values together show."""
-    log_parts = _read_once(project, readers, values, known, exclusion, scratch)
+    """Return what ``_read_once`` does, read with the forms that all texts together show."""
+    log_parts = _read_once(project, readers, parsers, known, exclusion, scratch)
     # A list, so that all sources are settled before any is read once more.
-    if any([amounts.settle_signs() for amounts in values]):
-        for amounts in values:
-            amounts.reset_counts()
-        log_parts = _read_once(project, readers, values, known, exclusion, scratch)
-    for reader, amounts in zip(readers, values, strict=True):
-        reader.form.update(dict.fromkeys(amounts.list_form()))
+    if any([parser.settle() for parser in parsers]):
+        for parser in parsers:
+            parser.values.reset_counts()
+        log_parts = _read_once(project, readers, parsers, known, exclusion, scratch)
+    for reader, parser in zip(readers, parsers, strict=True):
+        reader.form.update(dict.fromkeys(parser.list_form()))
     return log_parts
 
 
 def _read_once(
     project: Project,
     readers: list[SourceReader],
-    values: list[EventValues],
+    parsers: list[EventParsers],
     known: tuple[IdIndex | None, Objections, LeadMerges],
     exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
@@ -185,7 +185,7 @@ def _read_once(
     findings = [EventFindings.open(project, i) for i in range(len(project.sources.events))]
     for i, source in enumerate(project.sources.events):
         checks = RowChecks(*known, findings[i], *exclusion)
-        pieces = check_pieces(project, source, i, readers[i], values[i], checks)
+        pieces = check_pieces(project, source, i, readers[i], parsers[i], checks)
         collector = entities if known[0] is None else None
         rejections.append(
             Rejections.from_parts(_store_piece(buffer, collector, *piece) for piece in pieces)

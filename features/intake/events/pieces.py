@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from joblib import effective_n_jobs
 
+from configs.contract import SourceContract
 from configs.schema import Project
 from configs.source_rows import EventRows
 from features.contracts import EVENTS, INSTANT
@@ -31,9 +32,11 @@ from features.intake.quarantine import (
     pick_first_reason,
 )
 from features.intake.reading import RawRows, SourceReader
+from features.intake.time_columns import TimeColumns
 from features.intake.time_limits import ExcludedLeads, TimeLimits
 from features.intake.values import read_times
 from features.merges import LeadMerges
+from features.readings.source_form import FormEntry
 from features.tools.duplicates import HASHES
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
@@ -67,6 +70,42 @@ class EventFindings:
 
 
 @dataclass(frozen=True)
+class EventParsers:
+    """Parsers of a source's texts, which all of its pieces share.
+
+    Attributes:
+        values: Parser of the amounts.
+        times: Forms of the times.
+    """
+
+    values: EventValues
+    times: TimeColumns
+
+    @classmethod
+    def open(cls, project: Project, i: int, reader: SourceReader) -> EventParsers:
+        """Return the parsers for the ``i``-th event source."""
+        source, contract = project.sources.events[i], project.sources.contract
+        rules = contract.get(f"events_{i + 1}", SourceContract())
+        times = TimeColumns.from_source(
+            project, source, f"sources.events[{i}]", rules, reader.time_formats
+        )
+        return cls(EventValues.from_source(project, source, i), times)
+
+    def settle(self) -> bool:
+        """Choose signs and forms after a pass; return whether to read once more.
+
+        Raises DataError if too many texts are in doubt.
+        """
+        # Both, so that each is settled.
+        return any([self.times.settle(), self.values.settle_signs()])
+
+    def list_form(self) -> Iterator[FormEntry]:
+        """Yield the entries about times and amounts."""
+        yield from self.times.list_form()
+        yield from self.values.list_form()
+
+
+@dataclass(frozen=True)
 class RowChecks:
     """What the rows of a source are checked against, beside their own columns.
 
@@ -92,7 +131,7 @@ def check_pieces(
     source: EventRows,
     i: int,
     origin: SourceReader,
-    values: EventValues,
+    parsers: EventParsers,
     checks: RowChecks,
 ) -> Iterator[tuple[pa.Array, pa.Table, pa.Table]]:
     """Return the outcome of each piece of a source.
@@ -105,11 +144,17 @@ def check_pieces(
     needed = _required_columns(source, i) | checks.findings.contract.needed_columns
 
     def check_piece(raw: RawRows) -> tuple[pa.Array, pa.Table, pa.Table]:
-        return _check_piece(project, source, raw, values, checks, i)
+        return _check_piece(project, source, raw, parsers, checks, i)
+
+    def iter_pieces() -> Iterator[RawRows]:
+        for raw in origin.iter_pieces(needed, few):
+            # Before any piece is checked: which one is first must not depend on the threads.
+            parsers.times.guess(raw)
+            yield raw
 
     return parallel_map(
         check_piece,
-        origin.iter_pieces(needed, few),
+        iter_pieces(),
         # Half the default: a piece has a million rows or more.
         max_pending=effective_n_jobs(-1),
     )
@@ -119,12 +164,13 @@ def _check_piece(
     project: Project,
     source: EventRows,
     raw: RawRows,
-    values: EventValues,
+    parsers: EventParsers,
     checks: RowChecks,
     source_number: int,
 ) -> tuple[pa.Array, pa.Table, pa.Table]:
     """Return the rejection reason of each raw row, the good rows, and these as HASHED_EVENT_LOG."""
-    columns = _read_columns(project, source, raw, values)
+    parsers.times.add(raw)
+    columns = _read_columns(project, source, raw, parsers.values)
     lead_index = checks.lead_index
     checks.findings.doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
     # Suppression comes first, since such a row must not appear in the quarantine. With a leads
@@ -162,7 +208,7 @@ def _check_piece(
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
     checks.findings.names.add(good)
-    checks.findings.contract.add(raw, values.choice)
+    checks.findings.contract.add(raw, parsers.values.choice)
     return reasons, good, _to_hashed_log(good, source_number)
 
 
@@ -177,13 +223,12 @@ def _read_columns(
     project: Project, source: EventRows, raw: RawRows, values: EventValues
 ) -> dict[str, pa.ChunkedArray]:
     """Read the mapped columns in their types, with the reason where a value is invalid."""
-    missing = source.missing
     columns = {
         "unreadable": raw.unreadable_rows(),
-        "entity_id": read_ids(raw, source.entity_id, missing),
-        "account_id": read_ids(raw, source.account_id, missing),
-        "event_id": read_ids(raw, source.event_id, missing),
-        **read_times(raw, source.event_time, source.known_at, missing, project.zone),
+        "entity_id": read_ids(raw, source.entity_id, source),
+        "account_id": read_ids(raw, source.account_id, source),
+        "event_id": read_ids(raw, source.event_id, source),
+        **read_times(raw, source.event_time, source.known_at, source, project.zone),
         "event_type": read_names(raw, source.event_type, source),
         "channel": read_names(raw, source.channel, source),
     }

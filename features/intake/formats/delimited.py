@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from configs.source_rows import AUTO, SourceRows
+from configs.names import AUTO
+from configs.source_rows import SourceRows
 from features.intake.csv_text.encodings import UTF8, Decoder
 from features.intake.csv_text.footer import FOOTER_LINES, find_footer
 from features.intake.csv_text.grammar import CsvDialect, fit_lines, fit_record, is_utf8

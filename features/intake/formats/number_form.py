@@ -34,11 +34,12 @@ def list_sign_entries(
             yield FormEntry(key, column, repr(sign), "proven", evidence[key])
 
 
-def list_attribute_signs(
+def list_attribute_form(
     source: SourceRows, readings: Iterable[ColumnReading]
 ) -> Iterator[FormEntry]:
-    """Yield the entries about all attributes of a source that are read as numbers."""
+    """Yield the entries about all attributes of a source that are read as numbers or dates."""
     for reading in readings:
+        yield from reading.form
         if reading.stored.kind == "number" and reading.problem is None:
             signs = reading.stored.signs
             examples = {key: _find_example(reading, key) for key in SIGN_KEYS}

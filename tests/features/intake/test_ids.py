@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from configs.names import BLANKS
+from configs.source_rows import LeadRows
 from features.intake.formats.texts import to_text
 from features.intake.ids import read_ids
 from features.intake.reading import RawRows
@@ -138,12 +139,18 @@ def test_whole_floats_are_written_in_plain_digits(values):
 )
 def test_blanks_around_ids_are_trimmed(values):
     wanted = [None if value is None else value.strip(BLANKS) or None for value in values]
-    assert read_ids(raw_ids(values, pa.string()), "id", ()).to_pylist() == wanted
+    assert (
+        read_ids(raw_ids(values, pa.string()), "id", LeadRows(path="l.csv")).to_pylist() == wanted
+    )
 
 
 def test_trimmed_id_may_be_a_missing_one():
     raw = raw_ids(["\u200b", " - ", "\ufeffx"], pa.string())
-    assert read_ids(raw, "id", ("-", "x")).to_pylist() == [None, None, None]
+    assert read_ids(raw, "id", LeadRows(path="l.csv", missing=["-", "x"])).to_pylist() == [
+        None,
+        None,
+        None,
+    ]
 
 
 def test_ids_meet_in_leads_events_histories_and_lists(tmp_path):

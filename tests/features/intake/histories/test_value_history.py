@@ -3,13 +3,17 @@
 import csv
 import json
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError
 from features.contracts import VALUES
+from features.definitions.attributes import as_of_join
 from features.sources import read_sources
+from features.tools.instants import to_microseconds
 from tests.features.company import EVENT, LEAD, at, csv_text, project, write
 from tests.features.test_sources import plain_counts, plain_time
 
@@ -271,3 +275,67 @@ def test_history_without_leads_raises(tmp_path):
                 lead, attributes=[{"path": write(tmp_path / "h.csv", csv_text([row()])), **LONG}]
             )
         )
+
+
+def join_values(folder, rows, cutoffs, **keys):
+    folder.mkdir(exist_ok=True)
+    lines = [{"lead": "7", **row} for row in rows]
+    write(folder / "h.csv", csv_text(lines, ["lead", "since", "until", "known", "w"]))
+    lead = {"path": write(folder / "leads.txt", LEADS_CSV), **LEAD}
+    source = {"path": str(folder / "h.csv"), "entity_id": "lead", "valid_from": "since"}
+    source |= {"valid_to": "until", "known_at": "known", "columns": ["w"], **keys}
+    dataset = read_sources(project(lead, attributes=[source], max_quarantine=1))
+    entity = dataset.lead_ids.find(pa.array(["7"] * len(cutoffs))).astype(np.int64)
+    instants = np.array([to_microseconds(cutoff) for cutoff in cutoffs], np.int64)
+    joined = as_of_join(dataset.values, "w", "category", entity, instants, dataset.lead_ids)
+    return joined.to_pylist(), dataset
+
+
+def test_value_is_unknown_after_its_end_and_not_before_it_is_known(tmp_path):
+    rows = [
+        {"since": "2024-01-01", "until": "2024-01-03", "known": "", "w": "a"},
+        {"since": "2024-01-05", "until": "2024-01-06", "known": "2024-01-07", "w": "b"},
+        {"since": "2024-01-04", "until": "", "known": "2024-01-08", "w": "c"},
+    ]
+    cutoffs = [at(2024, 1, day) for day in range(1, 10)]
+    found, _ = join_values(tmp_path, rows, cutoffs)
+    assert found == [None, "a", "a", None, None, None, None, None, "c"]
+
+
+def test_end_before_the_start_is_a_bad_row(tmp_path):
+    rows = [
+        {"since": "2024-01-05", "until": "2024-01-04", "known": "", "w": "a"},
+        {"since": "2024-01-05", "until": "soon", "known": "", "w": "b"},
+        {"since": "2024-01-05", "until": "2024-01-05", "known": "", "w": "c"},
+        {"since": "2024-01-01", "until": "infinity", "known": "", "w": "d"},
+    ]
+    found, dataset = join_values(tmp_path, rows, [at(2024, 1, 9)])
+    assert found == ["d"]
+    assert dataset.counts[1].quarantined == {
+        "unreadable time": 1,
+        "valid_to before valid_from": 1,
+    }
+
+
+def test_long_history_ends_by_attribute(tmp_path):
+    text = (
+        "lead,at,until,field,new\n"
+        "7,2024-01-01,2024-01-03,size,1\n"
+        "7,2024-01-01,,stage,x\n"
+        "7,2024-01-02,2024-01-05,stage,y\n"
+    )
+    lead = {"path": write(tmp_path / "leads.txt", LEADS_CSV), **LEAD}
+    source = {"path": write(tmp_path / "h.csv", text), **LONG, "valid_to": "until"}
+    source.pop("known_at")
+    dataset = read_sources(project(lead, attributes=[source]))
+    rows = [
+        (row["attribute"], row["available_at"].day, row["value"])
+        for row in dataset.values.to_pylist()
+    ]
+    assert rows == [
+        ("size", 1, "1"),
+        ("size", 3, None),
+        ("stage", 1, "x"),
+        ("stage", 2, "y"),
+        ("stage", 5, "x"),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,7 +16,7 @@ from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, VALUES, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.contract import ContractCheck, note_breaches
-from features.intake.formats.number_form import list_attribute_signs
+from features.intake.formats.number_form import list_attribute_form
 from features.intake.formats.texts import is_text_column, to_plain_text
 from features.intake.identity.id_doubts import open_id_doubts
 from features.intake.identity.merged_rows import count_moved, find_lead_rows, move_values
@@ -23,6 +24,7 @@ from features.intake.ids import read_ids
 from features.intake.names import read_names
 from features.intake.objections import Objections
 from features.intake.quarantine import (
+    EARLY_END,
     NO_NAME,
     SKIPPED,
     UNKNOWN_ENTITY,
@@ -36,14 +38,17 @@ from features.intake.quarantine import (
     quarantine_rows,
 )
 from features.intake.reading import RawRows, read_rows
+from features.intake.time_columns import TimeColumns
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
-from features.intake.values import read_times
+from features.intake.values import read_ends, read_times
 from features.merges import LeadMerges
 from features.names.twins import describe_twins, find_text_twins
 from features.readings.columns import ColumnReading
+from features.times.validity import find_value_changes
 from features.tools.distinct_texts import DistinctTexts
 from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
+from features.tools.instants import NEVER_US, column_to_microseconds
 
 
 def read_values(
@@ -89,7 +94,8 @@ def _read_source(
     where = f"sources.attributes[{i}]"
     contract = ContractCheck(project, source, f"attributes_{i + 1}")
     raw = read_rows(source, _required_columns(source, where) | contract.needed_columns)
-    contract.add(raw)
+    times = TimeColumns.from_source(project, source, where, contract.contract, {})
+    contract.add(raw := times.settle_rows(raw))
     rows = _read_columns(project, source, raw)
     doubts = open_id_doubts(project, source, where)
     doubts.add(raw.table, raw.column(source.entity_id, ""), rows["entity_id"])
@@ -117,16 +123,14 @@ def _read_source(
         values["attribute"], value_set=pa.array(sorted(project.privacy.hidden_columns), pa.string())
     )
     readings = _read_kinds(project, source, where, raw, good)
-    arrivals = Arrivals.from_instants(good["available"])
-    warnings = (*count.warnings, *raw.warnings, *doubts.warnings())
+    warnings = (*count.warnings, *raw.warnings, *times.list_warnings(), *doubts.warnings())
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     warnings += (*_warn_about_names(rows["name"], source, where), *list_warnings(readings))
     warnings += (f"{source.label}: attributes_{i + 1}: {hint}",) if hint else ()
-    form = (*raw.form, *list_attribute_signs(source, readings.values()))
-    moved = count_moved(good, merges)
+    form = (*raw.form, *list_attribute_form(source, readings.values()))
+    moved, arrivals = count_moved(good, merges), Arrivals.from_instants(good["available"])
     count = replace(count, arrivals=arrivals, warnings=warnings, form=form, moved=moved)
-    count = note_breaches(count, contract)
-    return values.filter(pc.invert(hidden)), count, readings
+    return values.filter(pc.invert(hidden)), note_breaches(count, contract), readings
 
 
 def _read_kinds(
@@ -166,7 +170,7 @@ def _warn_about_names(names: pa.ChunkedArray, source: AttributeRows, key: str) -
 
 
 def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:
-    keys = ("entity_id", "valid_from", "known_at", "attribute", "value")
+    keys = ("entity_id", "valid_from", "valid_to", "known_at", "attribute", "value")
     mapped = {f"{where}.{key}": getattr(source, key) for key in keys}
     mapped |= {f"{where}.columns.{name}": name for name in source.columns}
     return {key: name for key, name in mapped.items() if name is not None}
@@ -174,10 +178,11 @@ def _required_columns(source: AttributeRows, where: str) -> dict[str, str]:
 
 def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.Table:
     """Return one row per raw row: mapped columns in their types, reasons of invalid values."""
-    size, missing = len(raw.table), source.missing
+    size = len(raw.table)
     columns = {"nr": raw.table["nr"], "unreadable": raw.unreadable_rows()}
-    columns["entity_id"] = read_ids(raw, source.entity_id, missing)
-    columns |= read_times(raw, source.valid_from, source.known_at, missing, project.zone)
+    columns["entity_id"] = read_ids(raw, source.entity_id, source)
+    columns |= read_times(raw, source.valid_from, source.known_at, source, project.zone)
+    columns |= _read_ends(raw, source, project, columns)
     # A wide row names no attribute: the config names its columns.
     columns["name"] = (
         to_plain_text(read_names(raw, source.attribute, source))
@@ -191,6 +196,21 @@ def _read_columns(project: Project, source: AttributeRows, raw: RawRows) -> pa.T
     for k, name in enumerate(source.columns or (source.value,)):
         columns[f"v{k}"] = to_plain_text(read_names(raw, name, source))
     return pa.table(columns)
+
+
+def _read_ends(
+    raw: RawRows, source: AttributeRows, project: Project, columns: dict[str, pa.Array]
+) -> dict[str, pa.Array]:
+    """Return the end of each row in microseconds, null without one, and all problems of times."""
+    if source.valid_to is None:
+        return {"until": pa.nulls(len(raw.table), pa.int64())}
+    until, problem = read_ends(raw, source.valid_to, source, project.zone)
+    until = until.cast(pa.int64())
+    return {
+        "until": until,
+        "early_end": pc.fill_null(pc.less(until, columns["time"]), False),
+        "time_problem": pc.coalesce(columns["time_problem"], problem),
+    }
 
 
 def _reject_rows(
@@ -207,6 +227,7 @@ def _reject_rows(
         *flaws[0],
         (columns["other"], SKIPPED),
         *find_common_flaws(columns, skips),
+        *([(columns["early_end"], EARLY_END)] if "early_end" in columns else []),
         *flaws[1],
         (pc.is_null(columns["name"]), NO_NAME),
     ]
@@ -214,7 +235,7 @@ def _reject_rows(
     values = ", ".join(name for name in rows.column_names if name[0] == "v")
     later = run_query(
         f"""SELECT nr FROM (SELECT nr, row_number() OVER (
-              PARTITION BY entity_id, time, available, name, {values}
+              PARTITION BY entity_id, time, available, until, name, {values}
               ORDER BY nr) AS place FROM good)
             WHERE place > 1""",  # noqa: S608 - positions only
         good=rows.filter(reasons.is_null()),
@@ -230,7 +251,45 @@ def _to_values(rows: pa.Table, source: AttributeRows) -> pa.Table:
         pa.table([shared[0], name, *shared[1:], rows[f"v{k}"]], names=VALUES.names)
         for k, name in enumerate(names)
     ]
-    return pa.concat_tables(tables).cast(VALUES)
+    values = pa.concat_tables(tables).cast(VALUES)
+    if rows["until"].null_count == len(rows):
+        return values
+    return _apply_ends(values, pa.chunked_array([rows["until"].combine_chunks()] * len(tables)))
+
+
+def _apply_ends(values: pa.Table, until: pa.ChunkedArray) -> pa.Table:
+    """Return VALUES in which each change of the valid value is a row of its own.
+
+    Such a row is valid and available from the change on, so that the newest one is that of now.
+    """
+    pairs = values.select(["entity_id", "attribute"])
+    pairs = pairs.append_column("nr", pa.array(np.arange(len(values))))
+    codes = run_query(
+        """SELECT dense_rank() OVER (ORDER BY entity_id, attribute) - 1 AS code
+             FROM pairs ORDER BY nr""",
+        pairs=pairs,
+    )["code"]
+    texts = values["value"].combine_chunks()
+    # Null ranks lowest: any value rather than a cleared one.
+    rank = np.where(pc.is_null(texts), 0, pc.rank(texts, tiebreaker="dense").to_numpy())
+    code = codes.to_numpy().astype(np.int64)
+    since, known = (column_to_microseconds(values[name]) for name in ("valid_from", "available_at"))
+    ends = pc.fill_null(until, NEVER_US).to_numpy()
+    place, instant, row = find_value_changes(code, since, known, ends, rank.astype(np.int64))
+    first = np.zeros(int(code.max(initial=-1)) + 1, np.int64)
+    first[code] = np.arange(len(code))
+    some = pa.array(first[place])
+    instants = pa.array(instant).cast(INSTANT)
+    return pa.table(
+        [
+            values["entity_id"].take(some),
+            values["attribute"].take(some),
+            instants,
+            instants,
+            texts.take(pa.array(row, mask=row < 0)),
+        ],
+        schema=VALUES,
+    )
 
 
 def _sort_distinct(values: pa.Table) -> pa.Table:

@@ -1,0 +1,1 @@
+"""Forms in which the values of a source are written."""

@@ -1,0 +1,1 @@
+"""Histories of attributes as tables of values."""
