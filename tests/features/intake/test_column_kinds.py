@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from configs.errors import DataError
 from configs.source_rows import LeadRows
 from features.intake.column_kinds import parse_as, read_attribute, settle_reading
-from features.intake.formats.number_form import list_attribute_signs
+from features.intake.formats.number_form import list_attribute_form
 from features.intake.formats.number_signs import ALL_SIGNS
 from features.readings.columns import NumberSigns, ReadingRules, StoredReading
 
@@ -113,7 +113,7 @@ def test_typed_numbers_are_certain(kind):
 def test_values_of_a_hidden_column_are_in_no_message():
     for values in (["5"] * 99 + ["Ann"], ["Ann"] * 9 + ["5"] * 91, ["1.000"], ["1.200,50"]):
         _, found = read_attribute("x", column(values), RULES, str, hidden=True)
-        form = list(list_attribute_signs(LeadRows(path="l.csv"), [found]))
+        form = list(list_attribute_form(LeadRows(path="l.csv"), [found]))
         text = f"{found.warnings} {found.problem} {form}"
         assert "x" in text and not any(word in text for word in ("Ann", "1.000", "1.200"))
 
