@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Self
 
@@ -263,14 +264,34 @@ def mask_columns(rows: RowReader, personal: Collection[str]) -> RowReader:
 
 
 def _mask_piece(raw: RawRows, personal: Collection[str]) -> RawRows:
+    own = [f"c{i}" for i, name in enumerate(raw.names) if name in personal]
+    if not own:
+        return raw
     # The columns of a broken line cannot be separated, so it is masked as a whole.
-    named = [f"c{i}" for i, name in enumerate(raw.names) if name in personal]
-    table = raw.table
-    for name in (*named, "broken") if named else ():
-        if name in table.column_names:
-            hidden = pc.if_else(pc.is_valid(table[name]), MASK, pa.scalar(None, pa.string()))
-            table = table.set_column(table.column_names.index(name), name, hidden)
+    own.append("broken")
+    table, shifted = raw.table, _find_shifted_rows(raw, own)
+    for name in table.column_names[METADATA_COLUMNS.index("broken") :]:
+        hidden = pc.is_valid(table[name])
+        hidden = hidden if name in own else pc.and_(hidden, shifted)
+        if pc.any(hidden).as_py():
+            column = pc.if_else(hidden, MASK, to_plain_text(to_text(table[name])))
+            table = table.set_column(table.column_names.index(name), name, column)
     return replace(raw, table=table)
+
+
+def _find_shifted_rows(raw: RawRows, own: Sequence[str]) -> pa.ChunkedArray:
+    """Return a mask of rows whose personal value may stand in another column.
+
+    A row that lacks cells in the middle has none in its last column, like one that lacks them at
+    its end.
+    """
+    places = [f"c{len(raw.names) - 1}", *own[:-1]]
+    empty = [_is_empty(raw.table[name]) for name in places if name in raw.table.column_names]
+    return reduce(pc.and_, empty) if empty else pa.chunked_array([pa.repeat(False, len(raw.table))])
+
+
+def _is_empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.equal(to_plain_text(to_text(column)), ""), True)
 
 
 def _iter_quarantine_tables(source: str, bad: Rejections, again: RowReader) -> Iterator[pa.Table]:

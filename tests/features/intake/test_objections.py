@@ -242,7 +242,9 @@ def test_quarantine_masks_personal_columns_and_broken_lines(tmp_path):
     with (q / "leads.csv").open() as file:
         rows = [(row["reason"], json.loads(row["original"])) for row in csv.DictReader(file)]
     bad = {"id": "4", "born": "soon", "out": "no", "mail": "***", "size": "1"}
-    assert rows == [("unreadable time", bad), ("unreadable row", "***")]
+    # The last row lacks cells, perhaps in the middle: the address may stand in any of them.
+    short = dict.fromkeys(bad, "***")
+    assert rows == [("unreadable time", bad), ("unreadable time", short)]
 
 
 # ---- ids without case and blanks -----------------------------------------------------------------
