@@ -106,7 +106,11 @@ Names = Annotated[list[Name], Field(max_length=MAX_FEATURES)]
 # JSON has lists only, so a tuple is read of a list.
 NamedKind = Annotated[tuple[Name, Kind], Field(strict=False)]
 NamedKinds = Annotated[list[NamedKind], Field(max_length=MAX_FEATURES)]
-Reading = Annotated[tuple[Name, Name, Name, Name], Field(strict=False)]
+Reading = (
+    # The form of dates came later, and models of before have none.
+    Annotated[tuple[Name, Name, Name, Name], Field(strict=False)]
+    | Annotated[tuple[Name, Name, Name, Name, Name], Field(strict=False)]
+)
 
 
 class StoredFeature(Stored):

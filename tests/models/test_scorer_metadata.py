@@ -117,3 +117,14 @@ def test_scorer_without_a_catalog_names_the_missing_features(tmp_path):
     save_base_rate(tmp_path)
     with pytest.raises(DataError, match="does not list the features"):
         _ = Scorer.load(tmp_path).catalog
+
+
+@pytest.mark.parametrize(
+    "reading", [["size", "number", ",", "."], ["born", "date", "", "", "%d.%m.%Y"]]
+)
+def test_readings_of_this_and_of_an_earlier_version_are_loaded(reading, tmp_path):
+    parts = save_base_rate(tmp_path)
+    catalog = CATALOG | {"readings": [reading]}
+    write_old_json(tmp_path / "scorer.json", parts | {"meta": FIRST_FORM | {"catalog": catalog}})
+    ((name, stored),) = Scorer.load(tmp_path).catalog.readings
+    assert (name, stored.kind, stored.time_format) == (*reading[:2], (*reading[4:], "iso")[0])
