@@ -17,6 +17,7 @@ from pipelines.proposal.findings.event_logs import (
     describe_events,
     make_milestone,
 )
+from pipelines.proposal.findings.later_accounts import drop_later_account
 from pipelines.proposal.findings.log_summaries import drop_log_summaries
 from pipelines.proposal.findings.outcomes import (
     Outcome,
@@ -55,9 +56,12 @@ def propose_config(
     events = collect_events(arrangement.leads, list(arrangement.logs))
     facts = describe_events(events)
     outcome = choose_outcome(arrangement, events, facts, answers, interview)
+    leads, account_note = drop_later_account(arrangement.leads, outcome, events)
+    arrangement = replace(arrangement, leads=leads)
     target = make_target(arrangement, outcome, events, facts, answers)
     timezone, note = _choose_timezone(arrangement, answers, interview)
     order, notes = _choose_order(arrangement, outcome, answers, interview)
+    notes += [account_note] if account_note else []
     attributes, missing = _describe_leads(arrangement, outcome)
     attributes = drop_log_summaries(attributes, arrangement.leads, events)
     proposal = Proposal(
