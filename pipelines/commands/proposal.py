@@ -50,6 +50,10 @@ ProjectName = Annotated[
     str | None, typer.Option("--project", help="name of the project; default: of the config")
 ]
 
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", help="sign between the fields of CSV files")
+]
+
 
 def init(
     files: Files,
@@ -64,6 +68,7 @@ def init(
     timezone: Timezone = None,
     order: Order = None,
     project: ProjectName = None,
+    delimiter: Delimiter = None,
     as_json: Json = False,
 ) -> None:
     """Propose a config from files or a database, write it, and check the data with it.
@@ -81,7 +86,9 @@ def init(
 
     if not force:
         require_new_file(out)
-    answers = Answers(leads, entity_id, created_at, outcome, horizon, timezone, order, project)
+    answers = Answers(
+        leads, entity_id, created_at, outcome, horizon, timezone, order, project, delimiter
+    )
     asks = not yes and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     interview = Interview(_ask_person if asks else None)
     proposal = propose_from_files(files, answers, interview, log_line)

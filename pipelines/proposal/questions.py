@@ -54,6 +54,7 @@ class Answers:
     timezone: str | None = None
     order: str | None = None
     project: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass

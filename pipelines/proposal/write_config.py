@@ -33,7 +33,7 @@ def propose_from_files(
     Raises the errors of reading them, and those of ``propose_config``.
     """
     with TemporaryDirectory() as scratch:
-        tables = read_given_sources(files, Path(scratch), log)
+        tables = read_given_sources(files, Path(scratch), log, answers.delimiter)
         return propose_config(tables, answers, interview, log)
 
 

@@ -29,14 +29,21 @@ ALL_ROWS = "SELECT * FROM "
 
 
 def read_given_sources(
-    given: Sequence[str], scratch: Path, log: Callable[[str], None]
+    given: Sequence[str],
+    scratch: Path,
+    log: Callable[[str], None],
+    delimiter: str | None = None,
 ) -> list[SourceTable]:
     """Return the tables of files, folders and databases, in their order.
+
+    ``delimiter`` is that of the files, if it is known.
 
     Raises the errors of reading a source; ConfigError for a password that is written out.
     """
     origins = [origin for text in given for origin in _list_origins(text, scratch)]
     names = _name_origins(origins)
+    if delimiter is not None:
+        origins = [o | {"delimiter": delimiter} if "path" in o else o for o in origins]
     return [
         read_source_table(name, origin, scratch, log)
         for name, origin in zip(names, origins, strict=True)

@@ -113,6 +113,7 @@ def read_source_table(
     except DataError as error:
         # The reader's advice is a key of the config, which is still to be written.
         advice = error.fix.replace("sheet: NAME", f"{name}#NAME for the sheet")
+        advice = advice.replace("delimiter: ", "--delimiter ")
         raise DataError(error.what, where=error.where, found=error.found, fix=advice) from error
     if not sampler.total or not sampler.names:
         what = "no rows" if sampler.names else "no columns"

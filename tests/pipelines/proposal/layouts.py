@@ -60,7 +60,8 @@ class Lead:
 
     @property
     def note(self) -> str:
-        return f"Spoke with {self.first} about the offer number {self.number}, call back next week"
+        sign = "," if self.number % 3 else " and"
+        return f"Spoke with {self.first} about the offer number {self.number}{sign} call next week"
 
 
 @dataclass(frozen=True)
