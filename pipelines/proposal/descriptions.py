@@ -39,7 +39,8 @@ def describe_question(question: Question) -> Iterator[str]:
 
 def describe_questions(questions: Sequence[Question]) -> Iterator[str]:
     """Yield all questions with the options of the command that answer them."""
-    yield f"{len(questions)} questions; answer them by these options, or take them by --yes:"
+    number = "one question" if len(questions) == 1 else f"{len(questions)} questions"
+    yield f"{number}: answer by the options below, or take the proposals by --yes"
     for question in questions:
         yield from describe_question(question)
         yield f"  answer: {question.flag} {question.proposal or '…'}"
@@ -53,10 +54,9 @@ def describe_next_steps(result: ProposedConfig) -> Iterator[str]:
         yield f"then: leadscore check {result.path}"
         return
     timed = result.check is not None and result.check.timed
-    as_of = "" if timed else " --as-of DATE"
     yield "next:"
     yield f"  leadscore train {result.path} --direct"
     if result.check is not None and any(target.to_score for target in result.check.targets):
-        yield f"  leadscore score {result.path} --direct{as_of}"
+        yield f"  leadscore score {result.path} --direct{'' if timed else ' --as-of DATE'}"
     else:
-        yield f"  leadscore score {result.path} --direct{as_of}"
+        yield "  then add leads whose outcome is open, and score them: see the notes"

@@ -20,7 +20,7 @@ from pipelines.proposal.findings.roles import (
     name_milestone,
 )
 from pipelines.proposal.findings.verdicts import decides_lead
-from pipelines.proposal.reading.column_times import read_instants
+from pipelines.proposal.reading.column_times import parse_column_times
 from pipelines.proposal.reading.source_tables import SourceTable
 from pipelines.proposal.reading.words import NO_RANK, rank_words
 
@@ -159,7 +159,7 @@ def collect_events(leads: LeadsTable | None, logs: list[MappedLog]) -> pa.Table:
 def _read_log(log: MappedLog) -> pa.Table:
     names = [log.entity_id, log.event_time, *([] if log.constant else [log.event_type])]
     columns = dict(zip(names, log.table.read_all(*names), strict=True))
-    us = read_instants(log.event_time, columns[log.event_time])
+    us = parse_column_times(log.event_time, columns[log.event_time])
     entity = to_plain_text(to_text(columns[log.entity_id]))
     kind = (
         pa.chunked_array([pa.array([log.event_type] * len(us), pa.string())])

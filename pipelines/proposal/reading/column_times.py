@@ -37,7 +37,7 @@ def read_column_times(
         return None
     texts = distinct.texts.cast(pa.string())
     walls = WallTimes.from_column(
-        pa.chunked_array([texts]), find_time_format(name, texts, distinct)
+        pa.chunked_array([texts]), choose_time_format(name, texts, distinct)
     )
     fits = (walls.kind == NAIVE) | (walls.kind == ZONED)
     if distinct.counts[fits].sum() < MIN_TIME_SHARE * distinct.total:
@@ -47,7 +47,7 @@ def read_column_times(
     return np.asarray(times, np.float64), float(zoned)
 
 
-def find_time_format(name: str, texts: pa.Array, distinct: DistinctTexts) -> TimeFormat:
+def choose_time_format(name: str, texts: pa.Array, distinct: DistinctTexts) -> TimeFormat:
     """Return the form in which the times of a column are written, as the reader will find it.
 
     Where two forms fit, it is the first: the reader refuses such a column, and says so.
@@ -66,7 +66,7 @@ def find_time_format(name: str, texts: pa.Array, distinct: DistinctTexts) -> Tim
     return TimeFormat() if counted and not named else TimeFormat(form)
 
 
-def read_instants(name: str, column: pa.ChunkedArray) -> np.ndarray:
+def parse_column_times(name: str, column: pa.ChunkedArray) -> np.ndarray:
     """Return the times of a column of times in microseconds, NaN where there is none."""
     distinct = DistinctTexts.from_column(to_plain_text(to_text(column)))
     read = read_column_times(name, column, distinct)
