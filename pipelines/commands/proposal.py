@@ -71,9 +71,9 @@ def init(
     delimiter: Delimiter = None,
     as_json: Json = False,
 ) -> None:
-    """Propose a config from files or a database, write it, and check the data with it.
+    """Propose a config from files or a database.
 
-    It finds the leads, the events, the outcome and the attributes, and leaves out columns that are
+    It finds leads, events, outcome and attributes, and leaves out columns that are
     personal or know the outcome. What it cannot know it asks; without a terminal it prints the
     questions with their options and exits with 2, unless --yes takes every proposal.
     """
