@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 
 from configs.loading.workspace_place import DEFAULT_WORKSPACE
+from configs.source_rows import ALL_COLUMNS
 from pipelines.proposal.findings.event_logs import LeadsTable, MappedLog
 from pipelines.proposal.proposal import Proposal, TargetProposal, ValueHistory
 
@@ -20,6 +22,9 @@ WIDTH, WIDE = 98, 400
 COMMENT_COLUMN = 38
 # A longer text is quoted: YAML takes no longer one for a key.
 MAX_PLAIN_LENGTH = 200
+
+# The address of a database in a file, with a relative path.
+RELATIVE_DATABASE = re.compile(r"((?:sqlite|duckdb):///)([^/].*)")
 
 # Turns the path of a source into that of the config.
 PathWriter = Callable[[str], str]
@@ -100,7 +105,7 @@ def _iter_leads(
         "known_at": leads.known_at,
         "account_id": leads.account_id,
         "order": proposal.order,
-        "missing": list(proposal.missing),
+        "missing": _format_missing(proposal.missing),
     }
     if leads.created_at and leads.table.profiles[leads.created_at].fill_share < 1:
         keys["missing_time"] = "skip"
@@ -113,6 +118,12 @@ def _iter_leads(
     short = len(used) > 40 and len(excluded) < len(used) / 2
     value: Any = {"all_except": excluded} if short else used
     yield from wrap_item("    attributes: ", value, width if not compact else WIDE)
+
+
+def _format_missing(missing: Mapping[str, Sequence[str]]) -> Any:
+    """Return a list for all columns, or lists by column."""
+    given = {column: list(texts) for column, texts in missing.items() if texts}
+    return given.get(ALL_COLUMNS) if given.keys() == {ALL_COLUMNS} else given
 
 
 def _map_log(log: MappedLog, write_path: PathWriter) -> dict[str, Any]:
@@ -143,7 +154,12 @@ def _map_history(history: ValueHistory, write_path: PathWriter) -> dict[str, Any
 
 
 def _map_origin(origin: Mapping[str, str], write_path: PathWriter) -> dict[str, str]:
-    return {key: write_path(value) if key == "path" else value for key, value in origin.items()}
+    written = dict(origin)
+    if "path" in origin:
+        written["path"] = write_path(origin["path"])
+    if file := RELATIVE_DATABASE.fullmatch(origin.get("database", "")):
+        written["database"] = f"{file[1]}{write_path(file[2])}"
+    return written
 
 
 def _iter_target(target: TargetProposal, compact: bool) -> Iterator[str]:

@@ -69,7 +69,7 @@ class Proposal:
         logs: The event logs.
         histories: The histories of attributes.
         attributes: The attributes of the leads.
-        missing: Texts of the leads that mean “no value”.
+        missing: Texts of the leads that mean “no value”, by column; under ``*`` those of all.
         target: The target.
         stages: Event types that are stages, in order.
         excluded: Event types that no feature may use.
@@ -85,7 +85,7 @@ class Proposal:
     logs: tuple[MappedLog, ...]
     histories: tuple[ValueHistory, ...]
     attributes: AttributeChoice
-    missing: tuple[str, ...]
+    missing: dict[str, tuple[str, ...]]
     target: TargetProposal
     stages: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()

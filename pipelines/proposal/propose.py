@@ -7,6 +7,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from configs.errors import ConfigError
+from configs.source_rows import ALL_COLUMNS
 from pipelines.proposal.arrange import Arrangement, arrange_tables
 from pipelines.proposal.findings.attributes import AttributeChoice, choose_attributes
 from pipelines.proposal.findings.event_logs import (
@@ -204,11 +205,11 @@ def _choose_order(
 
 def _describe_leads(
     arrangement: Arrangement, outcome: Outcome
-) -> tuple[AttributeChoice, tuple[str, ...]]:
-    """Return the attributes, and the texts that mean “no value”."""
+) -> tuple[AttributeChoice, dict[str, tuple[str, ...]]]:
+    """Return the attributes, and the texts that mean “no value”, by column."""
     leads = arrangement.leads
     if leads is None:
-        return AttributeChoice((), {}), ()
+        return AttributeChoice((), {}), {}
     roles = {
         name for log in arrangement.logs if log.table is leads.table for name in _list_columns(log)
     }
@@ -220,8 +221,10 @@ def _describe_leads(
     }
     histories = {name: reason for name, reason in kept.items() if reason}
     used = tuple(name for name in choice.used if name not in histories)
-    missing = (*outcome.open_values, *leads.table.placeholders)
-    return AttributeChoice(used, {**choice.left_out, **histories}), tuple(dict.fromkeys(missing))
+    missing = {ALL_COLUMNS: leads.table.placeholders}
+    # A lead whose state decides nothing yet has no outcome.
+    missing |= {} if outcome.is_event else {outcome.name: outcome.open_values}
+    return AttributeChoice(used, {**choice.left_out, **histories}), missing
 
 
 def _list_columns(log: MappedLog) -> set[str]:

@@ -79,8 +79,8 @@ def _list_database_tables(address: str, scratch: Path) -> list[dict[str, str]]:
         raise ConfigError(
             "the address holds a password, which would be written into the config",
             where=redact_text(address),
-            fix="keep it in the environment and name it in single quotes: "
-            "'postgresql://user:${DB_PASSWORD}@host/name'",
+            fix="put it into the environment, and write ${DB_PASSWORD} in its place, with the "
+            "address in single quotes",
         )
     query = TABLE_QUERIES.get(address.partition(":")[0], INFORMATION_SCHEMA)
     reader = open_origin({"database": address, "query": query}, scratch)
