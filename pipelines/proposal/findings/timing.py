@@ -26,6 +26,8 @@ MAX_ROWS = 400_000
 GRID_DAYS = (7, 14, 30)
 # Outcomes that begin late were not recorded before: so many leads would have had one by chance.
 MIN_UNRECORDED_OUTCOMES = 5.0
+# With fewer outcomes in all their rate is too uncertain for that.
+MIN_OUTCOMES = 20
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def find_recording_start(events: pa.Table, outcome: EventFacts, horizon: int) ->
     The leads that entered at least a horizon before the first outcome would have had several.
     """
     created = _list_entries(events)
-    if not len(created):
+    if not len(created) or outcome.entities < MIN_OUTCOMES:
         return None
     start = outcome.first_us
     early = float((created < start - horizon * US_PER_DAY).sum())

@@ -77,6 +77,8 @@ def test_outcomes_that_begin_late_were_not_recorded_before():
     late = make_sales(first_sale=200)
     won = describe_events(late)["won"]
     assert find_recording_start(late, won, 14) == date(1970, 7, 21)
+    few = make_events([*((f"L{i}", "", i) for i in range(100)), ("L90", "won", 95)])
+    assert find_recording_start(few, describe_events(few)["won"], 7) is None
     whole = make_sales()
     assert find_recording_start(whole, describe_events(whole)["won"], 14) is None
 
