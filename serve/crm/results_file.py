@@ -264,7 +264,9 @@ def _require_complete(path: Path) -> None:
             last = file.read(1)
     except OSError as error:
         raise DataError(
-            "cannot read the results file", where=str(path), found=error.strerror or str(error)
+            "cannot read the results file",
+            where=str(path.absolute()),
+            found=error.strerror or str(error),
         ) from error
     # A closing quote proves that the last cell is whole. Without it a key may be cut into another.
     if last not in (b"\n", b'"'):
