@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 # How a part was established: the config says it; the source says it itself, such as a byte-order
-# mark; its values admit no other reading; or nothing speaks against what is usual.
-Origin = Literal["config", "stated", "proven", "default"]
+# mark; its values admit no other reading; nothing speaks against what is usual; or nothing in the
+# source depends on it, so that a later night may find another one.
+Origin = Literal["config", "stated", "proven", "default", "open"]
 
 
 @dataclass(frozen=True, order=True)

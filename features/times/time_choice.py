@@ -194,8 +194,9 @@ def _choose_order(written: Mapping[int, int]) -> FormatChoice:
             return _report_ambiguity(differing, possible)
         return FormatChoice(DAY_FIRST, "default", frozenset(differing))
     only = frozenset(code for code in points | signs if not _has_other_order(code, possible[0]))
-    name = ORDER_NAMES[possible[0]]
-    return FormatChoice(name, "proven" if only else "default", only or frozenset(points | signs))
+    # Several texts may together leave one order, of which each alone would leave two.
+    origin: Origin = "proven" if only or len(possible) == 1 else "open"
+    return FormatChoice(ORDER_NAMES[possible[0]], origin, only or frozenset(points | signs))
 
 
 def _report_ambiguity(codes: set[int], *possible: Iterable[int]) -> FormatChoice:
@@ -284,14 +285,14 @@ def explain_choice(choice: FormatChoice, example: Example, hidden: bool) -> str:
     """Return the text that establishes a form, or why the form is used if none proves it."""
     _, text, place = example
     shown = place if hidden else f"{place}: {text!r}"
+    if choice.origin == "open":
+        return f"{shown} in any order"
     if choice.origin != "default":
         return shown
     means = "" if hidden else f" means {describe_reading(text, choice.name)}"
     if choice.name == EXCEL:
         return f"{shown}{means}, counted from 1900 as usual"
-    if "." in text:
-        return f"{shown}{means}: between points the day comes first"
-    return f"{shown}{means} in any order"
+    return f"{shown}{means}: between points the day comes first"
 
 
 def describe_reading(text: str, name: str) -> str:

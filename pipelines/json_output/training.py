@@ -24,7 +24,8 @@ class FormEntryJson(JsonObject):
     column: str = make_key("column that it concerns; empty for all of the source")
     value: str = make_key("the part, as the config would write it")
     origin: str = make_key(
-        "config; stated by the source; proven by its values; default where nothing depends on it"
+        "config; stated by the source; proven by its values; default; open where nothing depends "
+        "on it"
     )
     evidence: str = make_key("file, row and text that show it; empty if there are none")
 

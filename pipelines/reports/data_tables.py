@@ -66,7 +66,13 @@ def build_form_table(counts: tuple[SourceCount, ...]) -> list[list[str]]:
 
 def _describe_origin(entries: list[FormEntry]) -> str:
     """Return how the first of several entries of one value is known, and from where."""
-    words = {"config": "config", "stated": "stated", "proven": "proven", "default": "usual"}
+    words = {
+        "config": "config",
+        "stated": "stated",
+        "proven": "proven",
+        "default": "usual",
+        "open": "any",
+    }
     first, others = entries[0], len(entries) - 1
     evidence = f": {first.evidence}" if first.evidence else ""
     more = f" and {others} more" if others and first.evidence else ""

@@ -29,7 +29,7 @@ def check_form(count: SourceCount, earlier: pa.Table) -> Iterator[CheckResult]:
     depends on a part, it has no check.
     """
     for key, column, entries in group_entries(count.form):
-        if key in UNCHECKED_KEYS or all(entry.origin == "default" for entry in entries):
+        if key in UNCHECKED_KEYS or all(entry.origin == "open" for entry in entries):
             continue
         subject = " ".join(part for part in (count.source, key, column) if part)
         value, before = join_values(entries), _find_newest(earlier, subject)

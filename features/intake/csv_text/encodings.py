@@ -168,7 +168,7 @@ class Decoder:
             return self.entry
         # ASCII is the same in every encoding, so nothing is known about later characters.
         if not self._other_bytes:
-            return FormEntry("encoding", "", UTF8, "default", "all characters are ASCII")
+            return FormEntry("encoding", "", UTF8, "open", "all characters are ASCII")
         return FormEntry("encoding", "", UTF8, "proven", "every line is UTF-8")
 
     def _settle(self, encoding: str, origin: str, evidence: str) -> None:

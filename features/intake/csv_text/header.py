@@ -295,7 +295,7 @@ def _describe_delimiter(
     if header.dialect.width < 2:
         return ()
     if header.records < 2:
-        return (FormEntry("delimiter", "", delimiter, "default", "there are no rows"),)
+        return (FormEntry("delimiter", "", delimiter, "open", "there are no rows"),)
     evidence = "the first rows have as many fields as the header"
     return (FormEntry("delimiter", "", delimiter, "proven", evidence),)
 

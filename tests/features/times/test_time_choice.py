@@ -29,7 +29,7 @@ def choose(*texts, limit=0.05):
         (["1/31/2024", "1/2/2024"], "month_first", "proven"),
         (["31-01-2024 10:15", "2024-01-05"], "day_first", "proven"),
         (["01.31.2024", "01.02.2024"], "month_first", "proven"),
-        (["5/5/2024"], "day_first", "default"),
+        (["5/5/2024"], "day_first", "open"),
         (["1/31/24"], "month_first", "proven"),
         (["99-12-31", "24-01-05"], "year_first", "proven"),
         (["2024/01/02"], "year_first", "proven"),

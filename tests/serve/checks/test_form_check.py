@@ -50,7 +50,7 @@ def test_form_that_changes_stops_with_both_values_and_the_evidence():
         # Nothing in the source depends on it.
         (
             FormEntry("encoding", "", "windows-1251", "proven"),
-            FormEntry("encoding", "", "utf-8", "default"),
+            FormEntry("encoding", "", "utf-8", "open"),
         ),
         (FormEntry("skip_above", "", "2", "proven"), FormEntry("skip_above", "", "3", "proven")),
     ],
@@ -60,7 +60,7 @@ def test_form_that_may_change_passes(before, now):
 
 
 def test_night_in_which_nothing_showed_the_form_does_not_forget_it():
-    later = night(FormEntry("encoding", "", "utf-8", "default"), as_of=MONDAY.replace(hour=9))
+    later = night(FormEntry("encoding", "", "utf-8", "open"), as_of=MONDAY.replace(hour=9))
     earlier = pa.concat_tables([night(FormEntry("encoding", "", "windows-1251", "proven")), later])
     (found,) = check(FormEntry("encoding", "", "windows-1252", "proven"), earlier=earlier)
     assert found.verdict == "stop"
