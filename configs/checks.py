@@ -76,6 +76,10 @@ class Checks(FrozenModel):
     leads: Limits = _limits_field(
         0.4, 0.8, "drop in the number of scored leads against the earlier nights, as a share"
     )
+    # Leads are removed from most CRMs now and then, but not half of the open ones in a day.
+    gone_leads: Limits = _limits_field(
+        0.1, 0.5, "share of the leads published on the last night that are no longer in the data"
+    )
     gone_types: Limits = _limits_field(
         0.0,
         0.1,

@@ -220,6 +220,7 @@ class SourceReader:
             # Checked for every block, since each file has a header of its own.
             for key, name in needed.items():
                 part.column(name, key)
+            self.warnings.update(dict.fromkeys(_describe_twice(label, block.names, needed)))
             begin += len(part.table)
             yield part
         # Only now: the files of a folder may have different columns.
@@ -271,6 +272,18 @@ def _add_partitions(block: RowBlock, file: SourceFile, required: frozenset[str])
         table = table.append_column(f"c{len(names)}", pa.array([value] * len(table), pa.string()))
         names.append(name)
     return replace(block, names=names, table=table)
+
+
+def _describe_twice(label: str, names: Sequence[str], needed: dict[str, str]) -> Iterator[str]:
+    """Yield a warning for each heading that the config maps and that several columns have."""
+    used = set(needed.values())
+    for key, name in needed.items():
+        second = f"{name} (2)"
+        if second in names and second not in used:
+            yield (
+                f"{label}: two columns have the heading {name!r}; {key} means the first of them; "
+                f"name the other one {second!r} if it is meant"
+            )
 
 
 def _to_raw_rows(label: str, block: RowBlock, begin: int) -> RawRows:

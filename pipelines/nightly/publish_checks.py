@@ -21,6 +21,7 @@ from serve.checks.change_checks import check_score_changes
 from serve.checks.checks import CheckResult, pass_unchecked
 from serve.checks.feature_counts import FeatureCounts
 from serve.checks.score_checks import (
+    check_gone_leads,
     check_grade_changes,
     check_model_age,
     check_population,
@@ -107,10 +108,12 @@ def check_scores(
     matrix: pa.Table,
     frame: pa.Table,
     past_checks: pa.Table,
+    published: pa.Table,
 ) -> list[CheckResult]:
     """Check a target's scores.
 
-    ``matrix`` is the feature matrix and ``frame`` its SCORES with the history columns, row by row.
+    ``matrix`` is the feature matrix and ``frame`` its SCORES with the history columns, row by row;
+    ``published`` are the scores of the last night.
     """
     limits = snapshot.project.checks
     attributes = list_lead_attributes(scorer.catalog)
@@ -118,6 +121,7 @@ def check_scores(
     ago = snapshot.as_of - previous if previous else None
     counts = FeatureCounts.from_matrix(scorer, matrix)
     probability = frame["probability"].to_numpy()
+    known = snapshot.dataset.find_final_leads(published["entity_id"])
     # The number of open leads varies by chance, so `noisy` tolerates three standard deviations of
     # it.
     checks = [
@@ -125,6 +129,7 @@ def check_scores(
         compare_row_count(
             "leads", target, "", frame.num_rows, past_checks, limits.leads, noisy=True
         ),
+        check_gone_leads(target, known >= 0, ago, limits),
         check_grade_changes(target, frame, ago, limits),
         check_score_changes(target, frame, ago, past_checks, limits),
         *check_population(target, counts, probability, attributes, limits),

@@ -70,13 +70,18 @@ def score_targets(
             if snapshot.project.publish.accounts:
                 dependence = WithinAccountDependence.from_json(scorer.metadata.within_account)
                 accounts.append(score_accounts(snapshot.dataset, frame, dependence))
-            frame = add_history_columns(snapshot, target, frame, store)
-            checks += check_scores(snapshot, target, scorer, matrix, frame, past_checks)
+            history = ScoreHistory.load(store, run.project, target, snapshot.as_of)
+            frame = add_history_columns(snapshot, target, frame, history, store)
+            checks += check_scores(
+                snapshot, target, scorer, matrix, frame, past_checks, history.previous
+            )
         frames[target] = append_columns(frame, reasons.result())
     return _stamp_tables(frames, accounts, checks, run.run_id)
 
 
-def add_history_columns(snapshot: Snapshot, target: str, frame: pa.Table, store: Store) -> pa.Table:
+def add_history_columns(
+    snapshot: Snapshot, target: str, frame: pa.Table, history: ScoreHistory, store: Store
+) -> pa.Table:
     """Add to a target's scores the columns that follow from earlier runs.
 
     These are trend and steady grade, the week's list, and the date of the next review, which
@@ -84,7 +89,6 @@ def add_history_columns(snapshot: Snapshot, target: str, frame: pa.Table, store:
     """
     project, publication, as_of = snapshot.project, snapshot.project.publish, snapshot.as_of
     # The order matters: the review date depends on the grade, which depends on the history.
-    history = ScoreHistory.load(store, project.project, target, as_of)
     hysteresis = GradeHysteresis(publication.steady, publication.settle)
     frame = add_score_history(frame, history, as_of, hysteresis)
     week = Week.containing(as_of, project.zone)

@@ -31,6 +31,8 @@ FIXES = {
     "and that the column's values were not renamed",
     "leads": "check the sources and the target's population; "
     "without times, add leads with an empty outcome",
+    "gone_leads": "check that the leads were written completely, "
+    "and their ids in the same way as before",
     "gone_types": "check whether the source renamed it or stopped; "
     "if this is intended, train again",
     "new_types": "train again to include it in the model",

@@ -32,6 +32,24 @@ INDEX_NAME, BEYOND_EXPECTED = "population stability index", "beyond chance and t
 NO_POPULATION = "the model stores no training distribution; train again to enable this check"
 
 
+def check_gone_leads(
+    target: str, is_known: np.ndarray, ago: timedelta | None, limits: Checks
+) -> CheckResult:
+    """Check the share of the leads published on the last night that are no longer in the data.
+
+    ``is_known`` has an element for each of them, ``ago`` is the time since that night. Where every
+    id is written in another way, the number of leads stays, and a CRM would find none of them.
+    """
+    if ago is None or ago > MAX_COMPARED_AGE or len(is_known) < MIN_COMPARED_LEADS:
+        return pass_unchecked("gone_leads", target, "no night to compare with, or too few leads")
+    gone = int((~is_known).sum())
+    text = (
+        f"{gone:,} of the {len(is_known):,} leads that were published on the last night are not in "
+        "the data any more"
+    )
+    return judge_value("gone_leads", target, "", gone / len(is_known), limits.gone_leads, text)
+
+
 def check_probabilities(target: str, frame: pa.Table) -> list[CheckResult]:
     """Stop at a probability outside its interval or outside 0 to 1, and at a repeated entity."""
     low, middle, high = (

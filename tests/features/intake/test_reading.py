@@ -258,3 +258,14 @@ def test_sqlite_types_each_value_not_the_column(tmp_path):
         ("7", "01"),
     ]
     assert found.counts[0].quarantined == {"no id": 1500}
+
+
+def test_heading_of_two_columns_is_named_with_the_one_that_is_read(tmp_path):
+    path = write(tmp_path / "l.csv", "id,born,size,size\na,2024-01-01,1,100\nb,2024-01-02,2,200\n")
+    company = project({"path": path, **LEAD, "attributes": ["size"]})
+    data = read_sources(company)
+    assert data.leads["size"].to_pylist() == [1, 2]
+    (warning,) = [line for line in data.counts[0].warnings if "heading" in line]
+    assert "'size'" in warning and "name the other one 'size (2)'" in warning
+    both = project({"path": path, **LEAD, "attributes": ["size", "size (2)"]})
+    assert not [line for line in read_sources(both).counts[0].warnings if "heading" in line]

@@ -143,6 +143,13 @@ def test_half_written_source_is_refused(company):
     refused(company, "the check rows stops", "events_1", "written completely")
 
 
+def test_ids_that_are_all_written_in_another_way_are_refused(company):
+    # As many leads as before, with the same events: only their ids have lost a letter.
+    rewrite(company / "leads.csv", lambda row: row | {"id": row["id"].removeprefix("L")})
+    rewrite(company / "events.csv", lambda row: row | {"lead": row["lead"].removeprefix("L")})
+    refused(company, "the check gone_leads stops", "published on the last night", "ids")
+
+
 def test_renamed_event_type_is_refused(company):
     rewrite(
         company / "events.csv",
