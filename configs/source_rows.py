@@ -212,8 +212,8 @@ class TimedRows(SourceRows):
     time_format: Annotated[str | dict[str, str], TIME_FORMAT_SCHEMA] = Field(
         AUTO,
         description="form of the times: auto (proven from all of them), iso, day_first, "
-        "month_first, year_first, epoch_s, epoch_ms, epoch_us, epoch_ns, excel, excel_1904, or a "
-        "pattern such as “%d.%m.%Y %H:%M”; one for all columns, or by column",
+        "month_first, year_first, epoch_s, epoch_ms, epoch_us, epoch_ns, excel, excel_1904, "
+        "dotnet_ticks, or a pattern such as “%d.%m.%Y %H:%M”; one for all columns, or by column",
     )
 
     @field_validator("time_format", mode="before")

@@ -12,9 +12,11 @@ DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day_first", "month_first", "year_first"
 # Whole numbers or decimals that count from 1970, or days as a spreadsheet does.
 EPOCH_UNITS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 EXCEL, EXCEL_1904 = "excel", "excel_1904"
+# Counts of 100 nanoseconds since the year 1.
+TICKS = "dotnet_ticks"
 # The others are plain numbers.
 TEXT_FORMATS = (ISO, DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
-NAMED_FORMATS = (*TEXT_FORMATS, *EPOCH_UNITS, EXCEL, EXCEL_1904)
+NAMED_FORMATS = (*TEXT_FORMATS, *EPOCH_UNITS, EXCEL, EXCEL_1904, TICKS)
 
 # What each directive of a pattern gives; those of a time of day are optional.
 DIRECTIVES = {

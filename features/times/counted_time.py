@@ -16,6 +16,8 @@ from features.tools.jit import jit_kernel
 SECONDS, MILLISECONDS, MICROSECONDS, NANOSECONDS, DAYS_1900, DAYS_1904, DIGITS = 1, 2, 3, 4, 5, 6, 7
 # Numbers that can be none of these in the years 1990 to 2100, and those up to zero.
 OTHER, NOT_POSITIVE = 8, 9
+# Counts of 100 nanoseconds since the year 1, and numbers that can be these or nanoseconds.
+SINCE_YEAR_1, NANOSECONDS_OR_TICKS = 10, 11
 
 # 1990-01-01 and 2101-01-01 in seconds since 1970.
 FIRST_PLAUSIBLE, END_OF_PLAUSIBLE = 631_152_000, 4_133_980_800
@@ -23,13 +25,16 @@ SECONDS_PER_DAY, MS_PER_DAY = 86_400, 86_400_000
 # Days of 1970-01-01 in a spreadsheet. Its 1900 system counts a 29 February 1900, which did not
 # exist, so that days before 1 March 1900 (61) have a number that is smaller by one.
 EPOCH_DAY_1900, EPOCH_DAY_1904, FIRST_OF_MARCH = 25_569, 24_107, 61
+# Seconds from the year 1 to 1970, and ticks of a second.
+YEAR_1_SECONDS, TICKS_PER_SECOND = 62_135_596_800, 10_000_000
 
 
 @jit_kernel
 def classify_counts(texts: np.ndarray, ends: np.ndarray, unit: np.ndarray) -> None:
     """Write what each text can count in the years 1990 to 2100; 0 if it is no plain number.
 
-    The possible ranges do not overlap, but for days since 1904, which are never found.
+    The possible ranges do not overlap, but for ticks and the nanoseconds of 1990, and for days
+    since 1904, which are never found.
     """
     for row in range(len(unit)):
         at, end = np.int64(ends[row]), np.int64(ends[row + 1])
@@ -46,6 +51,8 @@ def classify_counts(texts: np.ndarray, ends: np.ndarray, unit: np.ndarray) -> No
             if FIRST_PLAUSIBLE * scale <= number < END_OF_PLAUSIBLE * scale:
                 unit[row] = SECONDS + k
             scale *= 1_000
+        if FIRST_PLAUSIBLE <= number // TICKS_PER_SECOND - YEAR_1_SECONDS < END_OF_PLAUSIBLE:
+            unit[row] = NANOSECONDS_OR_TICKS if unit[row] == NANOSECONDS else SINCE_YEAR_1
         day = number - EPOCH_DAY_1900
         if FIRST_PLAUSIBLE <= day * SECONDS_PER_DAY < END_OF_PLAUSIBLE:
             unit[row] = DAYS_1900
@@ -102,6 +109,8 @@ def _parse_number(texts: np.ndarray, at: int, end: int) -> tuple[bool, bool, np.
 def _convert_count(number: int, fraction: int, negative: bool, unit: int) -> np.int64:
     """Return a count since 1970 in microseconds; a smaller part is cut off."""
     sign = -1 if negative else 1
+    if unit == SINCE_YEAR_1:
+        return np.int64((-number if negative else number) // 10 - YEAR_1_SECONDS * 1_000_000)
     if unit == NANOSECONDS:
         return np.int64(sign * number // 1_000)
     scale = 1_000_000 if unit == SECONDS else 1_000 if unit == MILLISECONDS else 1

@@ -24,15 +24,19 @@ from configs.forms.time_formats import (
     ISO,
     MONTH_FIRST,
     NAMED_FORMATS,
+    TICKS,
     YEAR_FIRST,
 )
 from features.readings.source_form import Origin
 from features.times.counted_time import (
     DAYS_1900,
     DIGITS,
+    NANOSECONDS,
+    NANOSECONDS_OR_TICKS,
     NOT_POSITIVE,
     OTHER,
     SECONDS,
+    SINCE_YEAR_1,
     classify_counts,
 )
 from features.times.time_format import ORDERS, TimeFormat, parse_written
@@ -50,7 +54,7 @@ _SHAPE, _PAIR = 6, 3
 ORDER_NAMES = tuple(ORDERS)
 PAIRS = tuple(combinations(range(len(ORDER_NAMES)), 2))
 _UNIT_NAMES = {SECONDS + i: name for i, name in enumerate(EPOCH_UNITS)}
-_UNIT_NAMES |= {DAYS_1900: EXCEL, DIGITS: YEAR_FIRST}
+_UNIT_NAMES |= {DAYS_1900: EXCEL, DIGITS: YEAR_FIRST, SINCE_YEAR_1: TICKS}
 _SHAPE_NAMES = {FULL_YEAR_FIRST: YEAR_FIRST, NAME_FIRST: MONTH_FIRST, NAME_SECOND: DAY_FIRST}
 _MONTHS = [
     "January",
@@ -157,6 +161,15 @@ def choose_format(counts: Mapping[int, int], limit: float) -> FormatChoice:
 
 def _choose_unit(numbers: Mapping[int, int], limit: float) -> FormatChoice:
     units = sorted(code for code in numbers if code - NUMBER not in (OTHER, NOT_POSITIVE))
+    if (both := NUMBER + NANOSECONDS_OR_TICKS) in units:
+        either = (NUMBER + NANOSECONDS, NUMBER + SINCE_YEAR_1)
+        units = [code for code in units if code != both]
+        if not units:
+            names = tuple(_UNIT_NAMES[code - NUMBER] for code in either)
+            ambiguity = FormatAmbiguity(names, (frozenset({both}),))
+            return FormatChoice(names[0], ambiguity=ambiguity, refused=True)
+        # Beside numbers that can be one of the two only, it is that one.
+        units += [either[0]] if not set(units) & set(either) else []
     names = tuple(_UNIT_NAMES[code - NUMBER] for code in units)
     if len(units) > 1:
         signatures = tuple(frozenset({code}) for code in units)

@@ -15,6 +15,7 @@ from configs.forms.time_formats import (
     EXCEL_1904,
     ISO,
     MONTH_FIRST,
+    TICKS,
     YEAR_FIRST,
 )
 from features.times import counted_time, written_time
@@ -31,6 +32,7 @@ ORDERS = {
 }
 UNITS = {name: counted_time.SECONDS + i for i, name in enumerate(EPOCH_UNITS)}
 UNITS |= {EXCEL: counted_time.DAYS_1900, EXCEL_1904: counted_time.DAYS_1904}
+UNITS |= {TICKS: counted_time.SINCE_YEAR_1}
 
 
 @dataclass(frozen=True)

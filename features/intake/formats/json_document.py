@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
@@ -209,9 +210,28 @@ def _has_objects_by_line(file: SourceFile) -> bool:
     return second is not None
 
 
+class _RepeatedKeys(dict[str, Any]):
+    """An object with a key twice, which is written with all its pairs."""
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self._pairs = pairs
+
+    def items(self) -> Any:
+        """Return all pairs."""
+        return self._pairs
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    return values if len(values) == len(pairs) else _RepeatedKeys(pairs)
+
+
 def _load(file: SourceFile, text: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(text, parse_constant=_raise_for_constant)
+        document = json.loads(
+            text, object_pairs_hook=_make_object, parse_constant=_raise_for_constant
+        )
     except (ValueError, RecursionError) as error:
         _raise_error(file, "the JSON document is broken or cut", str(error) or "too many levels")
     return document if isinstance(document, dict) else {}
@@ -234,7 +254,11 @@ def _find_records(
     file: SourceFile, document: Mapping[str, Any], records: str | None
 ) -> tuple[str, list[Any]]:
     """Return the key that holds the rows, and the rows."""
-    lists = dict(_iter_lists(document, "", 0))
+    pairs = [*_iter_lists(document, "", 0)]
+    lists = dict(pairs)
+    if len(lists) < len(pairs):
+        repeated = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        _raise_error(file, "two arrays of objects have the same key", repr(repeated))
     if records is not None:
         if records in lists:
             return records, lists[records]

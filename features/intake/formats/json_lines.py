@@ -31,14 +31,16 @@ def read_json_objects(
 ) -> Iterator[tuple[pa.Table, np.ndarray, list[BrokenRecord]]]:
     """Yield blocks of a document: columns as text, line or number of each row, broken records.
 
-    The columns are the leaves of all objects; those not among ``columns`` are null. The number 12.0
-    becomes 12; a text is unchanged. Raises DataError if two leaves have the same dotted name.
+    An object with a key twice is broken: which value is meant is unknown. The columns are the
+    leaves of all objects; those not among ``columns`` are null. The number 12.0 becomes 12; a text
+    is unchanged. Raises DataError if two leaves have the same dotted name.
     """
     # The file is read twice, since a key may first occur in its last line.
     paths, objects = _collect_leaves(document)
     selected = [name for name in paths if columns is None or name in columns]
     for block in document.iter_blocks():
         lines, rows, bad = _split_objects(block)
+        bad[~bad] = _find_repeated_keys(lines.filter(pa.array(~bad)), objects)
         broken = [
             line.decode("utf-8", "replace") for line in lines.filter(pa.array(bad)).to_pylist()
         ]
@@ -146,6 +148,16 @@ def _split_objects(block: LineBlock) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     readable = pa.table({"line": lines.filter(pa.array(~bad)).cast(pa.string())})
     bad[~bad] = ~pc.fill_null(run_query(is_object, lines=readable)["ok"], False).to_numpy()
     return lines, rows, bad
+
+
+def _find_repeated_keys(lines: pa.Array, objects: set[KeyPath]) -> np.ndarray:
+    """Return a mask of the objects that have a key twice, themselves or in one of ``objects``."""
+    pointers = [_make_pointer(path) for path in [(), *sorted(objects)]]
+    sql = """SELECT coalesce(list_bool_or(list_transform(
+                      json_keys(line, $pointers), lambda keys: len(keys) > len(list_distinct(keys))
+                    )), false) AS repeats FROM lines"""
+    table = pa.table({"line": lines.cast(pa.string())})
+    return run_query(sql, {"pointers": pointers}, lines=table)["repeats"].to_numpy()
 
 
 def _extract_values(

@@ -39,6 +39,9 @@ def choose(*texts, limit=0.05):
         (["1704189600000"], "epoch_ms", "proven"),
         (["1704189600000000"], "epoch_us", "proven"),
         (["1704189600000000000"], "epoch_ns", "proven"),
+        # 1990, as nanoseconds, is 2001 and later as ticks: what fits one only is proof.
+        (["1704189600000000000", "638396640000000000"], "epoch_ns", "proven"),
+        (["629000000000000000", "638396640000000000"], "dotnet_ticks", "proven"),
         (["45321.5", "45322"], "excel", "default"),
         (["20240131", "20240201"], "year_first", "proven"),
         # Numbers beside ISO times, years, codes and ids are no times.
@@ -67,6 +70,7 @@ def test_form_is_that_of_all_texts(texts, name, origin):
         (["31/12/2023", "12/31/2023"], ("day_first", "month_first")),
         (["1704189600", "1704189600000"], ("epoch_s", "epoch_ms")),
         (["45321", "1704189600"], ("epoch_s", "excel")),
+        (["638396640000000000", "0"], ("epoch_ns", "dotnet_ticks")),
     ],
 )
 def test_columns_in_doubt_are_refused(texts, names):

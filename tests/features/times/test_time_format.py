@@ -130,6 +130,8 @@ def test_counts_are_exact(moment, micros):
     exact = moment.replace(microsecond=micros)
     assert parse("epoch_us", str(total)) == [(exact, 0, ZONED)]
     assert parse("epoch_ns", str(total * 1000 + 999)) == [(exact, 0, ZONED)]
+    ticks = (total + 62_135_596_800 * 10**6) * 10 + 9
+    assert parse("dotnet_ticks", str(ticks)) == [(exact, 0, ZONED)]
     assert parse("epoch_ms", f"{total // 1000}.{total % 1000:03}") == [(exact, 0, ZONED)]
     assert parse("epoch_s", f"{total // 10**6}.{total % 10**6:06}") == [(exact, 0, ZONED)]
     days = (moment - datetime(1899, 12, 30, tzinfo=UTC)) / timedelta(days=1)

@@ -141,3 +141,39 @@ def test_packed_text_is_read_whole_or_refused(tmp_path, ending):
         path.write_bytes(packed)
         with pytest.raises(DataError, match="cannot read the file"):
             read(path)
+
+
+TWICE = [
+    '{"id": "b", "x": 1, "x": 7}',
+    '{"id": "b", "x": 1, "x": 1}',
+    '{"id": "b", "x": 1, "\\u0078": 7}',
+    '{"id": "b", "p": {"y": 1, "y": 7}}',
+    '{"id": "b", "p": {"q": {"z": 1, "z": 7}}}',
+    '{"id": "b", "p": {"y": 1}, "p": {"z": 7}}',
+]
+
+
+@pytest.mark.parametrize("twice", TWICE)
+@pytest.mark.parametrize("form", ["a.jsonl", "array.json", "page.json"])
+def test_object_with_a_key_twice_is_unreadable(tmp_path, form, twice):
+    rows = ['{"id": "a", "x": 1, "p": {"y": 2, "q": {"y": 3}}, "t": [{"x": 1}, {"x": 1}]}', twice]
+    joined = f"[{', '.join(rows)}]"
+    text = {"a.jsonl": "\n".join(rows) + "\n", "array.json": joined}
+    path = tmp_path / form
+    path.write_text(text.get(form, f'{{"more": {{"n": 1}}, "data": {joined}}}'))
+    raw = read(path)
+    assert [value is not None for value in raw.table["broken"].to_pylist()] == [False, True]
+    # The original is kept as it is, with both values.
+    assert json.loads(raw.table["broken"][1].as_py(), object_pairs_hook=list) == json.loads(
+        twice, object_pairs_hook=list
+    )
+    assert raw.table["row"].to_pylist() == [1, 2]
+
+
+def test_page_with_two_arrays_of_one_key_is_refused(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"data": [{"id": 1}], "data": [{"id": 2}]}')
+    with pytest.raises(DataError, match="same key"):
+        read(path)
+    with pytest.raises(DataError, match="same key"):
+        read(path, records="data")
