@@ -38,6 +38,10 @@ OutcomeName = Annotated[
     str | None,
     typer.Option("--outcome", help="the event type or column of a won lead, or COLUMN=VALUE"),
 ]
+EventTypes = Annotated[
+    list[str] | None,
+    typer.Option("--event-type", help="the column of a log's event types, or FILE:COLUMN"),
+]
 Horizon = Annotated[
     str | None, typer.Option("--horizon", help="how far ahead a score looks, such as 30d")
 ]
@@ -63,6 +67,7 @@ def init(
     leads: LeadsFile = None,
     entity_id: EntityColumn = None,
     created_at: CreatedColumn = None,
+    event_type: EventTypes = None,
     outcome: OutcomeName = None,
     horizon: Horizon = None,
     timezone: Timezone = None,
@@ -87,7 +92,16 @@ def init(
     if not force:
         require_new_file(out)
     answers = Answers(
-        leads, entity_id, created_at, outcome, horizon, timezone, order, project, delimiter
+        leads,
+        entity_id,
+        created_at,
+        outcome,
+        horizon,
+        timezone,
+        order,
+        project,
+        delimiter,
+        tuple(event_type or ()),
     )
     asks = not yes and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     interview = Interview(_ask_person if asks else None)

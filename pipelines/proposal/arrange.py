@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from configs.errors import ConfigError, DataError, join_names
 from configs.suggestions import did_you_mean
 from pipelines.proposal.findings.attributes import explain_left_out
+from pipelines.proposal.findings.counted_times import find_counted_creation, use_as_times
 from pipelines.proposal.findings.event_logs import LeadsTable, MappedLog, make_log
+from pipelines.proposal.findings.event_types import require_event_types
 from pipelines.proposal.findings.links import (
     Link,
     find_links,
@@ -67,9 +69,10 @@ def arrange_tables(
     Raises ConfigError for an answer that names no table or column, DataError for tables that share
     no ids.
     """
+    require_event_types(tables, answers.event_type)
     leads, links = _choose_leads(tables, answers, interview)
     if leads is None:
-        return _arrange_logs(tables, answers)
+        return _arrange_logs(tables, answers, interview)
     mapped = _map_leads(leads, links, answers)
     logs, histories, unused = list[MappedLog](), list[ValueHistory](), dict[str, str]()
     linked = {link.table.name: link for link in links if link.ids == mapped.entity_id}
@@ -78,7 +81,7 @@ def arrange_tables(
             continue
         link = linked.get(table.name)
         history = _read_history(mapped, link) if link else None
-        log = make_log(table, link.column) if link and not history else None
+        log = make_log(table, link.column, answers, interview) if link and not history else None
         if history:
             histories.append(history)
         elif log:
@@ -173,18 +176,22 @@ def _map_leads(table: SourceTable, links: list[Link], answers: Answers) -> Leads
     entity = answers.entity_id or max(
         ids, key=lambda name: (used.count(name), -ids.index(name)), default=None
     )
-    created = answers.created_at or find_created_at(table)
+    if answers.created_at is not None:
+        use_as_times(table, answers.created_at)
+    created = answers.created_at or find_created_at(table) or find_counted_creation(table)
     taken = {name for name in (entity, created) if name}
     known = find_known_at(table, created) if created else None
     return LeadsTable(table, entity, created, find_account_id(table, taken), known)
 
 
-def _arrange_logs(tables: Sequence[SourceTable], answers: Answers) -> Arrangement:
+def _arrange_logs(
+    tables: Sequence[SourceTable], answers: Answers, interview: Interview
+) -> Arrangement:
     """Return tables that are all logs; their entities are the leads."""
     logs, histories, unused = list[MappedLog](), list[ValueHistory](), dict[str, str]()
     for table in tables:
         ids = [answers.entity_id] if answers.entity_id in table.names else list_repeated_ids(table)
-        log = make_log(table, ids[0]) if ids and ids[0] else None
+        log = make_log(table, ids[0], answers, interview) if ids and ids[0] else None
         if log is None:
             unused[table.name] = "it has no column of ids that repeat, or no time"
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ MAX_NAMES, MAX_OPTIONS = 8, 12
 def describe_proposal(proposal: Proposal) -> Iterator[str]:
     """Yield what is left out and why, tables without a role, and notes."""
     by_reason = defaultdict[str, list[str]](list)
-    for name, reason in proposal.attributes.left_out.items():
+    left_out = {**proposal.attributes.left_out, **proposal.unused_columns}
+    for name, reason in left_out.items():
         by_reason[reason].append(name)
     for reason, names in by_reason.items():
         yield f"left out: {join_names(names, MAX_NAMES)}: {reason}"
@@ -43,7 +45,10 @@ def describe_questions(questions: Sequence[Question]) -> Iterator[str]:
     yield f"{number}: answer by the options below, or take the proposals by --yes"
     for question in questions:
         yield from describe_question(question)
-        yield f"  answer: {question.flag} {question.proposal or '…'}"
+        answers = [*question.examples, question.proposal]
+        options = [f"{question.flag} {shlex.quote(text)}" for text in answers if text]
+        yield f"  answer: {', or '.join(options) or f'{question.flag} …'}{question.condition}"
+    yield "nothing was written"
 
 
 def describe_next_steps(result: ProposedConfig) -> Iterator[str]:

@@ -74,6 +74,7 @@ class Proposal:
         stages: Event types that are stages, in order.
         excluded: Event types that no feature may use.
         unused: The reason of each table that has no role, by its name.
+        unused_columns: The reason of each column of a log that has no role, by ``file: column``.
         notes: What the user should know.
     """
 
@@ -90,6 +91,7 @@ class Proposal:
     stages: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     unused: dict[str, str] = field(default_factory=dict)
+    unused_columns: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Proposal:
             "outcomes": self.target.outcome.entities,
             "horizon": f"{timing.horizon}d" if timing else None,
             "attributes": list(self.attributes.used),
-            "left_out": self.attributes.left_out,
+            "left_out": {**self.attributes.left_out, **self.unused_columns},
             "notes": list(self.notes),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,6 +11,8 @@ from configs.errors import ConfigError
 from configs.source_rows import ALL_COLUMNS
 from pipelines.proposal.arrange import Arrangement, arrange_tables
 from pipelines.proposal.findings.attributes import AttributeChoice, choose_attributes
+from pipelines.proposal.findings.closing_columns import drop_closing_columns
+from pipelines.proposal.findings.counted_times import list_counted_times
 from pipelines.proposal.findings.event_logs import (
     EventFacts,
     LeadsTable,
@@ -18,6 +21,7 @@ from pipelines.proposal.findings.event_logs import (
     describe_events,
     make_milestone,
 )
+from pipelines.proposal.findings.event_types import MAX_TYPES, explain_unused
 from pipelines.proposal.findings.later_accounts import drop_later_account
 from pipelines.proposal.findings.log_summaries import drop_log_summaries
 from pipelines.proposal.findings.outcomes import (
@@ -65,6 +69,10 @@ def propose_config(
     notes += [account_note] if account_note else []
     attributes, missing = _describe_leads(arrangement, outcome)
     attributes = drop_log_summaries(attributes, arrangement.leads, events)
+    if outcome.is_event:
+        ends = (outcome.name, *target.ends)
+        attributes = drop_closing_columns(attributes, arrangement.leads, events, ends)
+    notes += _note_constant_types(arrangement)
     proposal = Proposal(
         project=answers.project or "company",
         timezone=timezone,
@@ -79,6 +87,7 @@ def propose_config(
         stages=_list_stages(arrangement, facts, outcome, target.ends),
         excluded=_list_excluded(arrangement, facts, outcome, target.ends),
         unused=arrangement.unused,
+        unused_columns=_list_unused_columns(arrangement),
         notes=tuple(notes),
     )
     proposal = leave_out_suspects(proposal, log)
@@ -145,6 +154,8 @@ def _choose_timezone(
         "In which time zone are the times without an offset?",
         f"{rows:,} times in {examples}",
         "UTC",
+        examples=("Europe/Berlin",),
+        condition=" if they are in UTC",
     )
     zone = _require_zone(interview.answer(question, None))
     return zone, "times without an offset" + ("; confirm" if zone == "UTC" else "")
@@ -189,8 +200,19 @@ def _choose_order(
     none = "none"
     if answers.order is not None:
         return ("" if answers.order == none else answers.order), []
+    if arrangement.logs:
+        return "", [
+            f"{leads.table.name} has no time of creation, so a lead begins with its first event; "
+            "to name one: --created-at COLUMN"
+        ]
     proposal, evidence = propose_order(leads.table, leads.entity_id)
     if not proposal:
+        counted = list_counted_times(leads.table)
+        if counted:
+            return "", [
+                f"no column is known as the time of creation; {', '.join(counted)} may count time: "
+                f"if so, give --created-at {shlex.quote(counted[0])}"
+            ]
         return "", ["no times and no order in time: metrics say nothing about the future"]
     question = Question(
         "--order",
@@ -230,6 +252,34 @@ def _describe_leads(
 def _list_columns(log: MappedLog) -> set[str]:
     names = {log.entity_id, log.event_time} | (set() if log.constant else {log.event_type})
     return names
+
+
+def _list_unused_columns(arrangement: Arrangement) -> dict[str, str]:
+    """Return why each column of a log has no role, by ``file: column``."""
+    own = arrangement.leads.table if arrangement.leads else None
+    reasons = dict[str, str]()
+    for log in arrangement.logs:
+        if log.table is own:
+            continue
+        histories = (h for h in arrangement.histories if h.table is log.table)
+        used = log.mapped | {name for history in histories for name in history.columns}
+        reasons |= {
+            f"{log.table.name}: {name}": reason
+            for name, reason in explain_unused(log.table, log.entity_id, used).items()
+        }
+    return reasons
+
+
+def _note_constant_types(arrangement: Arrangement) -> list[str]:
+    """Return a note for each log whose rows are all of one type that no heading gives."""
+    own = arrangement.leads.table if arrangement.leads else None
+    return [
+        f"{log.table.name}: all rows are of the type {log.event_type}, since no column has 2 to "
+        f"{MAX_TYPES} texts that repeat and differ within a lead; to name one: "
+        f"--event-type {log.table.name}:COLUMN"
+        for log in arrangement.logs
+        if log.constant and log.table is not own and not decides_lead(log.event_type)
+    ]
 
 
 def _has_history(arrangement: Arrangement, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ class Question:
         evidence: What the data shows, with counts.
         proposal: Proposed answer; empty if there is none.
         options: Answers that are possible; empty if any text is.
+        examples: Other answers, which are named before the proposal.
+        condition: When the proposal is right, in words after it.
     """
 
     flag: str
@@ -30,6 +33,8 @@ class Question:
     evidence: str
     proposal: str
     options: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    condition: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -55,6 +60,7 @@ class Answers:
     order: str | None = None
     project: str | None = None
     delimiter: str | None = None
+    event_type: tuple[str, ...] = ()
 
 
 @dataclass
@@ -93,7 +99,7 @@ class Interview:
                 question.text,
                 where=question.flag,
                 found=question.evidence,
-                fix=f"give {question.flag}, such as one of "
+                fix=f"give {question.flag} {shlex.quote(question.options[0])}, or another one of "
                 f"{join_names(question.options, MAX_OPTIONS_LISTED)}"
                 if question.options
                 else f"give {question.flag}",
@@ -103,8 +109,11 @@ class Interview:
 
 def require_option(question: Question, answer: str) -> str:
     """Return an answer; raise ConfigError if it is empty, or no option of the question."""
-    if answer and (not question.options or answer in question.options):
+    if answer and not question.options:
         return answer
+    same = [option for option in question.options if option.casefold() == answer.casefold()]
+    if answer in question.options or len(same) == 1:
+        return answer if answer in question.options else same[0]
     from configs.suggestions import did_you_mean
 
     raise ConfigError(

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import numpy as np
 import pyarrow as pa
 
 from configs.durations import format_duration
-from configs.errors import ConfigError
-from configs.suggestions import did_you_mean
+from configs.errors import ConfigError, join_names
 from pipelines.proposal.arrange import Arrangement
-from pipelines.proposal.findings.event_logs import EventFacts, LeadsTable
+from pipelines.proposal.findings.counted_times import list_counted_times
+from pipelines.proposal.findings.event_logs import PURCHASE, EventFacts, LeadsTable
 from pipelines.proposal.findings.outcomes import (
+    MAX_OUTCOME_SHARE,
     Outcome,
     list_column_outcomes,
     list_ends,
     list_event_outcomes,
-    to_config_value,
 )
 from pipelines.proposal.findings.roles import DAILY_SHARE
 from pipelines.proposal.findings.timing import choose_timing, parse_horizon
 from pipelines.proposal.findings.verdicts import is_lost
+from pipelines.proposal.outcome_answers import list_choices, read_outcome
 from pipelines.proposal.proposal import TargetProposal
 from pipelines.proposal.questions import Answers, Interview, Question
+
+# Candidates that a question names with their counts.
+MAX_COUNTS = 12
 
 
 def choose_outcome(
@@ -39,27 +44,48 @@ def choose_outcome(
     by_event = list_event_outcomes(facts, entities)
     by_column = [] if leads is None else list_column_outcomes(leads.table, leads.mapped)
     candidates = [*by_event, *by_column]
-    if not candidates and len(facts) == 1:
-        # A log of one kind of event: whether it happens again is what can be predicted.
-        fact = next(iter(facts.values()))
-        candidates = [Outcome(fact.name, 0, fact.entities)]
     if answers.outcome is not None:
-        return _read_outcome(answers.outcome, candidates, arrangement, facts)
+        return read_outcome(answers.outcome, candidates, arrangement, facts)
     if candidates and not _is_doubtful(candidates):
         return candidates[0]
-    options = tuple(dict.fromkeys([*(o.name for o in candidates), *facts]))
-    counts = [f"{o.name} ({o.entities:,} of {entities:,} leads)" for o in candidates]
-    counts = counts or [f"{fact.name} ({fact.entities:,} leads)" for fact in facts.values()]
-    counts = counts or ([f"the columns of {leads.table.name}"] if leads else [])
+    repeated = None if candidates else _find_repeated(facts, leads, entities)
+    if repeated is not None:
+        return repeated
+    choices = list_choices(candidates, arrangement, facts)
+    counts = [f"{name} ({count:,} of {entities:,} leads)" for name, count in choices.items()]
     question = Question(
         "--outcome",
         "Which event or column says that a lead was won?",
-        ", ".join(counts[:8]),
+        (join_names(counts, MAX_COUNTS) or "no event type, and no column with two values")
+        + _name_counted_times(leads),
         candidates[0].name if candidates else "",
-        options,
+        tuple(choices),
     )
     answer = interview.answer(question, None)
-    return _read_outcome(answer, candidates, arrangement, facts)
+    return read_outcome(answer, candidates, arrangement, facts)
+
+
+def _name_counted_times(leads: LeadsTable | None) -> str:
+    """Return the columns that may date the leads, without which their dates are no events."""
+    if leads is None or leads.created_at is not None:
+        return ""
+    names = list_counted_times(leads.table)
+    options = " or ".join(f"--created-at {shlex.quote(name)}" for name in names)
+    return f"; numbers that may be the times of creation: {options}" if names else ""
+
+
+def _find_repeated(
+    facts: dict[str, EventFacts], leads: LeadsTable | None, entities: int
+) -> Outcome | None:
+    """Return the purchase of a log of purchases alone: whether it is repeated can be predicted."""
+    if len(facts) != 1:
+        return None
+    fact = next(iter(facts.values()))
+    # A log without a table of leads names only leads that have bought.
+    usual = leads is not None and fact.entities > MAX_OUTCOME_SHARE * entities
+    if fact.name != PURCHASE or usual:
+        return None
+    return Outcome(fact.name, 0, fact.entities)
 
 
 def _is_doubtful(candidates: list[Outcome]) -> bool:
@@ -68,36 +94,6 @@ def _is_doubtful(candidates: list[Outcome]) -> bool:
         return False
     first, second = candidates[:2]
     return first.is_event == second.is_event and first.rank == second.rank
-
-
-def _read_outcome(
-    answer: str,
-    candidates: list[Outcome],
-    arrangement: Arrangement,
-    facts: dict[str, EventFacts],
-) -> Outcome:
-    """Return the outcome that an answer names: an event type, a column, or ``column=value``."""
-    for outcome in candidates:
-        if outcome.name == answer:
-            return outcome
-    if answer in facts:
-        return Outcome(answer, 0, facts[answer].entities)
-    column, sign, text = answer.partition("=")
-    leads = arrangement.leads
-    profiles = leads.table.profiles if leads else {}
-    if sign and column in profiles:
-        profile = profiles[column]
-        if text in profile.counts:
-            value = to_config_value(text, profile)
-            return Outcome(column, 0, profile.counts[text], (value,))
-    names = [*facts, *profiles]
-    raise ConfigError(
-        "no event type or column value has this name",
-        where="--outcome",
-        found=repr(answer),
-        fix=did_you_mean(answer, names)
-        or "name an event type, or a column of the leads and its value: COLUMN=VALUE",
-    )
 
 
 def make_target(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from features.contracts import LEADS
 from features.intake.csv_text.header import is_unnamed
 from pipelines.proposal.findings.roles import rank_name
-from pipelines.proposal.reading.column_profile import CATEGORY, EMPTY, TIME, ColumnProfile
+from pipelines.proposal.reading.column_profile import (
+    CATEGORY,
+    EMPTY,
+    MIN_FITTING_SHARE,
+    TIME,
+    ColumnProfile,
+)
 from pipelines.proposal.reading.source_tables import SourceTable
 from pipelines.proposal.reading.words import NO_RANK, matches_words, split_words
 
@@ -15,11 +22,18 @@ from pipelines.proposal.reading.words import NO_RANK, matches_words, split_words
 MAX_CATEGORY_SHARE = 0.3
 MIN_CATEGORIES = 100
 
+# A number with the sign or the code of a currency before or behind it.
+_UNIT = r"(?:[$€£¥₽₴₸₹]|(?:CHF|EUR|USD|GBP|RUB|PLN|CZK|SEK|NOK|DKK|Fr|kr|zł|Kč|руб|р)\b\.?)"
+_NUMBER = r"[+-]?\d[\d.,'’ \u00a0\u202f]*[–-]*"
+AMOUNT_PATTERN = re.compile(rf"{_UNIT}\s*{_NUMBER}|{_NUMBER}\s*{_UNIT}", re.IGNORECASE)
+
 PERSONAL = "personal"
 CONSTANT = "the same in all rows, or empty"
 WORKED = "changes while a lead is worked, or is written when it closes"
 DATES = "a date"
-IDENTIFIES = "an id, or hardly any value twice"
+IDENTIFIES = "an id"
+VARIED = "text with hardly any value twice"
+AMOUNTS = "amounts with a unit, which are text; a column of numbers could be used"
 RESERVED = "the name of a column of the leads table; rename it to use it"
 UNNAMED = "no heading"
 
@@ -70,7 +84,11 @@ def explain_left_out(profile: ColumnProfile) -> str:
         return WORKED
     if profile.kind == TIME:
         return DATES
-    return IDENTIFIES if _identifies_rows(profile) else ""
+    if not _identifies_rows(profile):
+        return ""
+    if rank_name(profile.name, "columns.id") < NO_RANK:
+        return IDENTIFIES
+    return AMOUNTS if _holds_amounts(profile) else VARIED
 
 
 def is_personal(profile: ColumnProfile) -> bool:
@@ -89,6 +107,11 @@ def is_personal(profile: ColumnProfile) -> bool:
         return False
     # “E-mail opt-out” and “phone verified” say yes or no.
     return profile.distinct > 2 and not profile.is_flag
+
+
+def _holds_amounts(profile: ColumnProfile) -> bool:
+    fitting = sum(bool(AMOUNT_PATTERN.fullmatch(text.strip())) for text in profile.counts)
+    return fitting >= MIN_FITTING_SHARE * len(profile.counts)
 
 
 def _identifies_rows(profile: ColumnProfile) -> bool:

@@ -11,18 +11,22 @@ import pyarrow.compute as pc
 from features.intake.formats.texts import to_plain_text, to_text
 from features.tools.duckdb_sql import run_query
 from features.tools.instants import US_PER_DAY
+from pipelines.proposal.findings.event_types import choose_event_type, read_given_type
 from pipelines.proposal.findings.roles import (
     find_channel,
     find_event_time,
-    find_event_type,
     find_known_at,
     find_value,
     name_milestone,
 )
 from pipelines.proposal.findings.verdicts import decides_lead
+from pipelines.proposal.questions import Answers, Interview
 from pipelines.proposal.reading.column_times import parse_column_times
 from pipelines.proposal.reading.source_tables import SourceTable
 from pipelines.proposal.reading.words import NO_RANK, rank_words
+
+# The type of all events of a log of orders or payments.
+PURCHASE = "purchase"
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,13 @@ class MappedLog:
     known_at: str | None = None
     milestone: bool = False
 
+    @property
+    def mapped(self) -> set[str]:
+        """Return the columns with a role."""
+        names = {self.entity_id, self.event_time, self.channel, self.value, self.known_at}
+        names |= set() if self.constant else {self.event_type}
+        return {name for name in names if name is not None}
+
 
 @dataclass(frozen=True)
 class EventFacts:
@@ -98,15 +109,21 @@ class EventFacts:
     lags: np.ndarray
 
 
-def make_log(table: SourceTable, entity_id: str) -> MappedLog | None:
-    """Return a table of events as a log; None if nothing dates its rows."""
+def make_log(
+    table: SourceTable, entity_id: str, answers: Answers, interview: Interview
+) -> MappedLog | None:
+    """Return a table of events as a log; None if nothing dates its rows.
+
+    Raises ConfigError for an answer that is not possible.
+    """
     time = find_event_time(table)
     if time is None:
         return None
     taken = {entity_id, time}
     # Of a table with one row for each lead the time says what happened: won_date.
     says = table.profiles[entity_id].is_unique and decides_lead(name_milestone(time))
-    kind = None if says else find_event_type(table, taken)
+    says = says and not read_given_type(table, answers.event_type)
+    kind = None if says else choose_event_type(table, entity_id, taken, answers, interview)
     taken |= {kind} if kind else set()
     channel = find_channel(table, taken)
     taken |= {channel} if channel else set()
@@ -138,7 +155,7 @@ def make_milestone(leads: LeadsTable, column: str) -> MappedLog:
 def _name_events(table: SourceTable, time: str) -> str:
     """Return the type of events that have no column for it."""
     if rank_words(table.words, "files.purchases") < NO_RANK:
-        return "purchase"
+        return PURCHASE
     milestone = name_milestone(time)
     if decides_lead(milestone):
         return milestone
@@ -221,6 +238,25 @@ def measure_share_after(events: pa.Table, first: str, second: str) -> float:
         rows=events,
     ).to_pylist()[0]
     return float(counts["later"]) / max(float(counts["every"]), 1.0)
+
+
+def measure_end(events: pa.Table, name: str, outcome: str) -> tuple[int, int, int]:
+    """Return how an event ends its leads, as numbers of leads.
+
+    These are the leads with it that have the outcome too, those that have another event later, and
+    all leads.
+    """
+    counts = run_query(
+        """WITH leads AS (
+              SELECT min(us) FILTER (type = $name) AS own, bool_or(type = $outcome) AS won,
+                max(us) FILTER (type <> $name) AS latest
+              FROM rows GROUP BY entity)
+            SELECT count(*) FILTER (own IS NOT NULL AND won) AS both,
+              count(*) FILTER (latest > own) AS later, count(*) AS leads FROM leads""",
+        {"name": name, "outcome": outcome},
+        rows=events,
+    ).to_pylist()[0]
+    return int(counts["both"]), int(counts["later"]), int(counts["leads"])
 
 
 def measure_repeat_share(events: pa.Table, name: str) -> float:

@@ -8,7 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.intake.formats.texts import to_plain_text, to_text
-from pipelines.proposal.findings.event_logs import EventFacts, LeadsTable, measure_share_after
+from pipelines.proposal.findings.event_logs import (
+    EventFacts,
+    LeadsTable,
+    measure_end,
+    measure_share_after,
+)
 from pipelines.proposal.findings.roles import list_times, rank_name
 from pipelines.proposal.findings.verdicts import is_lost, rank_won
 from pipelines.proposal.reading.column_profile import CATEGORY, NUMBER, TRUTH, ColumnProfile
@@ -20,9 +25,11 @@ from pipelines.proposal.reading.words import (
 )
 
 # An event that nearly all leads have is the start of a funnel, not its aim.
-MAX_OUTCOME_SHARE = 0.95
+MAX_OUTCOME_SHARE = 0.9
 # An end after which more leads still have the outcome does not end anything.
 MAX_LATER_SHARE = 0.02
+# An end by its times alone must have so many outcomes by chance, and have hardly any.
+MIN_EXPECTED_OUTCOMES = 5.0
 # A date of closing that open leads have too is planned.
 MAX_OPEN_SHARE, MIN_CLOSED_SHARE = 0.05, 0.95
 # A column of states has at most so many.
@@ -148,11 +155,24 @@ def _measure_share(filled: pa.ChunkedArray, rows: pa.ChunkedArray) -> float:
 
 
 def list_ends(events: pa.Table, facts: dict[str, EventFacts], outcome: str) -> tuple[str, ...]:
-    """Return the event types that end a lead without the outcome, by their names and times."""
+    """Return the event types that end a lead without the outcome.
+
+    After one that says lost hardly any lead has the outcome. One of another name is an end if
+    hardly any lead with it has the outcome at all, or any other event later.
+    """
     return tuple(
         name
         for name in facts
         if name != outcome
-        and is_lost(name)
         and measure_share_after(events, name, outcome) <= MAX_LATER_SHARE
+        and (is_lost(name) or _ends_leads(events, facts, name, outcome))
     )
+
+
+def _ends_leads(events: pa.Table, facts: dict[str, EventFacts], name: str, outcome: str) -> bool:
+    """Return whether an event excludes the outcome, and is the last one of its leads."""
+    both, later, leads = measure_end(events, name, outcome)
+    entities = facts[name].entities
+    if entities * facts[outcome].entities < MIN_EXPECTED_OUTCOMES * max(leads, 1):
+        return False
+    return max(both, later) <= MAX_LATER_SHARE * entities

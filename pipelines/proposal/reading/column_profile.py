@@ -95,8 +95,8 @@ class ColumnProfile:
         return np.asarray(times[~np.isnan(times)])
 
 
-def profile_column(name: str, column: pa.ChunkedArray) -> ColumnProfile:
-    """Return the profile of a cleaned column."""
+def profile_column(name: str, column: pa.ChunkedArray, *, counted: bool = False) -> ColumnProfile:
+    """Return the profile of a cleaned column; ``counted`` says that its numbers are times."""
     distinct = DistinctTexts.from_column(to_plain_text(to_text(column)))
     used = distinct.counts > 0
     rows, filled = len(column), distinct.total
@@ -105,7 +105,7 @@ def profile_column(name: str, column: pa.ChunkedArray) -> ColumnProfile:
     if not filled:
         return ColumnProfile(name, EMPTY, rows, 0, 0, {}, typed)
     counts = _count_values(distinct)
-    read = read_column_times(name, column, distinct)
+    read = read_column_times(name, column, distinct, counted=counted)
     if read is not None:
         us, zoned = read
         known = ~np.isnan(us)

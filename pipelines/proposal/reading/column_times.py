@@ -23,12 +23,12 @@ TIME_WORDS = ("columns.event_time", "columns.created", "columns.overwritten", "c
 
 
 def read_column_times(
-    name: str, column: pa.ChunkedArray, distinct: DistinctTexts
+    name: str, column: pa.ChunkedArray, distinct: DistinctTexts, *, counted: bool = False
 ) -> tuple[np.ndarray, float] | None:
     """Return the times of a column in microseconds, and the share that has an offset.
 
     A time without an offset is taken as UTC: only its distance to others is of interest. None if
-    the column holds no times.
+    the column holds no times. ``counted`` says that its numbers count seconds or days.
     """
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         walls = WallTimes.from_column(column)
@@ -37,7 +37,7 @@ def read_column_times(
         return None
     texts = distinct.texts.cast(pa.string())
     walls = WallTimes.from_column(
-        pa.chunked_array([texts]), choose_time_format(name, texts, distinct)
+        pa.chunked_array([texts]), choose_time_format(name, texts, distinct, counted)
     )
     fits = (walls.kind == NAIVE) | (walls.kind == ZONED)
     if distinct.counts[fits].sum() < MIN_TIME_SHARE * distinct.total:
@@ -47,7 +47,9 @@ def read_column_times(
     return np.asarray(times, np.float64), float(zoned)
 
 
-def choose_time_format(name: str, texts: pa.Array, distinct: DistinctTexts) -> TimeFormat:
+def choose_time_format(
+    name: str, texts: pa.Array, distinct: DistinctTexts, is_counted: bool = False
+) -> TimeFormat:
     """Return the form in which the times of a column are written, as the reader will find it.
 
     Where two forms fit, it is the first: the reader refuses such a column, and says so.
@@ -62,14 +64,14 @@ def choose_time_format(name: str, texts: pa.Array, distinct: DistinctTexts) -> T
     choice = choose_format(Counter({code: n for code, n in counts.items() if n}), 0.0)
     form = choice.ambiguity.names[0] if choice.ambiguity else choice.name
     counted = form.startswith(("epoch", "excel")) or _are_digits(texts)
-    named = any(matches_words(name, path) for path in TIME_WORDS)
+    named = is_counted or any(matches_words(name, path) for path in TIME_WORDS)
     return TimeFormat() if counted and not named else TimeFormat(form)
 
 
 def parse_column_times(name: str, column: pa.ChunkedArray) -> np.ndarray:
     """Return the times of a column of times in microseconds, NaN where there is none."""
     distinct = DistinctTexts.from_column(to_plain_text(to_text(column)))
-    read = read_column_times(name, column, distinct)
+    read = read_column_times(name, column, distinct, counted=True)
     return np.full(len(column), np.nan) if read is None else read[0]
 
 

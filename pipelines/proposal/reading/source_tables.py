@@ -19,7 +19,7 @@ from features.intake.formats.files import Selection
 from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.reading import RawRows, SourceReader
 from features.intake.values import clean_column
-from pipelines.proposal.reading.column_profile import ColumnProfile, profile_column
+from pipelines.proposal.reading.column_profile import TIME, ColumnProfile, profile_column
 from pipelines.proposal.reading.words import load_texts, split_words
 
 # Cells that are kept of a table: enough to see rare values, bounded in memory.
@@ -71,6 +71,11 @@ class SourceTable:
     def profiles(self) -> dict[str, ColumnProfile]:
         """Return the profile of each column, by name."""
         return {name: profile_column(name, column) for name, column in self.columns.items()}
+
+    def read_as_times(self, name: str) -> ColumnProfile | None:
+        """Return the profile of a column whose numbers count seconds or days; None if none do."""
+        profile = profile_column(name, self.columns[name], counted=True)
+        return profile if profile.kind == TIME else None
 
     @cached_property
     def placeholders(self) -> tuple[str, ...]:

@@ -1,0 +1,179 @@
+"""Which column of a log says what happened, by its heading, its values, or an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from configs.errors import ConfigError, join_names
+from configs.suggestions import did_you_mean
+from features.intake.formats.texts import to_plain_text, to_text
+from features.tools.duckdb_sql import run_query
+from pipelines.proposal.findings.attributes import explain_left_out
+from pipelines.proposal.findings.roles import find_event_type, rank_name
+from pipelines.proposal.findings.verdicts import decides_lead
+from pipelines.proposal.questions import Answers, Interview, Question
+from pipelines.proposal.reading.column_profile import CATEGORY, TIME, ColumnProfile
+from pipelines.proposal.reading.source_tables import SourceTable
+from pipelines.proposal.reading.words import NO_RANK, matches_words
+
+# A column with another heading holds types if it has so few texts, in nearly all rows.
+MAX_TYPES, MIN_TYPE_FILL = 100, 0.95
+# Rows of each text in the mean: types repeat.
+MIN_ROWS_PER_TYPE = 3
+# Share of the leads with several rows that must have several texts, else it describes the lead.
+MIN_VARIED_SHARE = 0.05
+FLAG = "--event-type"
+OTHER_ROLES = ("columns.staff", "columns.channel", "columns.id", "columns.account", "personal")
+
+
+def choose_event_type(
+    table: SourceTable, entity_id: str, taken: set[str], answers: Answers, interview: Interview
+) -> str | None:
+    """Return the column with the kind of each event; None if no column qualifies.
+
+    Raises ConfigError for an answer that is not possible.
+    """
+    given = read_given_type(table, answers.event_type)
+    if given:
+        return given
+    fitting = list_event_types(table, entity_id, taken)
+    named = find_event_type(table, taken)
+    wanted = _find_with_outcome([*fitting, *_list_named(table, named)], answers.outcome)
+    if wanted or named:
+        return wanted or named
+    deciding = [profile for profile in fitting if any(map(decides_lead, profile.counts))]
+    fitting = deciding or fitting
+    if len(fitting) < 2:
+        return fitting[0].name if fitting else None
+    question = Question(
+        FLAG,
+        f"Which column of {table.name} says what happened?",
+        ", ".join(map(describe_types, fitting)),
+        f"{table.name}:{fitting[0].name}",
+        tuple(f"{table.name}:{profile.name}" for profile in fitting),
+    )
+    return interview.answer(question, None).removeprefix(f"{table.name}:")
+
+
+def require_event_types(tables: Sequence[SourceTable], given: Sequence[str]) -> None:
+    """Raise ConfigError for an answer that names no column of the given files."""
+    for text in given:
+        if not any(read_given_type(table, (text,)) for table in tables):
+            names = list(dict.fromkeys(name for table in tables for name in table.names))
+            raise ConfigError(
+                "no such column",
+                where=FLAG,
+                found=f"{text!r}; the columns are {join_names(names, 20)}",
+                fix=did_you_mean(text.rpartition(":")[2], names) or "write FILE:COLUMN, or COLUMN",
+            )
+
+
+def read_given_type(table: SourceTable, given: Sequence[str]) -> str:
+    """Return the column of a table that answers name, as COLUMN or FILE:COLUMN; else empty."""
+    for text in given:
+        for head in ("", f"{table.name}:", f"{table.origin.get('path', table.name)}:"):
+            if text.startswith(head) and text[len(head) :] in table.names:
+                return text[len(head) :]
+    return ""
+
+
+def list_event_types(table: SourceTable, entity_id: str, taken: set[str]) -> list[ColumnProfile]:
+    """Return the columns whose values are like types of events, the one with most kinds first."""
+    fitting = [
+        profile
+        for profile in table.profiles.values()
+        if profile.name not in taken
+        and profile.kind == CATEGORY
+        and 2 <= profile.distinct <= MAX_TYPES
+        and profile.fill_share >= MIN_TYPE_FILL
+        and profile.filled >= MIN_ROWS_PER_TYPE * profile.distinct
+        and not profile.personal
+        and not profile.is_flag
+        and all(rank_name(profile.name, path) == NO_RANK for path in OTHER_ROLES)
+        and _may_vary(table, entity_id, profile)
+    ]
+    return sorted(fitting, key=lambda profile: -profile.distinct)
+
+
+def describe_types(profile: ColumnProfile) -> str:
+    """Return a column with the number of its texts, and the most frequent ones."""
+    first = ", ".join(f"{text} {rows:,}" for text, rows in list(profile.counts.items())[:3])
+    return f"{profile.name} ({profile.distinct} texts: {first}{', …' * (profile.distinct > 3)})"
+
+
+def explain_unused(table: SourceTable, entity_id: str, used: set[str]) -> dict[str, str]:
+    """Return why each column of a log that has no role is not used."""
+    others = {p.name for p in list_event_types(table, entity_id, used)}
+    return {
+        profile.name: _explain_column(table, entity_id, profile, profile.name in others)
+        for profile in table.profiles.values()
+        if profile.name not in used
+    }
+
+
+def _explain_column(
+    table: SourceTable, entity_id: str, profile: ColumnProfile, may_be_type: bool
+) -> str:
+    if matches_words(profile.name, "columns.staff"):
+        return "staff, and so personal"
+    reason = explain_left_out(profile)
+    if profile.kind == TIME:
+        return "another time of the event"
+    if may_be_type:
+        return f"a log has one column of types; to use this one: {FLAG} {table.name}:COLUMN"
+    if reason:
+        return reason
+    if not table.profiles[entity_id].is_unique and not measure_variety(
+        table, entity_id, profile.name
+    ):
+        return "the same in all rows of a lead: it describes the lead, not the event"
+    return "no type, channel or amount of an event by its heading"
+
+
+def _may_vary(table: SourceTable, entity_id: str, profile: ColumnProfile) -> bool:
+    """Return whether a column may differ from event to event of one lead."""
+    if table.profiles[entity_id].is_unique:
+        # With one row for each lead most columns describe it: a verdict is an event.
+        return any(map(decides_lead, profile.counts))
+    return measure_variety(table, entity_id, profile.name) >= MIN_VARIED_SHARE
+
+
+def measure_variety(table: SourceTable, entity_id: str, column: str) -> float:
+    """Return the share of the leads with several rows that have several texts in a column."""
+    rows = pa.table(
+        {
+            "entity": to_plain_text(to_text(table.columns[entity_id])),
+            "text": to_plain_text(to_text(table.columns[column])),
+        }
+    )
+    counts = run_query(
+        """WITH leads AS (
+              SELECT count(*) AS n, count(DISTINCT text) AS texts FROM rows GROUP BY entity)
+            SELECT count(*) AS every, count(*) FILTER (texts > 1) AS varied
+            FROM leads WHERE n > 1""",
+        rows=rows,
+    ).to_pylist()[0]
+    return float(counts["varied"]) / max(float(counts["every"]), 1.0)
+
+
+def _list_named(table: SourceTable, name: str | None) -> list[ColumnProfile]:
+    return [table.profiles[name]] if name else []
+
+
+def _find_with_outcome(fitting: Sequence[ColumnProfile], outcome: str | None) -> str | None:
+    """Return the only column that has the wanted outcome, given as VALUE or COLUMN=VALUE."""
+    if outcome is None:
+        return None
+    column, sign, value = outcome.partition("=")
+    for wanted, text in (("", outcome), (column if sign else "-", value)):
+        having = {
+            profile.name
+            for profile in fitting
+            if (not wanted or profile.name.casefold() == wanted.casefold())
+            and text.casefold() in {name.casefold() for name in profile.counts}
+        }
+        if len(having) == 1:
+            return having.pop()
+    return None
