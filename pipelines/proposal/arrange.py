@@ -188,7 +188,7 @@ def _arrange_logs(
     tables: Sequence[SourceTable], answers: Answers, interview: Interview
 ) -> Arrangement:
     """Return tables that are all logs; their entities are the leads."""
-    logs, histories, unused = list[MappedLog](), list[ValueHistory](), dict[str, str]()
+    logs, unused = list[MappedLog](), dict[str, str]()
     for table in tables:
         ids = [answers.entity_id] if answers.entity_id in table.names else list_repeated_ids(table)
         log = make_log(table, ids[0], answers, interview) if ids and ids[0] else None
@@ -196,9 +196,6 @@ def _arrange_logs(
             unused[table.name] = "it has no column of ids that repeat, or no time"
             continue
         logs.append(log)
-        columns = _list_log_attributes(log)
-        if columns:
-            histories.append(ValueHistory(table, log.entity_id, log.event_time, columns))
     if not logs:
         first = tables[0]
         raise DataError(
@@ -208,7 +205,17 @@ def _arrange_logs(
             fix="export the id of each lead, or name it: --entity-id COLUMN, and --outcome for a "
             "column with the outcome",
         )
-    return Arrangement(None, tuple(logs), tuple(histories), unused)
+    return Arrangement(None, tuple(logs), list_log_histories(logs), unused)
+
+
+def list_log_histories(logs: Sequence[MappedLog]) -> tuple[ValueHistory, ...]:
+    """Return the columns of logs that describe their leads, as histories."""
+    columns = [(log, _list_log_attributes(log)) for log in logs]
+    return tuple(
+        ValueHistory(log.table, log.entity_id, log.event_time, names)
+        for log, names in columns
+        if names
+    )
 
 
 def _list_log_attributes(log: MappedLog) -> tuple[str, ...]:

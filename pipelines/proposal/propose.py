@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from configs.errors import ConfigError
 from configs.source_rows import ALL_COLUMNS
 from pipelines.proposal.arrange import Arrangement, arrange_tables
+from pipelines.proposal.creation_choice import require_creation, settle_creation
 from pipelines.proposal.findings.attributes import AttributeChoice, choose_attributes
 from pipelines.proposal.findings.closing_columns import drop_closing_columns
 from pipelines.proposal.findings.counted_times import list_counted_times
@@ -57,10 +58,11 @@ def propose_config(
     used.
     """
     arrangement = arrange_tables(tables, answers, interview)
-    arrangement = _add_milestones(arrangement)
+    arrangement = _add_milestones(settle_creation(arrangement, interview))
     events = collect_events(arrangement.leads, list(arrangement.logs))
     facts = describe_events(events)
     outcome = choose_outcome(arrangement, events, facts, answers, interview)
+    require_creation(arrangement, outcome)
     leads, account_note = drop_later_account(arrangement.leads, outcome, events)
     arrangement = replace(arrangement, leads=leads)
     target = make_target(arrangement, outcome, events, facts, answers)

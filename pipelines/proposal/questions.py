@@ -100,9 +100,9 @@ class Interview:
                 where=question.flag,
                 found=question.evidence,
                 fix=f"give {question.flag} {shlex.quote(question.options[0])}, or another one of "
-                f"{join_names(question.options, MAX_OPTIONS_LISTED)}"
+                f"{join_names(question.options, MAX_OPTIONS_LISTED)}; nothing was written"
                 if question.options
-                else f"give {question.flag}",
+                else f"give {question.flag}; nothing was written",
             )
         return question.proposal
 

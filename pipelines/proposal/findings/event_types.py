@@ -41,10 +41,16 @@ def choose_event_type(
     fitting = list_event_types(table, entity_id, taken)
     named = find_event_type(table, taken)
     wanted = _find_with_outcome([*fitting, *_list_named(table, named)], answers.outcome)
-    if wanted or named:
-        return wanted or named
+    if wanted:
+        return wanted
     deciding = [profile for profile in fitting if any(map(decides_lead, profile.counts))]
-    fitting = deciding or fitting
+    if named:
+        # A heading such as “type” says less than texts that say won or lost in another column.
+        own = table.profiles[named]
+        unsure = deciding and own not in deciding and not any(map(decides_lead, own.counts))
+        fitting = [own, *deciding] if unsure else [own]
+    else:
+        fitting = deciding or fitting
     if len(fitting) < 2:
         return fitting[0].name if fitting else None
     question = Question(
@@ -141,7 +147,10 @@ def _may_vary(table: SourceTable, entity_id: str, profile: ColumnProfile) -> boo
 
 
 def measure_variety(table: SourceTable, entity_id: str, column: str) -> float:
-    """Return the share of the leads with several rows that have several texts in a column."""
+    """Return the share of the leads with several rows that have several texts in a column.
+
+    It is 1 if a sample of the rows holds no lead twice, so that nothing is known of it.
+    """
     rows = pa.table(
         {
             "entity": to_plain_text(to_text(table.columns[entity_id])),
@@ -155,6 +164,8 @@ def measure_variety(table: SourceTable, entity_id: str, column: str) -> float:
             FROM leads WHERE n > 1""",
         rows=rows,
     ).to_pylist()[0]
+    if not counts["every"] and table.is_sample:
+        return 1.0
     return float(counts["varied"]) / max(float(counts["every"]), 1.0)
 
 

@@ -114,6 +114,45 @@ def test_numbers_that_may_be_times_are_named_and_can_be_given(tmp_path):
     assert proposal.target.outcome.name == "unterschrieben"
 
 
+@pytest.mark.parametrize("column", ["Serie", None])
+def test_log_with_times_needs_no_order_of_undated_leads(tmp_path, column):
+    files = write_installer(tmp_path)
+    leads = [{"Nummer": f"I-{i:04d}", "Objekt": "AB"[i % 2]} for i in range(240)]
+    if column:
+        leads = [lead | {column: 45_300 + i % 300} for i, lead in enumerate(leads)]
+    write_csv(tmp_path / "kunden.csv", leads, delimiter=";")
+    proposal, interview = propose(files)
+    assert not any("no times" in note for note in proposal.notes)
+    assert [question.flag for question in interview.asked] == ["--created-at"] * bool(column)
+    if column:
+        assert proposal.leads.created_at == column
+    else:
+        assert proposal.leads is None and "--created-at" in proposal.unused["kunden.csv"]
+    assert proposal.target.outcome.name == WON
+
+
+def test_event_is_no_outcome_of_undated_leads_with_an_outcome_column(tmp_path):
+    files = write_installer(tmp_path)
+    leads = [{"Nummer": f"I-{i:04d}", "converted": ("yes", "no")[i % 2]} for i in range(240)]
+    write_csv(tmp_path / "kunden.csv", leads, delimiter=";")
+    with pytest.raises(ConfigError, match="--outcome converted"):
+        propose(files)
+
+
+def test_heading_says_less_than_values_that_decide(tmp_path):
+    files = write_installer(tmp_path)
+    text = (tmp_path / "journal.csv").read_text(encoding="utf-8")
+    head, *rows = text.splitlines()
+    head = head.replace("Schritt", "Xyz") + ";Typ"
+    rows = [f"{row};{'AB'[i % 2]}" for i, row in enumerate(rows)]
+    (tmp_path / "journal.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
+    for answer, column in ((WON, "Xyz"), (f"xyz={WON.lower()}", "Xyz")):
+        proposal, interview = propose(files, outcome=answer)
+        assert proposal.logs[0].event_type == column and not interview.asked
+    with pytest.raises(ConfigError, match="Which event or column"):
+        propose(files)
+
+
 def test_reason_of_a_text_with_a_currency_is_true(tmp_path):
     proposal, _ = propose(write_wide(tmp_path))
     reason = proposal.attributes.left_out.get("Budget", "")
