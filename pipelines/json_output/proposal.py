@@ -36,7 +36,10 @@ class FoundJson(JsonObject):
     outcomes: int = make_key("leads that have the outcome")
     horizon: str | None = make_key("its horizon; null for an outcome column")
     attributes: list[str] = make_key("columns of the leads that are attributes")
-    left_out: dict[str, str] = make_key("the reason of each column that is no attribute")
+    left_out: dict[str, str] = make_key(
+        "the reason of each column of the leads that is no attribute, and of each one of a log "
+        "(`file: column`) that has no role"
+    )
     notes: list[str] = make_key("what else to know, in words")
 
 

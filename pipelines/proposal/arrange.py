@@ -32,7 +32,7 @@ from pipelines.proposal.proposal import ValueHistory
 from pipelines.proposal.questions import Answers, Interview, Question
 from pipelines.proposal.reading.column_profile import CATEGORY, NUMBER, TRUTH, ColumnProfile
 from pipelines.proposal.reading.source_tables import SourceTable
-from pipelines.proposal.reading.words import NO_RANK, matches_words
+from pipelines.proposal.reading.words import NO_RANK, count_nouns, matches_words
 
 # Share of the leads with a value of a field in its history, from which on the history is used.
 MIN_HISTORY_SHARE = 0.5
@@ -130,7 +130,7 @@ def _choose_leads(
     chosen = best[0][2]
     if len(equal) > 1:
         names = tuple(table.name for table in equal)
-        sizes = ", ".join(f"{table.name} ({table.rows:,} rows)" for table in equal)
+        sizes = ", ".join(f"{table.name} ({count_nouns(table.rows, 'row')})" for table in equal)
         question = Question(
             "--leads", "Which file has one row for each lead?", sizes, chosen.name, names
         )
@@ -201,7 +201,7 @@ def _arrange_logs(
         raise DataError(
             "no column identifies the leads, and none holds their outcome",
             where=first.name,
-            found=f"{first.rows:,} rows with the columns {join_names(first.names, 20)}",
+            found=f"{count_nouns(first.rows, 'row')} with the columns {join_names(first.names, 20)}",
             fix="export the id of each lead, or name it: --entity-id COLUMN, and --outcome for a "
             "column with the outcome",
         )

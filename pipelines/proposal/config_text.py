@@ -14,6 +14,7 @@ from configs.loading.workspace_place import DEFAULT_WORKSPACE
 from configs.source_rows import ALL_COLUMNS
 from pipelines.proposal.findings.event_logs import LeadsTable, MappedLog
 from pipelines.proposal.proposal import Proposal, TargetProposal, ValueHistory
+from pipelines.proposal.reading.words import count_nouns
 
 SCHEMA_FILE = "leadscore.schema.json"
 MAX_LINES = 25
@@ -97,7 +98,7 @@ def _iter_lines(
 def _iter_leads(
     proposal: Proposal, leads: LeadsTable, write_path: PathWriter, width: int, compact: bool
 ) -> Iterator[str]:
-    yield add_comment("  leads:", f"{leads.table.rows:,} rows")
+    yield add_comment("  leads:", count_nouns(leads.table.rows, "row"))
     keys = {
         **_map_origin(leads.table.origin, write_path),
         "entity_id": leads.entity_id,

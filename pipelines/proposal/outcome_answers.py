@@ -12,7 +12,7 @@ from pipelines.proposal.findings.attributes import is_personal
 from pipelines.proposal.findings.event_logs import EventFacts
 from pipelines.proposal.findings.outcomes import Outcome, to_config_value
 from pipelines.proposal.reading.column_profile import EMPTY, TIME, ColumnProfile
-from pipelines.proposal.reading.words import equals_phrase
+from pipelines.proposal.reading.words import count_nouns, equals_phrase
 
 FLAG = "--outcome"
 # Values that a message names with their counts.
@@ -160,9 +160,7 @@ def _is_choice(profile: ColumnProfile) -> bool:
 def _refuse_answer(
     answer: str, choices: dict[str, int], profiles: dict[str, ColumnProfile]
 ) -> ConfigError:
-    counted = [
-        f"{name} ({count:,} {'lead' if count == 1 else 'leads'})" for name, count in choices.items()
-    ]
+    counted = [f"{name} ({count_nouns(count, 'lead')})" for name, count in choices.items()]
     advice = did_you_mean(answer, [name for name in (*choices, *profiles) if name != answer])
     return ConfigError(
         "no event type, column or value has this name",

@@ -26,6 +26,7 @@ from pipelines.proposal.findings.verdicts import is_lost
 from pipelines.proposal.outcome_answers import list_choices, read_outcome
 from pipelines.proposal.proposal import TargetProposal
 from pipelines.proposal.questions import Answers, Interview, Question
+from pipelines.proposal.reading.words import count_nouns
 
 # Candidates that a question names with their counts.
 MAX_COUNTS = 12
@@ -52,7 +53,9 @@ def choose_outcome(
     if repeated is not None:
         return repeated
     choices = list_choices(candidates, arrangement, facts)
-    counts = [f"{name} ({count:,} of {entities:,} leads)" for name, count in choices.items()]
+    counts = [
+        f"{name} ({count:,} of {count_nouns(entities, 'lead')})" for name, count in choices.items()
+    ]
     question = Question(
         "--outcome",
         "Which event or column says that a lead was won?",
@@ -108,7 +111,7 @@ def make_target(
     name = name.strip("_")[:40] or "outcome"
     leads = arrangement.leads
     entities = leads.table.rows if leads else len(events["entity"].unique())
-    evidence = f"{outcome.entities:,} of {entities:,} leads"
+    evidence = f"{outcome.entities:,} of {count_nouns(entities, 'lead')}"
     if not outcome.is_event:
         if answers.horizon is not None:
             raise ConfigError(

@@ -16,7 +16,7 @@ from pipelines.proposal.findings.verdicts import decides_lead
 from pipelines.proposal.questions import Answers, Interview, Question
 from pipelines.proposal.reading.column_profile import CATEGORY, TIME, ColumnProfile
 from pipelines.proposal.reading.source_tables import SourceTable
-from pipelines.proposal.reading.words import NO_RANK, matches_words
+from pipelines.proposal.reading.words import NO_RANK, count_nouns, matches_words
 
 # A column with another heading holds types if it has so few texts, in nearly all rows.
 MAX_TYPES, MIN_TYPE_FILL = 100, 0.95
@@ -106,7 +106,7 @@ def list_event_types(table: SourceTable, entity_id: str, taken: set[str]) -> lis
 def describe_types(profile: ColumnProfile) -> str:
     """Return a column with the number of its texts, and the most frequent ones."""
     first = ", ".join(f"{text} {rows:,}" for text, rows in list(profile.counts.items())[:3])
-    return f"{profile.name} ({profile.distinct} texts: {first}{', …' * (profile.distinct > 3)})"
+    return f"{profile.name} ({count_nouns(profile.distinct, 'text')}: {first}{', …' * (profile.distinct > 3)})"
 
 
 def explain_unused(table: SourceTable, entity_id: str, used: set[str]) -> dict[str, str]:

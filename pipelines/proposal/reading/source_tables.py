@@ -20,7 +20,7 @@ from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.reading import RawRows, SourceReader
 from features.intake.values import clean_column
 from pipelines.proposal.reading.column_profile import TIME, ColumnProfile, profile_column
-from pipelines.proposal.reading.words import load_texts, split_words
+from pipelines.proposal.reading.words import count_nouns, load_texts, split_words
 
 # Cells that are kept of a table: enough to see rare values, bounded in memory.
 MAX_CELLS = 20_000_000
@@ -131,7 +131,9 @@ def read_source_table(
         name, origin, reader, sampler.total, sampler.names, sampler.collect(), sampler.broken
     )
     sample = f", of which {table.kept:,} are looked at" if table.is_sample else ""
-    log(f"{name}: {table.rows:,} rows, {len(table.names):,} columns{sample}")
+    log(
+        f"{name}: {count_nouns(table.rows, 'row')}, {count_nouns(len(table.names), 'column')}{sample}"
+    )
     return table
 
 

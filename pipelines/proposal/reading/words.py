@@ -69,6 +69,11 @@ def find_phrase(words: Sequence[str], phrase: Sequence[str]) -> int:
     return -1
 
 
+def count_nouns(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 row, 2,000 rows."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 @cache
 def load_phrases(path: str) -> tuple[tuple[str, ...], ...]:
     """Return the phrases of a list, each as its words."""
