@@ -91,17 +91,9 @@ def init(
 
     if not force:
         require_new_file(out)
+    kinds = tuple(event_type or ())
     answers = Answers(
-        leads,
-        entity_id,
-        created_at,
-        outcome,
-        horizon,
-        timezone,
-        order,
-        project,
-        delimiter,
-        tuple(event_type or ()),
+        leads, entity_id, created_at, outcome, horizon, timezone, order, project, delimiter, kinds
     )
     asks = not yes and not as_json and sys.stdin.isatty() and sys.stderr.isatty()
     interview = Interview(_ask_person if asks else None)

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 from configs.errors import ConfigError, DataError, join_names
 from configs.suggestions import did_you_mean
+from pipelines.proposal.event_type_choice import (
+    choose_event_type,
+    read_given_type,
+    require_known_types,
+)
 from pipelines.proposal.findings.attributes import explain_left_out
 from pipelines.proposal.findings.counted_times import find_counted_creation, use_as_times
 from pipelines.proposal.findings.event_logs import LeadsTable, MappedLog, make_log
-from pipelines.proposal.findings.event_types import require_event_types
 from pipelines.proposal.findings.links import (
     Link,
     find_links,
@@ -69,7 +73,7 @@ def arrange_tables(
     Raises ConfigError for an answer that names no table or column, DataError for tables that share
     no ids.
     """
-    require_event_types(tables, answers.event_type)
+    require_known_types(tables, answers.event_type)
     leads, links = _choose_leads(tables, answers, interview)
     if leads is None:
         return _arrange_logs(tables, answers, interview)
@@ -81,7 +85,7 @@ def arrange_tables(
             continue
         link = linked.get(table.name)
         history = _read_history(mapped, link) if link else None
-        log = make_log(table, link.column, answers, interview) if link and not history else None
+        log = _make_log(table, link.column, answers, interview) if link and not history else None
         if history:
             histories.append(history)
         elif log:
@@ -91,6 +95,17 @@ def arrange_tables(
     if len(tables) > 1 and not (logs or histories):
         _refuse_strangers(leads, tables)
     return Arrangement(mapped, tuple(logs), tuple(histories), unused)
+
+
+def _make_log(
+    table: SourceTable, entity_id: str, answers: Answers, interview: Interview
+) -> MappedLog | None:
+    """Return a table as a log with its column of event types; None if nothing dates its rows."""
+
+    def choose_type(taken: set[str]) -> str | None:
+        return choose_event_type(table, entity_id, taken, answers, interview)
+
+    return make_log(table, entity_id, choose_type, read_given_type(table, answers.event_type))
 
 
 def _explain_unused(table: SourceTable, link: Link | None, leads: SourceTable) -> str:
@@ -191,7 +206,7 @@ def _arrange_logs(
     logs, unused = list[MappedLog](), dict[str, str]()
     for table in tables:
         ids = [answers.entity_id] if answers.entity_id in table.names else list_repeated_ids(table)
-        log = make_log(table, ids[0], answers, interview) if ids and ids[0] else None
+        log = _make_log(table, ids[0], answers, interview) if ids and ids[0] else None
         if log is None:
             unused[table.name] = "it has no column of ids that repeat, or no time"
             continue
@@ -201,7 +216,7 @@ def _arrange_logs(
         raise DataError(
             "no column identifies the leads, and none holds their outcome",
             where=first.name,
-            found=f"{count_nouns(first.rows, 'row')} with the columns {join_names(first.names, 20)}",
+            found=f"{count_nouns(first.rows, 'row')}, columns {join_names(first.names, 20)}",
             fix="export the id of each lead, or name it: --entity-id COLUMN, and --outcome for a "
             "column with the outcome",
         )

@@ -67,11 +67,11 @@ def read_outcome(
     if named is not None:
         known = [outcome for outcome in candidates if outcome.name == named]
         return known[0] if known else _read_column(profiles[named])
-    # A column may have a sign of equality in its name.
+    # A name may have an equality character too.
     for column, value in _split_answer(answer):
-        found = _read_pair(column, value, arrangement, facts, profiles)
-        if found is not None:
-            return found
+        pair = _read_pair(column, value, arrangement, facts, profiles)
+        if pair is not None:
+            return pair
     held = [p for p in profiles.values() if _is_state(p) and _find_values(answer, p)]
     if len(held) == 1:
         return _make_outcome(held[0], _find_values(answer, held[0]))

@@ -85,8 +85,8 @@ def _find_repeated(
         return None
     fact = next(iter(facts.values()))
     # A log without a table of leads names only leads that have bought.
-    usual = leads is not None and fact.entities > MAX_OUTCOME_SHARE * entities
-    if fact.name != PURCHASE or usual:
+    nearly_all = leads is not None and fact.entities > MAX_OUTCOME_SHARE * entities
+    if fact.name != PURCHASE or nearly_all:
         return None
     return Outcome(fact.name, 0, fact.entities)
 

@@ -25,7 +25,7 @@ def find_counted_creation(table: SourceTable) -> str | None:
 
 
 def list_counted_times(table: SourceTable) -> list[str]:
-    """Return the numbers that count time in all rows, whatever their headings say."""
+    """Return the numbers that count time in all rows, under any heading."""
     fitting = []
     for profile in table.profiles.values():
         others = (rank_name(profile.name, path) < NO_RANK for path in OTHER_NUMBERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,6 @@ import pyarrow.compute as pc
 from features.intake.formats.texts import to_plain_text, to_text
 from features.tools.duckdb_sql import run_query
 from features.tools.instants import US_PER_DAY
-from pipelines.proposal.findings.event_types import choose_event_type, read_given_type
 from pipelines.proposal.findings.roles import (
     find_channel,
     find_event_time,
@@ -20,7 +20,6 @@ from pipelines.proposal.findings.roles import (
     name_milestone,
 )
 from pipelines.proposal.findings.verdicts import decides_lead
-from pipelines.proposal.questions import Answers, Interview
 from pipelines.proposal.reading.column_times import parse_column_times
 from pipelines.proposal.reading.source_tables import SourceTable
 from pipelines.proposal.reading.words import NO_RANK, rank_words
@@ -110,11 +109,15 @@ class EventFacts:
 
 
 def make_log(
-    table: SourceTable, entity_id: str, answers: Answers, interview: Interview
+    table: SourceTable,
+    entity_id: str,
+    choose_type: Callable[[set[str]], str | None],
+    given_type: str = "",
 ) -> MappedLog | None:
     """Return a table of events as a log; None if nothing dates its rows.
 
-    Raises ConfigError for an answer that is not possible.
+    ``choose_type`` returns the column of the event types, given those that have another role;
+    ``given_type`` is that of an answer.
     """
     time = find_event_time(table)
     if time is None:
@@ -122,8 +125,7 @@ def make_log(
     taken = {entity_id, time}
     # Of a table with one row for each lead the time says what happened: won_date.
     says = table.profiles[entity_id].is_unique and decides_lead(name_milestone(time))
-    says = says and not read_given_type(table, answers.event_type)
-    kind = None if says else choose_event_type(table, entity_id, taken, answers, interview)
+    kind = given_type or (None if says else choose_type(taken))
     taken |= {kind} if kind else set()
     channel = find_channel(table, taken)
     taken |= {channel} if channel else set()

@@ -1,19 +1,14 @@
-"""Which column of a log says what happened, by its heading, its values, or an answer."""
+"""Which columns of a log have values like types of events, and why others are not used."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pyarrow as pa
 
-from configs.errors import ConfigError, join_names
-from configs.suggestions import did_you_mean
 from features.intake.formats.texts import to_plain_text, to_text
 from features.tools.duckdb_sql import run_query
 from pipelines.proposal.findings.attributes import explain_left_out
-from pipelines.proposal.findings.roles import find_event_type, rank_name
+from pipelines.proposal.findings.roles import rank_name
 from pipelines.proposal.findings.verdicts import decides_lead
-from pipelines.proposal.questions import Answers, Interview, Question
 from pipelines.proposal.reading.column_profile import CATEGORY, TIME, ColumnProfile
 from pipelines.proposal.reading.source_tables import SourceTable
 from pipelines.proposal.reading.words import NO_RANK, count_nouns, matches_words
@@ -26,63 +21,6 @@ MIN_ROWS_PER_TYPE = 3
 MIN_VARIED_SHARE = 0.05
 FLAG = "--event-type"
 OTHER_ROLES = ("columns.staff", "columns.channel", "columns.id", "columns.account", "personal")
-
-
-def choose_event_type(
-    table: SourceTable, entity_id: str, taken: set[str], answers: Answers, interview: Interview
-) -> str | None:
-    """Return the column with the kind of each event; None if no column qualifies.
-
-    Raises ConfigError for an answer that is not possible.
-    """
-    given = read_given_type(table, answers.event_type)
-    if given:
-        return given
-    fitting = list_event_types(table, entity_id, taken)
-    named = find_event_type(table, taken)
-    wanted = _find_with_outcome([*fitting, *_list_named(table, named)], answers.outcome)
-    if wanted:
-        return wanted
-    deciding = [profile for profile in fitting if any(map(decides_lead, profile.counts))]
-    if named:
-        # A heading such as “type” says less than texts that say won or lost in another column.
-        own = table.profiles[named]
-        unsure = deciding and own not in deciding and not any(map(decides_lead, own.counts))
-        fitting = [own, *deciding] if unsure else [own]
-    else:
-        fitting = deciding or fitting
-    if len(fitting) < 2:
-        return fitting[0].name if fitting else None
-    question = Question(
-        FLAG,
-        f"Which column of {table.name} says what happened?",
-        ", ".join(map(describe_types, fitting)),
-        f"{table.name}:{fitting[0].name}",
-        tuple(f"{table.name}:{profile.name}" for profile in fitting),
-    )
-    return interview.answer(question, None).removeprefix(f"{table.name}:")
-
-
-def require_event_types(tables: Sequence[SourceTable], given: Sequence[str]) -> None:
-    """Raise ConfigError for an answer that names no column of the given files."""
-    for text in given:
-        if not any(read_given_type(table, (text,)) for table in tables):
-            names = list(dict.fromkeys(name for table in tables for name in table.names))
-            raise ConfigError(
-                "no such column",
-                where=FLAG,
-                found=f"{text!r}; the columns are {join_names(names, 20)}",
-                fix=did_you_mean(text.rpartition(":")[2], names) or "write FILE:COLUMN, or COLUMN",
-            )
-
-
-def read_given_type(table: SourceTable, given: Sequence[str]) -> str:
-    """Return the column of a table that answers name, as COLUMN or FILE:COLUMN; else empty."""
-    for text in given:
-        for head in ("", f"{table.name}:", f"{table.origin.get('path', table.name)}:"):
-            if text.startswith(head) and text[len(head) :] in table.names:
-                return text[len(head) :]
-    return ""
 
 
 def list_event_types(table: SourceTable, entity_id: str, taken: set[str]) -> list[ColumnProfile]:
@@ -106,7 +44,8 @@ def list_event_types(table: SourceTable, entity_id: str, taken: set[str]) -> lis
 def describe_types(profile: ColumnProfile) -> str:
     """Return a column with the number of its texts, and the most frequent ones."""
     first = ", ".join(f"{text} {rows:,}" for text, rows in list(profile.counts.items())[:3])
-    return f"{profile.name} ({count_nouns(profile.distinct, 'text')}: {first}{', …' * (profile.distinct > 3)})"
+    rest = ", …" if profile.distinct > 3 else ""
+    return f"{profile.name} ({count_nouns(profile.distinct, 'text')}: {first}{rest})"
 
 
 def explain_unused(table: SourceTable, entity_id: str, used: set[str]) -> dict[str, str]:
@@ -167,24 +106,3 @@ def measure_variety(table: SourceTable, entity_id: str, column: str) -> float:
     if not counts["every"] and table.is_sample:
         return 1.0
     return float(counts["varied"]) / max(float(counts["every"]), 1.0)
-
-
-def _list_named(table: SourceTable, name: str | None) -> list[ColumnProfile]:
-    return [table.profiles[name]] if name else []
-
-
-def _find_with_outcome(fitting: Sequence[ColumnProfile], outcome: str | None) -> str | None:
-    """Return the only column that has the wanted outcome, given as VALUE or COLUMN=VALUE."""
-    if outcome is None:
-        return None
-    column, sign, value = outcome.partition("=")
-    for wanted, text in (("", outcome), (column if sign else "-", value)):
-        having = {
-            profile.name
-            for profile in fitting
-            if (not wanted or profile.name.casefold() == wanted.casefold())
-            and text.casefold() in {name.casefold() for name in profile.counts}
-        }
-        if len(having) == 1:
-            return having.pop()
-    return None

@@ -131,9 +131,8 @@ def read_source_table(
         name, origin, reader, sampler.total, sampler.names, sampler.collect(), sampler.broken
     )
     sample = f", of which {table.kept:,} are looked at" if table.is_sample else ""
-    log(
-        f"{name}: {count_nouns(table.rows, 'row')}, {count_nouns(len(table.names), 'column')}{sample}"
-    )
+    rows, columns = count_nouns(table.rows, "row"), count_nouns(len(table.names), "column")
+    log(f"{name}: {rows}, {columns}{sample}")
     return table
 
 
