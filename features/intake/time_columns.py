@@ -26,13 +26,14 @@ from features.intake.reading import RawRows
 from features.intake.values import clean_column, to_trimmed_text
 from features.readings.source_form import FormEntry
 from features.times.time_choice import (
-    ISO_TEXT,
+    UNREADABLE_TEXT,
     Example,
     FormatAmbiguity,
     FormatChoice,
     choose_format,
     describe_ambiguity,
     explain_choice,
+    find_iso_signatures,
     find_signatures,
     suggest_format,
 )
@@ -176,17 +177,14 @@ class TimeColumns:
         cleaned = clean_column(column, self.source.list_missing(name))
         texts = to_trimmed_text(cleaned).combine_chunks()
         valid = texts.is_valid().to_numpy(zero_copy_only=False)
-        rest = np.flatnonzero(parse_iso(texts).unreadable & valid)
-        counts = Counter({ISO_TEXT: int(valid.sum()) - len(rest)})
-        is_iso = valid.copy()
-        is_iso[rest] = False
-        first = {ISO_TEXT: int(np.argmax(is_iso))}
+        codes = find_iso_signatures(parse_iso(texts))
+        rest = np.flatnonzero((codes == UNREADABLE_TEXT) & valid)
         if len(rest):
-            codes = find_signatures(texts.take(pa.array(rest)))
-            for code, n in enumerate(np.bincount(codes).tolist()):
-                if n:
-                    counts[code], first[code] = n, int(rest[np.argmax(codes == code)])
-        counts = Counter({code: n for code, n in counts.items() if n})
+            codes[rest] = find_signatures(texts.take(pa.array(rest)))
+        codes[~valid] = -1
+        sums = np.bincount(codes + 1)[1:].tolist()
+        counts = Counter({code: n for code, n in enumerate(sums) if n})
+        first = {code: int(np.argmax(codes == code)) for code in counts}
         return counts, {code: _show_text(raw, texts, first[code]) for code in counts}
 
     def _make_error(self, name: str, ambiguity: FormatAmbiguity) -> DataError:

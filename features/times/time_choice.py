@@ -39,14 +39,18 @@ from features.times.counted_time import (
     SINCE_YEAR_1,
     classify_counts,
 )
-from features.times.time_format import ORDERS, TimeFormat, parse_written
+from features.times.time_format import ORDERS, ParsedTimes, TimeFormat, parse_written
 from features.times.written_time import FULL_YEAR_FIRST, NAME_FIRST, NAME_SECOND, POINTS, SIGNS
 from features.tools.id_index import get_text_buffers
+from features.tools.instants import US_PER_DAY
 
 # The first text of a signature: its number among all rows, the text, and file and row in words.
 Example = tuple[int, str, str]
 
-UNREADABLE_TEXT, ISO_TEXT = 0, 1
+# ISO times on the 1st to 12th, whose day could be a month, have a signature of their own.
+UNREADABLE_TEXT, ISO_TEXT, LOW_ISO_TEXT = 0, 1, 2
+# Texts of each kind from which on it is no chance that a spreadsheet can have swapped one of them.
+MIN_SWAPPED = 5
 # Signatures of numbers are this plus what they can count; those of written dates have this bit,
 # then the shape, a bit for each pair of orders that agree, and a bit for each order that fits.
 NUMBER, WRITTEN = 0x10, 0x400
@@ -90,6 +94,11 @@ class FormatAmbiguity:
         """Return whether texts contradict each other, rather than leave the form open."""
         return len(self.signatures) > 1
 
+    @property
+    def is_swapped(self) -> bool:
+        """Return whether a spreadsheet seems to have read days as months."""
+        return LOW_ISO_TEXT in self.signatures[0]
+
 
 @dataclass(frozen=True)
 class FormatChoice:
@@ -108,6 +117,13 @@ class FormatChoice:
     shown: frozenset[int] = frozenset()
     ambiguity: FormatAmbiguity | None = None
     refused: bool = False
+
+
+def find_iso_signatures(times: ParsedTimes) -> np.ndarray:
+    """Return the signature of each ISO time, int64; that of an unreadable text otherwise."""
+    days = (times.wall // US_PER_DAY).astype("datetime64[D]")
+    is_low = days - days.astype("datetime64[M]") < np.timedelta64(12, "D")
+    return np.where(times.unreadable, UNREADABLE_TEXT, np.where(is_low, LOW_ISO_TEXT, ISO_TEXT))
 
 
 def find_signatures(texts: pa.Array) -> np.ndarray:
@@ -148,7 +164,9 @@ def choose_format(counts: Mapping[int, int], limit: float) -> FormatChoice:
     if 2 * sum(numbers.values()) > total:
         return _choose_unit(numbers, limit)
     if not written:
-        return FormatChoice(shown=frozenset({ISO_TEXT} & {*counts}))
+        return FormatChoice(shown=frozenset({ISO_TEXT, LOW_ISO_TEXT} & {*counts}))
+    if (swapped := _find_swapped(counts, written)) is not None:
+        return FormatChoice(ambiguity=swapped, refused=True)
     choice = _choose_order(written)
     if choice.ambiguity is None:
         return choice
@@ -157,6 +175,27 @@ def choose_format(counts: Mapping[int, int], limit: float) -> FormatChoice:
     return FormatChoice(
         choice.name if refused else ISO, ambiguity=choice.ambiguity, refused=refused
     )
+
+
+def _find_swapped(counts: Mapping[int, int], written: Mapping[int, int]) -> FormatAmbiguity | None:
+    """Return the ambiguity of dates that a spreadsheet has read in the wrong order.
+
+    It took those with a day up to 12 for dates, day and month swapped, and left the others as
+    texts.
+    """
+    enough = min(counts.get(LOW_ISO_TEXT, 0), sum(written.values())) >= MIN_SWAPPED
+    if not enough or counts.get(ISO_TEXT, 0):
+        return None
+    for name, other in ((DAY_FIRST, MONTH_FIRST), (MONTH_FIRST, DAY_FIRST)):
+        order, swapped = ORDER_NAMES.index(name), ORDER_NAMES.index(other)
+        if all(
+            _shape_of(code) in (POINTS, SIGNS)
+            and _has_order(code, order)
+            and not _has_order(code, swapped)
+            for code in written
+        ):
+            return FormatAmbiguity((ISO, name), (frozenset({LOW_ISO_TEXT}), frozenset(written)))
+    return None
 
 
 def _choose_unit(numbers: Mapping[int, int], limit: float) -> FormatChoice:
@@ -268,6 +307,7 @@ def describe_ambiguity(
 ) -> str:
     """Return how many texts are in doubt, with an example of each form."""
     total, parts = sum(counts.values()), []
+    says = "are on the 1st to 12th of a month and " if ambiguity.is_swapped else ""
     for names, codes in zip(ambiguity.names, ambiguity.signatures, strict=False):
         _, text, place = min(examples[code] for code in codes)
         cells = f"{sum(counts[code] for code in codes):,} of {total:,} values"
@@ -278,12 +318,20 @@ def describe_ambiguity(
             )
             read = "" if hidden else f": {read}"
             return f"{cells} can be read two ways, such as {shown}{read}"
-        parts.append(f"{cells} fit {names} only, such as {shown}")
-    return ", ".join(parts)
+        parts.append(f"{cells} {says}fit {names} only, such as {shown}")
+        says = says and "are on no such day and "
+    swapped = ": a spreadsheet seems to have swapped day and month of the former"
+    return ", ".join(parts) + (swapped if says else "")
 
 
 def suggest_format(ambiguity: FormatAmbiguity, key: str, column: str) -> str:
     """Return how to settle the form of a column of the source with a config key."""
+    if ambiguity.is_swapped:
+        return (
+            "export the dates again, without opening the file in a spreadsheet program; if they "
+            f"are right, write all of them in one way, or set {key}.time_format: "
+            f"{{{column}: {ambiguity.names[1]}}}"
+        )
     names = [name for name in ambiguity.names if name in NAMED_FORMATS]
     forms = " or ".join(f"{key}.time_format: {{{column}: {name}}}" for name in names[:2])
     if ambiguity.contradicts:

@@ -14,13 +14,13 @@ from configs.names import AUTO
 from features.readings.columns import Locator, ReadingRules
 from features.readings.source_form import FormEntry
 from features.times.time_choice import (
-    ISO_TEXT,
     UNREADABLE_TEXT,
     Example,
     FormatChoice,
     choose_format,
     describe_ambiguity,
     explain_choice,
+    find_iso_signatures,
     find_signatures,
     is_number,
 )
@@ -56,7 +56,7 @@ def find_date_form(
     form, is_date = find_time_format(rules.time_format, name), rules.kinds.get(name) == "date"
     if form != AUTO and (is_date or form in TEXT_FORMATS or "%" in form):
         return DateForm(form, (FormEntry("time_format", name, form, "config"),))
-    codes = np.where(parse_iso(distinct.texts).unreadable, UNREADABLE_TEXT, ISO_TEXT)
+    codes = find_iso_signatures(parse_iso(distinct.texts))
     plausible = codes == UNREADABLE_TEXT
     if not is_date:
         plausible &= pc.match_substring_regex(distinct.texts, FULL_YEAR_PATTERN).to_numpy(

@@ -7,16 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.times.time_choice import choose_format, find_signatures
+from features.times.time_choice import choose_format, find_iso_signatures, find_signatures
 from features.times.time_format import parse_iso
 
 
 def choose(*texts, limit=0.05):
     array = pa.array(texts, pa.string())
-    iso = ~parse_iso(array).unreadable
-    codes = [
-        1 if is_iso else code for is_iso, code in zip(iso, find_signatures(array), strict=True)
-    ]
+    isos = find_iso_signatures(parse_iso(array))
+    codes = [iso or code for iso, code in zip(isos, find_signatures(array), strict=True)]
     return choose_format(Counter(map(int, codes)), limit)
 
 
@@ -77,6 +75,22 @@ def test_columns_in_doubt_are_refused(texts, names):
     choice = choose(*texts)
     assert choice.refused and choice.ambiguity is not None
     assert choice.ambiguity.names == names
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("{}/01/2024", "day_first"), ("01/{}/2024", "month_first")]
+)
+def test_dates_that_a_spreadsheet_swapped_are_refused(text, name):
+    low = [f"2024-{month:02}-01" for month in range(1, 6)]
+    high = [text.format(day) for day in range(13, 18)]
+    choice = choose(*low, *high)
+    assert choice.refused and choice.ambiguity is not None and choice.ambiguity.is_swapped
+    assert choice.ambiguity.names == ("iso", name)
+    # Any other date shows that the days are not divided between the two, and few may be chance.
+    low_text = text.format("02") if name == "month_first" else "02/01/2024"
+    for texts in ([*low, *high, "2024-01-13"], [*low, *high, low_text], [*low[1:], *high]):
+        assert choose(*texts).ambiguity is None
+        assert choose(*texts).name == name
 
 
 def test_few_odd_cells_do_not_stop_a_column_of_iso_times():
