@@ -1,7 +1,7 @@
 """Lines below the rows of a CSV file: totals, counts, and notes about the report.
 
 A line below is shown with its text, and is no row. A line that may be a row stays one: it is read,
-or set aside as a broken record.
+or set aside as a broken record. So is a line that begins like totals and goes on like a row.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ NOTE = re.compile(
     r"сформирован|выгружен|vertraulich|erstellt |confidentiel",
     re.IGNORECASE,
 )
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(\D.*)?", re.DOTALL)
 _NUMBER = re.compile(r"[^\w]*\d[\d\s.,'’%]*\W*(\w{1,3}|records?|rows?|leads)?\W*")
 
 
@@ -58,6 +59,8 @@ def find_footer(lines: Sequence[bytes], dialect: CsvDialect) -> int:
             break
         if not _may_be_below(fields, cells, dialect.width, shapes):
             break
+        if _is_like_rows(fields, rows):
+            break
         start = place
     # From above: a line without a word that says so must follow a blank line or such a one.
     for place in range(start, len(lines)):
@@ -66,6 +69,35 @@ def find_footer(lines: Sequence[bytes], dialect: CsvDialect) -> int:
             first = place
             break
     return first
+
+
+def is_doubtful_total(lines: Sequence[bytes], dialect: CsvDialect) -> bool:
+    """Return whether the last line that is not blank begins like totals and goes on like a row.
+
+    Its first cell must look like no other id; otherwise it is a row of such a name.
+    """
+    parsed = [split_fields(line, dialect.delimiter) for line in lines]
+    rows = [fields for fields in parsed if fields and any(fields)]
+    full = [fields for fields in rows if len(fields) == dialect.width > 1]
+    if not full or full[-1] is not rows[-1] or not _is_total(full[-1][0]):
+        return False
+    shapes = {find_shape(row[0]) for row in full[:-1] if not _is_total(row[0])}
+    is_odd = find_shape(full[-1][0]) not in shapes and len(full) > MIN_ROWS
+    return is_odd and _is_like_rows(full[-1], full[:-1])
+
+
+def _is_like_rows(fields: list[str], rows: Sequence[list[str]]) -> bool:
+    """Return whether a line with all fields has a date, or a part of an id, where rows have one.
+
+    Rows are other lines with all fields, and may hold the line itself. A sum shows nothing.
+    """
+    others = [row for row in rows if row is not fields]
+    return len(fields) == len(rows[0] if rows else ()) and any(
+        "9" in find_shape(cell)
+        and (_DATE.fullmatch(cell.strip()) or not _NUMBER.fullmatch(cell))
+        and any(find_shape(row[column]) == find_shape(cell) for row in others)
+        for column, cell in enumerate(fields[1:], 1)
+    )
 
 
 def _list_filled(fields: list[str] | None) -> list[str] | None:

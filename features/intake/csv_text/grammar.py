@@ -40,19 +40,26 @@ def fit_record(text: bytes, grammar: CsvDialect) -> tuple[bytes, int] | None:
 
 def split_fields(record: bytes, delimiter: str) -> list[str] | None:
     """Return the fields of one record; None if it has a NUL byte, is not UTF-8 or malformed."""
+    cells = split_cells(record, delimiter)
+    return cells and [
+        cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in cells
+    ]
+
+
+def split_cells(record: bytes, delimiter: str) -> list[str] | None:
+    """Return the fields of one record with their quotes; None as in ``split_fields``."""
     if b"\0" in record or not is_utf8(record):
         return None
     texts = np.frombuffer(record, np.uint8)
     at, end = 0, len(record) - record.endswith(b"\r")
-    fields = list[str]()
+    cells = list[str]()
     while True:
         begin, at = at, int(_find_field_end(texts, np.int64(at), np.int64(end), ord(delimiter)))
         if at < 0:
             return None
-        field = record[begin:at].decode()
-        fields.append(field[1:-1].replace('""', '"') if field.startswith('"') else field)
+        cells.append(record[begin:at].decode())
         if at == end:
-            return fields
+            return cells
         at += 1
 
 

@@ -19,9 +19,16 @@ from pyarrow import csv as arrow_csv
 from configs.names import AUTO
 from configs.source_rows import SourceRows
 from features.intake.csv_text.encodings import UTF8, Decoder
-from features.intake.csv_text.footer import FOOTER_LINES, find_footer
-from features.intake.csv_text.grammar import CsvDialect, fit_lines, fit_record, is_utf8
+from features.intake.csv_text.footer import FOOTER_LINES, find_footer, is_doubtful_total
+from features.intake.csv_text.grammar import (
+    CsvDialect,
+    find_blank_lines,
+    fit_lines,
+    fit_record,
+    is_utf8,
+)
 from features.intake.csv_text.header import HEADER_LINES, Header, describe_lines, read_header
+from features.intake.csv_text.quotes import QuoteCheck
 from features.intake.csv_text.records import RecordLines, Repairs
 from features.intake.formats.limits import (
     MAX_BLOCK_LINES,
@@ -182,12 +189,15 @@ def read_csv(file: SourceFile, source: SourceRows) -> Iterator[CsvBlock]:
         if block.last:
             below = _describe_below(held, first + len(lines), source)
             form = [decoder.finish(), *form, *below]
+        unreadable = find_unreadable_lines(lines, valid)
+        if block.last and source.skip_below == AUTO:
+            _mark_doubtful_total(lines, header.dialect, unreadable)
         part = RecordLines(
             lines,
             first,
             header.dialect,
             block.last,
-            find_unreadable_lines(lines, valid),
+            unreadable,
             is_cut=block.last and not len(held) and len(lines) > 0 and bool(lines[-1].as_py()),
         )
         table, rows, broken, used = _split_records(part, repairs)
@@ -211,6 +221,12 @@ def _split_below(
     if last and place == size:
         return lines, lines[len(lines) :]
     return lines[:place], lines[place:]
+
+
+def _mark_doubtful_total(lines: pa.Array, dialect: CsvDialect, unreadable: np.ndarray) -> None:
+    """Mark the last row as unreadable if it may be totals as well as a row."""
+    if is_doubtful_total(lines[-FOOTER_LINES:].to_pylist(), dialect):
+        unreadable[np.flatnonzero(~find_blank_lines(lines))[-1]] = True
 
 
 def _describe_below(held: pa.Array, first: int, source: SourceRows) -> Iterator[FormEntry]:
@@ -238,6 +254,7 @@ def _split_records(
         else np.empty(0, np.int64)
     )
     ends = dict[int, tuple[bytes, int]]()
+    check = QuoteCheck(lines, kinds.fields.copy(), odd, grammar)
     for i in incomplete:
         if i < next_free or i >= consumed:
             continue
@@ -247,17 +264,28 @@ def _split_records(
             consumed = i
             break
         record = None if end is None else _join_record(lines, i, end, grammar)
-        if end is not None and record is not None:
+        # A record with whole rows in a field is as bad as none, and so are these rows.
+        is_doubtful = record is not None and end is not None and check.swallows_rows(i, end)
+        if end is not None and record is not None and not is_doubtful:
             starts[i : end + 1], keep[i : end + 1] = False, True
             starts[i], next_free = True, end + 1
             kinds.fields[i : end + 1] = 0
             ends |= {end: record} if record[1] != grammar.width else {}
-        else:
-            broken.append(BrokenRecord(first + i, lines[i].as_py().decode("utf-8", "replace")))
+            continue
+        next_free = 1 + (end if end is not None and is_doubtful else i)
+        starts[i:next_free] = keep[i:next_free] = False
+        broken += _list_broken(lines[i:next_free], first + i)
     starts[consumed:] = keep[consumed:] = False
     fitted = _fit_kept_lines(lines, kinds.fields, keep, ends, grammar)
     repairs.add(first, kinds.fields, keep, ends, grammar.width)
     return _parse_records(fitted, grammar), first + np.flatnonzero(starts), broken, consumed
+
+
+def _list_broken(lines: pa.Array, first: int) -> Iterator[BrokenRecord]:
+    """Yield a record for each line that is not blank; ``first`` is the number of the first one."""
+    for line, text in enumerate(lines.to_pylist(), first):
+        if text not in (b"", b"\r"):
+            yield BrokenRecord(line, text.decode("utf-8", "replace"))
 
 
 def _join_record(

@@ -98,6 +98,21 @@ def test_rows_that_begin_like_a_footer_stay_rows(read, row):
     assert read(body + row + "\n")[1][-1] == row.split(";")
 
 
+@pytest.mark.parametrize("word", ["Total", "Итого", "Summe:"])
+@pytest.mark.parametrize("date", ["2024-01-{}", "{}.01.2024", "01/{}/2024 10:00", "{} Jan 2024"])
+@pytest.mark.parametrize("end", ["", "\n", "\n\nConfidential\n"])
+def test_totals_with_a_date_like_rows_are_set_aside(read, word, date, end):
+    body = "id;created;x\n" + "".join(f"A{i};{date.format(10 + i)};{i}\n" for i in range(5))
+    _, rows, broken, form, _ = read(body + f"{word};{date.format(20)};7{end}")
+    assert (len(rows), broken) == (5, [7])
+    assert ("skip_below" in form) == ("Conf" in end)
+    # Without a date it is below the rows.
+    _, rows, broken, form, _ = read(body + f"{word};;1.234,50{end}")
+    assert (len(rows), broken) == (5, []) and word in form["skip_below"].evidence
+    # The keys decide.
+    assert len(read(body + f"{word};{date.format(20)};7\n", skip_below=0)[1]) == 6
+
+
 @pytest.mark.parametrize("row", ["A4", "A4;2024-01-0", "A4;2024-01-04;web;x", 'A4;"2024'])
 def test_broken_last_row_is_no_footer(read, row):
     for before in ("", "\n"):
