@@ -13,7 +13,7 @@ import pyarrow as pa
 from configs.errors import DataError
 from configs.names import AUTO
 from features.intake.csv_text.grammar import is_utf8
-from features.intake.csv_text.letters import judge_words, list_signs
+from features.intake.csv_text.letters import SIGNS, is_faulty_word, judge_words, list_signs
 from features.intake.storage.packing import open_unpacked
 from features.intake.storage.source_file import SourceFile
 from features.readings.source_form import FormEntry
@@ -43,6 +43,12 @@ DECODED_BYTES = 1 << 22
 # Least bytes outside of ASCII by which a later block of another encoding is noticed.
 MIN_OTHER_BYTES = 8
 
+# Lines of UTF-8 with a sign beyond ASCII, found in one pass.
+_UTF8_LINE = re.compile(
+    rb"^(?=[\x00-\x09\x0b-\x7f]*[\x80-\xff])(?:[\x00-\x09\x0b-\x7f]|[\xc2-\xdf][\x80-\xbf]|"
+    rb"[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})*+$",
+    re.MULTILINE,
+)
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
 
@@ -110,6 +116,8 @@ class Decoder:
         entry: How the encoding was established; None if it is UTF-8 without further ado.
         warnings: Lines that are neither of the encoding nor enough to prove another one.
         _other_bytes: Bytes in lines that are UTF-8 and not ASCII, as far as it matters.
+        _lines: Lines that were decoded.
+        _other_lines: Numbers of the lines of UTF-8 in a file of another encoding.
     """
 
     file: SourceFile
@@ -119,6 +127,8 @@ class Decoder:
     warnings: list[str] = field(default_factory=list)
     _stream: codecs.IncrementalDecoder | None = None
     _other_bytes: int = 0
+    _lines: int = 0
+    _other_lines: list[int] = field(default_factory=list)
 
     def begin(self, head: bytes) -> bytes:
         """Return the first block without its mark; set what it shows of the encoding."""
@@ -144,9 +154,10 @@ class Decoder:
 
         Raises DataError if the encoding is in doubt, and for a second one in the file.
         """
-        valid = is_valid_utf8(data)
+        valid, first = is_valid_utf8(data), self._lines + 1
         if self._stream is not None:
             return data, valid
+        self._lines += data.count(b"\n") + 1
         if self.encoding is None and not valid:
             self._judge()
         if self.encoding in (None, UTF8):
@@ -157,13 +168,50 @@ class Decoder:
             self._other_bytes += count_high_bytes(data)
         if self._other_bytes >= MIN_OTHER_BYTES:
             raise self._make_mixed_error()
+        others = self._find_other_lines(data, first) if self._is_proven else []
+        parts, done = list[bytes](), 0
+        for begin, end in others:
+            # One byte that is not UTF-8 breaks the row.
+            parts += [self._decode(data[done:begin]), b"\xff", data[begin:end]]
+            done = end
+        return b"".join([*parts, self._decode(data[done:])]), False
+
+    @property
+    def _is_proven(self) -> bool:
+        return self.entry is not None and self.entry.origin == "proven"
+
+    def _decode(self, data: bytes) -> bytes:
+        """Return text of the encoding as UTF-8."""
         # Piece by piece, since the text takes several times as much memory as its bytes.
         pieces = (data[i : i + DECODED_BYTES] for i in range(0, len(data), DECODED_BYTES))
         texts = (piece.decode(self.encoding or "", "leadscore.broken") for piece in pieces)
-        return b"".join(text.encode(UTF8, "surrogateescape") for text in texts), False
+        return b"".join(text.encode(UTF8, "surrogateescape") for text in texts)
+
+    def _find_other_lines(self, data: bytes, first: int) -> list[tuple[int, int]]:
+        """Return begin and end of each line of UTF-8 among lines of another encoding.
+
+        ``first`` is the number of the first line. Letters of UTF-8 make no words in the other one.
+        """
+        places, done, line = list[tuple[int, int]](), 0, first
+        for match in _UTF8_LINE.finditer(data):
+            words = _WORD.findall(match[0])
+            if any(is_faulty_word(word, self.encoding or "") for word in words) and all(
+                sign.isascii() or sign.isalnum() or sign in SIGNS for sign in match[0].decode()
+            ):
+                line += data.count(b"\n", done, match.start())
+                self._other_lines.append(line)
+                places.append(match.span())
+                done = match.start()
+        return places
 
     def finish(self) -> FormEntry:
         """Return how the encoding was established, at the end of the file."""
+        if self._other_lines:
+            self.warnings.append(
+                f"{self.file}: {len(self._other_lines):,} lines are UTF-8 in a file that is "
+                f"{self.encoding}, such as line {self._other_lines[0]:,}, and are set aside; "
+                f"write the whole file in one encoding, or give encoding: {self.encoding}"
+            )
         if self.entry is not None:
             return self.entry
         # ASCII is the same in every encoding, so nothing is known about later characters.

@@ -105,6 +105,11 @@ def judge_words(words: Collection[bytes]) -> Verdict:
     return Verdict(best, rival, proven)
 
 
+def is_faulty_word(word: bytes, encoding: str) -> bool:
+    """Return whether a word holds what no word of the encoding does."""
+    return encoding in ENCODINGS and _score_word(_decode_word(word, encoding), encoding)[1]
+
+
 def list_signs(word: bytes, encoding: str) -> str:
     """Return up to three characters of a word that are not ASCII, in the order of their bytes.
 

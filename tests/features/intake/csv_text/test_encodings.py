@@ -130,6 +130,33 @@ def test_pair_of_encodings_in_one_file(read, monkeypatch):
     assert (len(table), len(broken), form["encoding"][0]) == (401, 400, "utf-8")
 
 
+@pytest.mark.parametrize(
+    ("text", "other", "encoding"),
+    [
+        (RUSSIAN, "Z;Москва;1\n", "cp1251"),
+        (RUSSIAN, "Z;Москва;1\n", "koi8-r"),
+        (RUSSIAN, "Z;Ростов;1\n", "cp866"),
+        (GERMAN, "Z;Düsseldorf;1\n", "cp1252"),
+        (GERMAN, "Z;Café;1\n", "cp1252"),
+    ],
+)
+def test_few_lines_of_utf8_in_another_encoding_are_set_aside(read, text, other, encoding):
+    data = text.encode(encoding) + b"".join(text.encode(encoding).splitlines(True)[1:]) * 20
+    table, form, broken, warnings = read(data + other.encode() + data.splitlines(True)[1])
+    count = len(text.splitlines()) + 40
+    assert broken == [count + 1] and len(table) == count + 1
+    assert table[1] == table[-1] == text.splitlines()[1].split(";")
+    assert f"1 lines are UTF-8 in a file that is {form['encoding'][0]}" in warnings[0]
+    assert f"line {count + 1}" in warnings[0]
+
+
+def test_short_words_that_are_utf8_by_chance_stay(read):
+    # т, и and п of cp866 are one character of UTF-8.
+    text = RUSSIAN + "A3;тип;1\nA4;так;2\n"
+    table, _, broken, warnings = read((text + RUSSIAN * 20).encode("cp866"))
+    assert (broken, warnings) == ([], []) and table[3:5] == [["A3", "тип", "1"], ["A4", "так", "2"]]
+
+
 @pytest.mark.parametrize("size", [64, 65, 4096])
 def test_utf16_with_broken_units_keeps_the_other_rows(read, monkeypatch, size):
     monkeypatch.setattr(delimited, "BLOCK_BYTES", size)
