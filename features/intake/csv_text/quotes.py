@@ -1,9 +1,9 @@
 """Quotes that close some lines later, with whole rows between them.
 
 A quoted field may hold line breaks. A lone quote opens such a field by mistake, and the next one
-closes it: the rows between them would vanish in one cell. Rows are told from text by their number
-of fields, by their quotes, and by cells with digits, such as ids and times, in the columns where
-other rows have such cells.
+closes it: the rows between them would vanish in one cell. Rows differ from text by their number of
+fields, their quotes, and by cells with digits, such as ids and times, in the columns where other
+rows have such cells.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class QuoteCheck:
         cells = [self._split(self.lines[i].as_py()) for i in rows[:COMPARED_LINES].tolist()]
         shapes = list[set[str]]()
         for column in range(self.dialect.width):
-            found = [find_shape(row[column]) for row in cells if row[column]]
-            digits = [shape for shape in found if "9" in shape]
-            shapes.append(set(digits) if len(digits) >= MIN_DIGIT_SHARE * len(found) else set())
+            filled = [find_shape(row[column]) for row in cells if row[column]]
+            digits = [shape for shape in filled if "9" in shape]
+            shapes.append(set(digits) if len(digits) >= MIN_DIGIT_SHARE * len(filled) else set())
         return shapes
