@@ -67,7 +67,7 @@ class QuoteCheck:
         rows = [self._split(self.lines[i].as_py()) for i in places[:COMPARED_LINES].tolist()]
         # What follows the closing quote is in its column in any case.
         rows += [self._split(closed)] if is_row else []
-        # The opening quote is closed at once, so that the cells before it are known.
+        # With its quote closed the first line shows the cells before it.
         opening = self._split(self.lines[begin].as_py().removesuffix(b"\r") + b'"')[:-1]
         return sum(self._fits(row, opening) for row in rows) >= MIN_ROW_SHARE * len(rows)
 
