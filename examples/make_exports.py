@@ -2,7 +2,7 @@
 
 usage: python make_exports.py us | eu | ru
 
-``us`` writes commas, MM/DD/YYYY with AM and PM, and 1,234.50; ``eu`` semicolons, DD.MM.YYYY and
+``us`` writes commas, MM/DD/YYYY with AM and PM, and $1,234.50; ``eu`` semicolons, DD.MM.YYYY and
 decimal commas; ``ru`` the same in windows-1251 with Russian words. The company is made up and
 always the same.
 """
@@ -36,7 +36,7 @@ class Form:
     def write_money(self, amount: float) -> str:
         """Return an amount of money as text."""
         if self.delimiter == ",":
-            return f"{amount:,.2f}"
+            return f"${amount:,.2f}"
         grouping = "." if self.encoding.startswith("utf") else " "
         return f"{amount:,.2f}".translate(str.maketrans({",": grouping, ".": ","}))
 

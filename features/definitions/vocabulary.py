@@ -118,7 +118,7 @@ class Vocabulary:
         """Return the vocabulary as JSON values."""
         payload = asdict(self)
         payload["readings"] = [
-            [name, reading.kind, *astuple(reading.signs), reading.time_format]
+            [name, reading.kind, *astuple(reading.signs), reading.time_format, reading.unit]
             for name, reading in self.readings
         ]
         for key in ("windows", "half_lives"):
@@ -134,10 +134,10 @@ class Vocabulary:
         }
         for key in ("attributes", "dated"):
             fields[key] = tuple((name, kind) for name, kind in payload.get(key, ()))
-        # Models of earlier versions have none, or none with the form of dates.
+        # Models of earlier versions have none, or none with the form of dates or the unit.
         fields["readings"] = tuple(
-            (name, StoredReading(kind, NumberSigns(decimal, thousands), *time_format))
-            for name, kind, decimal, thousands, *time_format in payload.get("readings", ())
+            (name, StoredReading(kind, NumberSigns(decimal, thousands), *others))
+            for name, kind, decimal, thousands, *others in payload.get("readings", ())
         )
         for key in ("windows", "half_lives"):
             fields[key] = tuple(parse_duration(text) for text in payload[key])

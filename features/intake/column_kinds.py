@@ -7,8 +7,8 @@ else its reading is in doubt, and using it raises the error that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -25,17 +25,22 @@ from features.intake.formats.date_form import (
     find_date_form,
     make_date_error,
 )
+from features.intake.formats.kind_doubts import (
+    ParsedKinds,
+    describe_misfits,
+    list_misfit_warnings,
+    make_kind_error,
+)
 from features.intake.formats.number_signs import (
     PLAIN_SIGNS,
     UNKNOWN_SIGNS,
-    SignChoice,
     SignedNumbers,
     choose_signs,
     list_possible_signs,
     to_float_array,
 )
+from features.intake.formats.number_units import differ_in_meaning
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
-from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import (
     LEADING_ZERO_PATTERN,
@@ -47,7 +52,6 @@ from features.names.twins import describe_twins, find_text_twins
 from features.readings.columns import (
     ColumnReading,
     Locator,
-    Misfits,
     NumberSigns,
     ReadingRules,
     StoredReading,
@@ -59,30 +63,6 @@ from features.tools.distinct_texts import DistinctTexts
 # a fixed length, such as postal codes.
 FIXED_LENGTH_SHARE = 0.95
 PARSED_KINDS: tuple[ColumnKind, ...] = ("number", "truth", "date")
-
-
-@dataclass(frozen=True)
-class ParsedKinds:
-    """Distinct texts as numbers, truths and dates; NaN where a text does not fit.
-
-    Attributes:
-        numbers: The texts as numbers, by all possible signs.
-        choice: The chosen signs.
-        values: float64 by kind.
-        fits: Mask of the texts that fit, by kind; NaN and infinity are numbers without a value.
-        codes: Mask of numbers with leading zeros, which are no numbers.
-    """
-
-    numbers: SignedNumbers
-    choice: SignChoice
-    values: dict[ColumnKind, np.ndarray]
-    fits: dict[ColumnKind, np.ndarray]
-    codes: np.ndarray
-
-    @property
-    def any_signs(self) -> np.ndarray:
-        """Return a mask of the texts that are numbers in any of the possible signs."""
-        return (self.numbers.signatures > 0) & ~self.codes
 
 
 def make_rules(
@@ -171,12 +151,14 @@ def _settle_kind(
     declared = rules.kinds.get(reading.name)
     kind, uncertain = _decide_kind(distinct, parsed, rules.limit, declared)
     stored = StoredReading(kind, parsed.choice.evident)
+    if kind == "number":
+        stored = replace(stored, unit=parsed.choice.units.unit)
     if kind == "date":
         stored = replace(stored, time_format=dates.name)
         reading = replace(reading, form=dates.entries)
     reading = replace(reading, stored=stored)
     if uncertain:
-        problem = _make_kind_error(reading, distinct, parsed, kind, declared)
+        problem = make_kind_error(reading, distinct, parsed, kind, declared)
         if kind == "date" and dates.ambiguity:
             problem = make_date_error(reading.name, rules, dates)
         return texts, replace(reading, problem=problem)
@@ -185,7 +167,7 @@ def _settle_kind(
         if dates.ambiguity:
             warnings += (describe_text_dates(reading.name, rules, dates),)
         return texts, replace(reading, warnings=warnings)
-    reading = replace(reading, warnings=tuple(_write_warnings(reading, distinct, parsed)))
+    reading = replace(reading, warnings=tuple(list_misfit_warnings(reading, distinct, parsed)))
     return distinct.spread(parsed.values[kind]), reading
 
 
@@ -193,15 +175,20 @@ def settle_reading(reading: ColumnReading, stored: StoredReading) -> StoredReadi
     """Return kind and signs in which a model reads a column: its own kind, if the column fits it.
 
     Signs are the column's own where they are certain, since a file may be written in other signs
-    than the one of the training. Raises DataError if more values than the config allows do not fit.
+    than the one of the training. Raises DataError if more values than the config allows do not fit,
+    or if numbers have another unit.
     """
     certain = reading.problem is None
     if stored.kind == "category":
         return stored
     if certain and reading.stored.agrees_with(stored):
-        return reading.stored
+        _require_unit(reading, stored)
+        return replace(reading.stored, unit=reading.stored.unit or stored.unit)
     distinct = DistinctTexts.from_column(_to_texts(reading.written))
-    parsed = _parse_kinds(distinct, (stored.signs,), reading.rules.limit, stored.time_format)
+    parsed = _parse_kinds(
+        distinct, (stored.signs,), reading.rules.limit, stored.time_format, stored.unit or None
+    )
+    stored = replace(stored, unit=parsed.choice.units.unit)
     fits = parsed.fits[stored.kind]
     misfits = describe_misfits(distinct, fits, reading.locate, reading.hidden)
     if misfits is None or misfits.cells <= reading.rules.limit * misfits.total:
@@ -216,13 +203,26 @@ def settle_reading(reading: ColumnReading, stored: StoredReading) -> StoredReadi
     )
 
 
+def _require_unit(reading: ColumnReading, stored: StoredReading) -> None:
+    """Raise DataError if the numbers of a column have another unit than at training."""
+    unit, before = reading.stored.unit, stored.unit
+    if not reading.written.null_count < len(reading.written) or not differ_in_meaning(unit, before):
+        return
+    raise DataError(
+        "an attribute has another unit than when the model was trained",
+        where=f"{reading.rules.key}: {reading.name}",
+        found=f"{unit!r} now, {before!r} then" if unit else f"no unit now, {before!r} then",
+        fix="convert the numbers to the unit of the training, or train again",
+    )
+
+
 def parse_as(column: pa.Array | pa.ChunkedArray, stored: StoredReading) -> pa.Array:
     """Return written values in a kind: text for a category, else float64, null if unfit."""
     texts = _to_texts(column)
     if stored.kind == "category":
         return texts
     distinct = DistinctTexts.from_column(texts)
-    parsed = _parse_kinds(distinct, (stored.signs,), 0, stored.time_format)
+    parsed = _parse_kinds(distinct, (stored.signs,), 0, stored.time_format, stored.unit)
     return distinct.spread(parsed.values[stored.kind])
 
 
@@ -237,11 +237,16 @@ def _name_typed_kind(kind: pa.DataType) -> ColumnKind:
 
 
 def _parse_kinds(
-    distinct: DistinctTexts, signs: tuple[NumberSigns, ...], limit: float, time_format: str = ISO
+    distinct: DistinctTexts,
+    signs: tuple[NumberSigns, ...],
+    limit: float,
+    time_format: str = ISO,
+    unit: str | None = None,
 ) -> ParsedKinds:
+    """Return distinct texts in all kinds; numbers with a unit, the most frequent one for None."""
     texts = distinct.texts
     numbers = SignedNumbers.from_texts(texts, signs)
-    choice = choose_signs(numbers.count(distinct.counts), signs, limit)
+    choice = choose_signs(numbers.count(distinct.counts), signs, limit, unit)
     codes = _match_pattern(texts, LEADING_ZERO_PATTERN) & (numbers.signatures > 0)
     number = np.where(codes, np.nan, numbers.resolve(choice))
     is_number = ~np.isnan(number)
@@ -277,24 +282,6 @@ def _match_pattern(texts: pa.Array, pattern: str) -> np.ndarray:
     return pc.match_substring_regex(trimmed, rf"\A(?:{pattern})\z").to_numpy(zero_copy_only=False)
 
 
-def describe_misfits(
-    distinct: DistinctTexts, fits: np.ndarray, locate: Locator, hidden: bool
-) -> Misfits | None:
-    """Return the texts of a column that do not fit; None if all do.
-
-    The most frequent of them is the example, ties by text, independent of the order of rows.
-    """
-    cells = np.where(fits, 0, distinct.counts)
-    if not cells.any():
-        return None
-    most = np.flatnonzero(cells == cells.max())
-    names = distinct.texts.take(pa.array(most)).to_pylist()
-    place = int(most[names.index(min(names))])
-    row = pc.index(distinct.indices, pa.scalar(place, distinct.indices.type)).as_py()
-    text = MASK if hidden else distinct.texts[place].as_py()
-    return Misfits(int(cells.sum()), distinct.total, text, int(cells[place]), locate(row))
-
-
 def _decide_kind(
     distinct: DistinctTexts, parsed: ParsedKinds, limit: float, declared: ColumnKind | None
 ) -> tuple[ColumnKind, bool]:
@@ -328,92 +315,8 @@ def _has_codes(distinct: DistinctTexts, parsed: ParsedKinds, limit: float) -> bo
     return bool(counts[same].sum() >= FIXED_LENGTH_SHARE * distinct.total)
 
 
-def _make_kind_error(
-    reading: ColumnReading,
-    distinct: DistinctTexts,
-    parsed: ParsedKinds,
-    kind: ColumnKind,
-    declared: ColumnKind | None,
-) -> DataError:
-    """Return the error of a column that is neither clearly of one kind nor a category."""
-    rules, choice = reading.rules, parsed.choice
-    where = f"{rules.key}: {reading.name}"
-    if kind == "number" and choice.ambiguous_cells > rules.limit * distinct.total:
-        return make_ambiguity_error(reading, distinct, parsed)
-    misfits = describe_misfits(distinct, parsed.fits[kind], reading.locate, reading.hidden)
-    what = f"most values are {_PLURALS[kind]}, but too many are not, so the kind is uncertain"
-    if declared:
-        what = f"too many values are not of the declared kind, {kind}"
-    return DataError(
-        what,
-        where=where,
-        found=f"{misfits} do not fit",
-        fix=f"correct them, list them in {rules.key}.missing, declare "
-        f"{rules.key}.kinds: {{{reading.name}: category}}, or raise "
-        f"sources.max_unreadable_cells ({rules.limit:g})",
-    )
-
-
-_PLURALS = {"number": "numbers", "truth": "true or false", "date": "dates"}
-
-
-def make_ambiguity_error(
-    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
-) -> DataError:
-    """Return the error of a column whose numbers can be read two ways."""
-    misfits, readings = _describe_ambiguity(reading, distinct, parsed)
-    rules = reading.rules
-    return DataError(
-        "numbers can be read two ways",
-        where=f"{rules.key}: {reading.name}",
-        found=f"{misfits}: {readings}",
-        fix=f"set {rules.key}.decimal, or declare {rules.key}.kinds: {{{reading.name}: category}}",
-    )
-
-
-def _describe_ambiguity(
-    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
-) -> tuple[Misfits, str]:
-    """Return the texts that can be read two ways, and the two readings of the example."""
-    numbers, choice = parsed.numbers, parsed.choice
-    ambiguous = numbers.mask_ambiguous(choice)
-    misfits = describe_misfits(distinct, ~ambiguous, reading.locate, hidden=False)
-    # Only called where there are some.
-    if misfits is None or choice.other is None:
-        raise ValueError("no number can be read two ways")
-    place = pc.index(distinct.texts, misfits.text).as_py()
-    other = numbers.values[numbers.signs.index(choice.other), place]
-    first = numbers.values[choice.place, place]
-    readings = (
-        f"{first:.15g} with decimal {choice.signs.decimal!r}, {other:.15g} with decimal "
-        f"{choice.other.decimal!r}"
-    )
-    if reading.hidden:
-        return replace(misfits, text=MASK), "both signs fit"
-    return misfits, readings
-
-
 def _warn_about_twins(reading: ColumnReading, distinct: DistinctTexts) -> tuple[str, ...]:
     """Return the warning about categories that a person would take for one, if there are any."""
     subject, key = f"attribute {reading.name} ({reading.rules.key})", reading.rules.key
     twins = find_text_twins(distinct, reading.rules.names)
     return tuple(describe_twins(twins, subject, key, reading.hidden))
-
-
-def _write_warnings(
-    reading: ColumnReading, distinct: DistinctTexts, parsed: ParsedKinds
-) -> Iterator[str]:
-    """Yield a line for values that are missing since they do not fit."""
-    kind, key, name = reading.stored.kind, reading.rules.key, reading.name
-    misfits = describe_misfits(distinct, parsed.fits[kind], reading.locate, reading.hidden)
-    if misfits is not None:
-        listed = "" if reading.hidden else f" ({key}.missing: [{misfits.text!r}])"
-        fix = f"list them as missing{listed}"
-        if parsed.choice.ambiguous_cells:
-            # Such a number has a value as soon as a key says which.
-            fix = f"set {key}.decimal for numbers that can be read two ways"
-        yield (
-            f"attribute {name} is read as {_PLURALS[kind]}: {misfits} do not fit and are missing; "
-            f"correct them, {fix}, or declare "
-            f"{key}.kinds: {{{name}: category}}"
-        )

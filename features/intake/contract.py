@@ -27,9 +27,9 @@ from features.intake.formats.number_signs import (
 )
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.names import clean_values, read_names
-from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import parse_instants
+from features.readings.columns import MASK
 from features.times.time_format import ISO_FORMAT, TimeFormat
 from features.tools.distinct_texts import DistinctTexts
 from features.tools.duplicates import HASHES, find_duplicate_rows

@@ -21,6 +21,7 @@ from configs.schema import Project
 from configs.source_rows import EventRows
 from features.intake.formats.number_form import SIGN_KEYS, list_sign_entries, select_telling_texts
 from features.intake.formats.number_signs import (
+    UNIT_BASE,
     SignChoice,
     SignedNumbers,
     choose_signs,
@@ -28,11 +29,11 @@ from features.intake.formats.number_signs import (
     parse_signed_numbers,
     read_plain_texts,
 )
+from features.intake.formats.number_units import select_unit_texts
 from features.intake.formats.texts import is_text_column, to_plain_text
-from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import WRONG_TYPE, clean_column, parse_numbers
-from features.readings.columns import NumberSigns
+from features.readings.columns import MASK, NumberSigns
 from features.readings.source_form import FormEntry
 from features.tools.distinct_texts import DistinctTexts
 
@@ -95,11 +96,18 @@ class EventValues:
         return self._parse_texts(to_plain_text(cleaned).combine_chunks(), raw)
 
     def settle_signs(self) -> bool:
-        """Choose the signs after a pass; return whether the source must be read once more.
+        """Choose unit and signs after a pass; return whether the source must be read once more.
 
-        Raises DataError if too many values can be read two ways.
+        Raises DataError if too many values can be read two ways, or have another unit.
         """
         choice = choose_signs(self.counts, self.signs, self.limit)
+        if choice.units.other_cells > self.limit * sum(self.counts.values()):
+            raise DataError(
+                "numbers have different units",
+                where=f"{self.key}.value: {self.name}",
+                found=self._describe_units(choice),
+                fix="convert them to one unit, or read the events of each unit as a source",
+            )
         if choice.ambiguous_cells > self.limit * sum(self.counts.values()):
             raise DataError(
                 "numbers can be read two ways",
@@ -107,16 +115,25 @@ class EventValues:
                 found=self._describe_ambiguity(choice),
                 fix=f"set {self.key}.decimal",
             )
-        changed = (choice.place, choice.ambiguous) != (self.choice.place, self.choice.ambiguous)
-        self.choice = choice
-        return changed
+        before, self.choice = self.choice, choice
+        return (choice.place, choice.ambiguous, choice.units.unit) != (
+            before.place,
+            before.ambiguous,
+            before.units.unit,
+        )
 
     def reset_counts(self) -> None:
         """Forget the values of a pass, before the next one."""
         self.counts, self.examples = Counter(), {}
 
     def list_warnings(self) -> Iterator[str]:
-        """Yield a line for numbers that can be read two ways."""
+        """Yield a line for numbers that can be read two ways, and for those of another unit."""
+        if self.choice.units.other_cells:
+            yield (
+                f"value {self.name} ({self.key}): numbers have different units, "
+                f"{self._describe_units(self.choice)}; one unit is read, the rows of others are in "
+                "quarantine"
+            )
         if self.choice.ambiguous:
             yield (
                 f"value {self.name} ({self.key}): {self._describe_ambiguity(self.choice)}; their "
@@ -124,15 +141,18 @@ class EventValues:
             )
 
     def list_form(self) -> Iterator[FormEntry]:
-        """Yield the entries about the signs that the values show or the config gives."""
+        """Yield the entries about unit and signs that the values show or the config gives."""
         evident, evidence = self.choice.evident, dict[str, str]()
         certain = sorted(self.examples[code] for code in {*self.examples} - self.choice.ambiguous)
         places = {text: place for _, text, place in reversed(certain)}
         texts = pa.array([text for _, text, _ in certain], pa.string())
-        for key in SIGN_KEYS:
-            for text in select_telling_texts(texts, evident, key).to_pylist()[:1]:
+        unit = self.choice.units.unit
+        telling = {key: select_telling_texts(texts, evident, key) for key in SIGN_KEYS}
+        telling["unit"] = select_unit_texts(texts, unit)
+        for key, shown in telling.items():
+            for text in shown.to_pylist()[:1]:
                 evidence[key] = places[text] if self.hidden else f"{places[text]}: {text!r}"
-        yield from list_sign_entries(self.source, self.name or "", evident, evidence)
+        yield from list_sign_entries(self.source, self.name or "", evident, unit, evidence)
 
     def _parse_texts(self, texts: pa.Array, raw: RawRows) -> tuple[pa.Array, pa.Array]:
         present = texts.drop_null()
@@ -167,6 +187,17 @@ class EventValues:
             self.counts += counts
             for code, example in examples.items():
                 self.examples[code] = min(example, self.examples.get(code, example))
+
+    def _describe_units(self, choice: SignChoice) -> str:
+        """Return the units with their counts, and the first value with each."""
+        readable = choice.units.places
+        firsts = [
+            example
+            for code, example in self.examples.items()
+            if code and code // UNIT_BASE not in readable
+        ]
+        _, text, place = min(firsts)
+        return f"{choice.units}, such as {MASK if self.hidden else repr(text)} in {place}"
 
     def _describe_ambiguity(self, choice: SignChoice) -> str:
         _, text, place = min(self.examples[code] for code in choice.ambiguous & {*self.examples})

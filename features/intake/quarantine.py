@@ -22,6 +22,7 @@ from features.files.os_errors import suggest_os_fix
 from features.intake.formats.texts import cut_texts, find_long_texts, to_plain_text, to_text
 from features.intake.reading import METADATA_COLUMNS, RawRows
 from features.intake.values import TIME_PROBLEMS, UNREADABLE_TIME, WRONG_TYPE
+from features.readings.columns import MASK
 from features.tools.duckdb_sql import run_query
 
 NO_ID, NO_TYPE, NO_NAME, UNREADABLE = (
@@ -72,8 +73,6 @@ REASONS = (
     UNKNOWN_ENTITY,
     DUPLICATE,
 )
-# Replacement of a personal value.
-MASK = "***"
 
 # Reads the raw rows with the given numbers, in pieces.
 RowReader = Callable[[np.ndarray], Iterator[RawRows]]

@@ -12,9 +12,9 @@ from configs.errors import ConfigError
 from configs.schema import Project
 from configs.source_rows import LeadRows
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
-from features.intake.quarantine import MASK
 from features.intake.reading import RawRows
 from features.intake.values import WallTimes, clean_column
+from features.readings.columns import MASK
 from features.times.iso_time import UNREADABLE
 
 # Rank correlation of a date with the row number from which the rows are ordered by it, backwards.

@@ -15,6 +15,8 @@ from features.readings.source_form import FormEntry
 
 # Returns file and row of the value at a position of a column, in words.
 Locator = Callable[[int], str]
+# Replacement of a personal value.
+MASK = "***"
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,19 @@ class Misfits:
 
 @dataclass(frozen=True)
 class StoredReading:
-    """Kind, number signs and form of dates for an attribute, stored with a model.
+    """Kind, number signs, unit and form of dates for an attribute, stored with a model.
 
     Attributes:
         kind: Kind of the column.
         signs: Signs in its numbers.
         time_format: Form of its dates.
+        unit: Unit of its numbers, such as ``€``; empty for none.
     """
 
     kind: ColumnKind
     signs: NumberSigns = NumberSigns()
     time_format: str = ISO
+    unit: str = ""
 
     def agrees_with(self, other: StoredReading) -> bool:
         """Return whether a column of the other kind has values of this one's meaning."""

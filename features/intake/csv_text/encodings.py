@@ -250,11 +250,12 @@ class Decoder:
             self._settle(UTF8, "proven", text or lines)
             return
         verdict = judge_words(evidence.words)
-        word = next(iter(evidence.words))
-        readings = " or ".join(
-            f"{list_signs(word, name)!r} as {name}"
-            for name in (verdict.encoding, verdict.rival or UTF8)
-        )
+        names = (verdict.encoding, verdict.rival or UTF8)
+        # The first word shows nothing if it has only signs that both encodings have.
+        words = [*evidence.words]
+        word = next((word for word in words if list_signs(word, *names)), words[0])
+        readings = f"{list_signs(word, *names)!r} as {names[0]} or "
+        readings += f"{list_signs(word, *names[::-1])!r} as {names[1]}"
         place = f"line {evidence.words[word]:,}: {readings}"
         few = evidence.has_few_broken()
         if verdict.proven and not (few and len(evidence.words) < MIN_WORDS):

@@ -110,13 +110,14 @@ def is_faulty_word(word: bytes, encoding: str) -> bool:
     return encoding in ENCODINGS and _score_word(_decode_word(word, encoding), encoding)[1]
 
 
-def list_signs(word: bytes, encoding: str) -> str:
-    """Return up to three characters of a word that are not ASCII, in the order of their bytes.
+def list_signs(word: bytes, encoding: str, other: str) -> str:
+    """Return up to three characters of a word that another encoding reads otherwise.
 
-    The word itself may be a personal value.
+    They are in the order of their bytes, since the word itself may be a personal value.
     """
-    high = bytes(sorted({byte for byte in word if byte > 127}))
-    return _decode_word(high[:SHOWN_SIGNS], encoding)
+    high = [bytes([byte]) for byte in sorted({byte for byte in word if byte > 127})]
+    telling = [byte for byte in high if _decode_word(byte, encoding) != _decode_word(byte, other)]
+    return _decode_word(b"".join(telling[:SHOWN_SIGNS]), encoding)
 
 
 def _decode_word(word: bytes, encoding: str) -> str:

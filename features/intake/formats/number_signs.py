@@ -1,9 +1,9 @@
 """Decimal and thousands signs in written numbers: which signs fit a column, and its values.
 
 A number such as ``1.200`` can be read two ways. A column's *readings* are all pairs of signs that
-are possible; each text has a *signature*, the readings that fit it and which of them agree. The
-signatures of a column, counted, decide on its signs, independent of the order of rows and of how
-they are distributed over pieces.
+are possible; each text has a *signature*: its unit, the readings that fit it and which of them
+agree. The signatures of a column, counted, decide on its unit and its signs, independent of the
+order of rows and of how they are distributed over pieces.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.source_rows import GROUPING_APOSTROPHES, GROUPING_SPACES, SourceRows
+from features.intake.formats.number_units import NO_UNIT, UnitChoice, UnitTexts, choose_unit
 from features.intake.formats.texts import set_null, to_plain_text, to_text
 from features.readings.columns import NumberSigns
 from features.tools.duckdb_sql import run_query
@@ -41,6 +42,8 @@ PLAIN_TEXT = r"\A-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
 NEVER = r"[^\x00-\x{10FFFF}]"
 # Base in which a signature is written: one digit per reading, of which there are six at most.
 BASE = 8
+# Signatures that a unit can have; the unit's place in UNITS is written before them.
+UNIT_BASE = BASE ** len(ALL_SIGNS)
 # What the kernel finds in a plain number.
 NO_POINT, LIKE_A_GROUP, CERTAIN_POINT = 0, 1, 2
 
@@ -63,7 +66,8 @@ class SignedNumbers:
         values: float64 (readings, texts), NaN where a text does not fit; a single row stands for
             all readings that fit.
         codes: Signatures that occur or may occur, int64; 0 where no reading fits. Each reading has
-            a digit: 0 if it does not fit, else 1 + the first reading with the same value.
+            a digit: 0 if it does not fit, else 1 + the first reading with the same value. The
+            place of the text's unit stands before them.
         labels: Place in ``codes`` of each text's signature.
     """
 
@@ -78,6 +82,20 @@ class SignedNumbers:
         numbers = read_plain_texts(texts, signs)
         if numbers is not None:
             return numbers
+        units = UnitTexts.from_texts(texts)
+        numbers = cls._from_numbers(units.numbers, signs)
+        if not units.places.any():
+            return numbers
+        unitless = numbers.signatures
+        codes = np.where(unitless > 0, unitless + UNIT_BASE * units.places, 0)
+        return cls(signs, numbers.values, *np.unique(codes, return_inverse=True))
+
+    @classmethod
+    def _from_numbers(cls, texts: pa.Array, signs: tuple[NumberSigns, ...]) -> SignedNumbers:
+        """Read texts that have no units with each of the signs."""
+        numbers = read_plain_texts(texts, signs)
+        if numbers is not None:
+            return numbers
         # Most texts of most columns are plain numbers, and only the others need all patterns.
         trimmed = pc.utf8_trim_whitespace(texts)
         is_plain = pc.fill_null(pc.match_substring_regex(trimmed, PLAIN_TEXT), False).to_numpy(
@@ -87,7 +105,7 @@ class SignedNumbers:
         rest = np.ones(len(texts), bool) if numbers is None else ~is_plain
         others = texts.filter(pa.array(rest))
         values = np.full((len(signs), len(texts)), np.nan)
-        values[:, rest] = np.stack([parse_signed_numbers(others, pair) for pair in signs])
+        values[:, rest] = np.stack([_parse_numbers(others, pair) for pair in signs])
         signatures = np.zeros(len(texts), np.int64)
         signatures[rest] = _compute_signatures(values[:, rest])
         if numbers is not None:
@@ -120,6 +138,9 @@ class SignedNumbers:
         if choice.place:
             digit = self.codes // BASE ** (len(self.signs) - 1 - choice.place) % BASE
             numbers = np.where((digit > 0)[self.labels], numbers, np.nan)
+        readable = np.isin(self.codes // UNIT_BASE, choice.units.places)
+        if not readable.all():
+            numbers = np.where(readable[self.labels], numbers, np.nan)
         if not choice.ambiguous:
             return numbers
         return np.where(self.mask_ambiguous(choice), np.nan, numbers)
@@ -127,6 +148,11 @@ class SignedNumbers:
     def mask_ambiguous(self, choice: SignChoice) -> np.ndarray:
         """Return a mask of the texts that can be read two ways."""
         return np.isin(self.codes, np.array(sorted(choice.ambiguous), np.int64))[self.labels]
+
+    def mask_other_units(self, choice: SignChoice) -> np.ndarray:
+        """Return a mask of the numbers that have another unit than the column."""
+        readable = np.isin(self.codes // UNIT_BASE, choice.units.places)
+        return ((self.codes > 0) & ~readable)[self.labels]
 
     def take(self, places: np.ndarray) -> SignedNumbers:
         """Return the texts at some places."""
@@ -144,6 +170,7 @@ class SignChoice:
         other: Signs that fit as well and give other numbers; None if the choice is certain.
         ambiguous: Signatures of the texts on which the two disagree.
         ambiguous_cells: Number of cells with such a text.
+        units: The unit of the numbers, and the number of cells with each unit.
     """
 
     place: int
@@ -152,18 +179,32 @@ class SignChoice:
     other: NumberSigns | None = None
     ambiguous: frozenset[int] = frozenset()
     ambiguous_cells: int = 0
+    units: UnitChoice = NO_UNIT
 
 
 def choose_signs(
-    counts: Mapping[int, int], signs: tuple[NumberSigns, ...], limit: float
+    counts: Mapping[int, int],
+    signs: tuple[NumberSigns, ...],
+    limit: float,
+    unit: str | None = None,
 ) -> SignChoice:
-    """Return the signs that fit a column whose signatures have these counts.
+    """Return the unit and the signs that fit a column whose signatures have these counts.
+
+    A ``unit`` that is given is that of the column, even if more texts have another one. Texts with
+    another unit do not decide on the signs.
 
     Only texts that distinguish the readings decide. A reading is possible if it misses at most the
     share ``limit`` of them; where none is, all count as possible, so that a column that mixes them
     has no number that another reading contradicts.
     """
-    digits = {code: _split_signature(code, len(signs)) for code in counts if code}
+    units = choose_unit(count_units(counts))
+    units = units if unit is None else replace(units, unit=unit)
+    readable = {*units.places}
+    digits = {
+        code: _split_signature(code, len(signs))
+        for code in counts
+        if code and code // UNIT_BASE in readable
+    }
     telling = {code: fits for code, fits in digits.items() if set(fits) != {1}}
     total = sum(counts[code] for code in telling)
     missed = [
@@ -180,11 +221,20 @@ def choose_signs(
     certain = [digits[code] for code in telling if code not in ambiguous]
     evident = _find_evident_signs(certain, signs, best)
     if not ambiguous:
-        return SignChoice(best, signs[best], evident)
+        return SignChoice(best, signs[best], evident, units=units)
     example = digits[max(ambiguous, key=lambda code: (counts[code], -code))]
     other = next(i for i in possible if example[i] not in (0, example[best] or -1))
     cells = sum(counts[code] for code in ambiguous)
-    return SignChoice(best, signs[best], evident, signs[other], frozenset(ambiguous), cells)
+    return SignChoice(best, signs[best], evident, signs[other], frozenset(ambiguous), cells, units)
+
+
+def count_units(counts: Mapping[int, int]) -> Counter[int]:
+    """Return the number of cells with a number by place of the unit in UNITS."""
+    cells = Counter[int]()
+    for code, n in counts.items():
+        if code:
+            cells[code // UNIT_BASE] += n
+    return cells
 
 
 def _find_evident_signs(
@@ -213,6 +263,14 @@ def _find_evident_signs(
 
 def parse_signed_numbers(texts: pa.Array, signs: NumberSigns) -> np.ndarray:
     """Return the finite number of each text written with these signs, NaN for any other text.
+
+    It may have a unit.
+    """
+    return _parse_numbers(UnitTexts.from_texts(texts).numbers, signs)
+
+
+def _parse_numbers(texts: pa.Array, signs: NumberSigns) -> np.ndarray:
+    """Return the finite numbers of texts without units.
 
     Digits may be grouped from the right in threes, all or none of them, and the first group does
     not begin with 0.

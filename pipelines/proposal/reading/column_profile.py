@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.intake.formats.number_units import UnitTexts
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.tools.distinct_texts import DistinctTexts
 from features.tools.instants import US_PER_DAY
@@ -141,7 +142,10 @@ def _find_kind(stored: pa.DataType, distinct: DistinctTexts, counts: dict[str, i
         equals_phrase(text, "values.true") or equals_phrase(text, "values.false") for text in counts
     ):
         return TRUTH
-    return NUMBER if measure_share(distinct, NUMBER_PATTERN) >= MIN_FITTING_SHARE else CATEGORY
+    # An amount is a number with its currency, too.
+    numbers = UnitTexts.from_texts(distinct.texts.cast(pa.string())).numbers
+    share = measure_share(replace(distinct, texts=numbers), NUMBER_PATTERN)
+    return NUMBER if share >= MIN_FITTING_SHARE else CATEGORY
 
 
 def _find_personal_pattern(distinct: DistinctTexts, kind: str) -> str:

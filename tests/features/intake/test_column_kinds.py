@@ -148,3 +148,65 @@ def test_column_that_does_not_fit_the_model_raises(values, kind, words):
     with pytest.raises(DataError) as refused:
         settle(values, kind)
     assert all(word in str(refused.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "text"),
+    [
+        (["$1,234.50", "($5.00)", "7"], "$", "$1,234.50"),
+        (["29.600,50 €", "EUR 5"], "€", "29.600,50 €"),
+        (["12 %", "13 %"], "%", "12 %"),
+        (["29'600.–", "CHF 29'600.50"], "CHF", "CHF 29'600.50"),
+    ],
+)
+def test_unit_of_a_column_is_part_of_its_form(values, unit, text):
+    numbers, found = read(values)
+    assert pa.types.is_floating(numbers.type) and found.stored.unit == unit
+    assert (found.problem, found.warnings) == (None, ())
+    form = {entry.key: entry for entry in list_attribute_form(LeadRows(path="l.csv"), [found])}
+    assert (form["unit"].value, form["unit"].origin) == (unit, "proven")
+    assert repr(text) in form["unit"].evidence
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["$5"] * 6 + ["5 €"] * 4, "6 with '$', 4 with '€': 4 of 10 values, such as '5 €'"),
+        (["12 %"] * 3 + ["0.5"] * 2, "3 with '%', 2 without a unit: 2 of 5 values, such as '0.5'"),
+    ],
+)
+def test_column_of_several_units_is_in_doubt(values, words):
+    for order in (values, values[::-1]):
+        _, found = read(order)
+        assert "different units" in str(found.problem) and words in str(found.problem)
+        assert read(order, x="category")[1].problem is None
+
+
+def test_few_numbers_in_another_unit_are_missing_and_named():
+    numbers, found = read(["5 €"] * 99 + ["$6"])
+    assert (numbers.null_count, found.problem) == (1, None)
+    assert "(99 with '€', 1 with '$'; one unit is read)" in found.warnings[0]
+    assert "'$6' in l.csv, row 101" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("before", "now"), [("€", "5 $"), ("%", "5"), ("€", "5 %"), ("", "5 %")])
+def test_unit_that_changes_after_the_training_stops_the_night(before, now):
+    _, found = read([now])
+    with pytest.raises(DataError, match="another unit") as stopped:
+        settle_reading(found, StoredReading("number", unit=before))
+    assert repr(before) in str(stopped.value)
+
+
+def test_model_reads_the_unit_of_its_training():
+    for before, now in (("€", "5"), ("", "5 €"), ("€", "5 EUR")):
+        _, found = read([now])
+        stored = settle_reading(found, StoredReading("number", unit=before))
+        assert (stored.unit, parse_as(found.written, stored).to_pylist()) == ("€", [5])
+    # The doubtful mixture is mostly in the other unit, which the model does not know.
+    _, found = read(["$5"] * 6 + ["5 €"] * 4)
+    with pytest.raises(DataError, match="6 of 10 values, such as '\\$5'"):
+        settle_reading(found, StoredReading("number", unit="€"))
+    assert parse_as(found.written, StoredReading("number", unit="$")).null_count == 4
+    # A night without values has no unit.
+    _, found = read([None])
+    assert settle_reading(found, StoredReading("number", unit="%")).unit == "%"

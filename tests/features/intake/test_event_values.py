@@ -50,6 +50,23 @@ def read(tmp_path, values, quarantine=None, personal=(), **keys):
             ["1 of 41 values can be read two ways", "row 42"],
         ),
         (["5", "NaN", "inf"], [5], {}, []),
+        (
+            ["$1,234.50", "", "($5.00)", "7"],
+            [1234.5, None, -5, 7],
+            {
+                "decimal": ("'.'", "'$1,234.50'"),
+                "thousands": ("','", "'$1,234.50'"),
+                "unit": ("$", "'$1,234.50'"),
+            },
+            [],
+        ),
+        (["12 %", "13 %", "x"], [12, 13], {"unit": ("%", "'12 %'")}, []),
+        (
+            ["5 €"] * 39 + ["$6", "EUR 7"],
+            [5] * 39 + [7],
+            {"unit": ("€", "'5 €'")},
+            ["40 with '€', 1 with '$', such as '$6' in", "row 41"],
+        ),
     ],
 )
 def test_values_of_all_pieces_decide(
@@ -93,3 +110,25 @@ def test_keys_settle_the_signs(tmp_path):
         assert sorted(data.events["value"].to_pylist()) == expected
     data = read(tmp_path, ["1’000,5"], decimal=",", thousands="'")
     assert data.events["value"].to_pylist() == [1000.5] and data.counts[0].warnings == ()
+
+
+@pytest.mark.parametrize("rows_per_piece", [1, 1 << 20])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["$5", "6 €", "7 €"], ["2 with '€', 1 with '$', such as '$5' in"]),
+        (["0.5", "12 %"], ["1 with '%'", "1 without a unit"]),
+    ],
+)
+def test_values_of_different_units_are_refused(
+    tmp_path, monkeypatch, rows_per_piece, values, words
+):
+    monkeypatch.setattr(reading, "ROWS_PER_PIECE", rows_per_piece)
+    for order in (values, values[::-1]):
+        with pytest.raises(DataError) as refused:
+            read(tmp_path, order)
+        assert "different units" in str(refused.value)
+        assert all(word in str(refused.value) for word in words)
+    with pytest.raises(DataError) as refused:
+        read(tmp_path, values, personal=("amount",))
+    assert values[0] not in str(refused.value) and "***" in str(refused.value)

@@ -1,6 +1,7 @@
 """Encodings of whole files, and damage that is not another encoding."""
 
 import gzip
+import re
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_pair_of_possible_encodings_are_refused_with_both_readings(read):
     data = "id;name\n1;Hélène\n2;Crème\n3;Ann\n".encode("cp1252")
     with pytest.raises(DataError, match="encoding is in doubt") as caught:
         read(data)
-    assert "line 2: 'èé' as windows-1252 or 'čé' as windows-1250" in caught.value.found
+    assert "line 2: 'è' as windows-1252 or 'č' as windows-1250" in caught.value.found
     assert caught.value.fix == "encoding: windows-1252, or encoding: windows-1250"
     assert "Hélène" not in caught.value.found  # It may be a personal value.
     assert read(data, encoding="windows-1252")[0][1] == ["1", "Hélène"]
@@ -180,3 +181,16 @@ def test_bytes_without_a_meaning_break_their_row(read):
     for keys in ({}, {"encoding": "windows-1251"}):
         table, _, broken, _ = read(data, **keys)
         assert table == cells(RUSSIAN) and broken == [4]
+
+
+def test_evidence_shows_a_word_that_the_encodings_read_otherwise(tmp_path):
+    words = ["Hélène", "Crème", "Père", "Mère", "Frère", "Zoë", "Chloë", "Noël", "Gaël", "Joël"]
+    path = tmp_path / "x.csv"
+    rows = "".join(f"{n};{word}\n" for n, word in enumerate(words, 3))
+    path.write_bytes(("id;name\n1;Ann – Bob\n" + rows).encode("cp1252"))
+    blocks = delimited.read_csv(LocalFile.find(path), SourceRows(path=str(path)))
+    form = [entry for block in blocks for entry in block.form]
+    (entry,) = (entry for entry in form if entry.key == "encoding")
+    assert (entry.value, entry.origin) == ("windows-1252", "proven")
+    first, second = re.findall("'(.+?)' as", entry.evidence)
+    assert first != second and "–" not in first

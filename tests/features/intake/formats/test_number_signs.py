@@ -102,7 +102,7 @@ def test_numbers_that_can_be_read_two_ways_are_missing(texts):
 
 
 @pytest.mark.parametrize(
-    "text", ["1,20", "1.20.300", "1,2345", "12,00,000", "1 1", "€5", "5 %", ""]
+    "text", ["1,20", "1.20.300", "1,2345", "12,00,000", "1 1", "€", "5 kg", ""]
 )
 def test_text_that_no_signs_fit_is_no_number(text):
     fitting = [
