@@ -107,9 +107,10 @@ Names = Annotated[list[Name], Field(max_length=MAX_FEATURES)]
 NamedKind = Annotated[tuple[Name, Kind], Field(strict=False)]
 NamedKinds = Annotated[list[NamedKind], Field(max_length=MAX_FEATURES)]
 Reading = (
-    # The form of dates came later, and models of before have none.
+    # The form of dates and then the unit came later, and models of before have none.
     Annotated[tuple[Name, Name, Name, Name], Field(strict=False)]
     | Annotated[tuple[Name, Name, Name, Name, Name], Field(strict=False)]
+    | Annotated[tuple[Name, Name, Name, Name, Name, Name], Field(strict=False)]
 )
 
 

@@ -120,7 +120,12 @@ def test_scorer_without_a_catalog_names_the_missing_features(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "reading", [["size", "number", ",", "."], ["born", "date", "", "", "%d.%m.%Y"]]
+    "reading",
+    [
+        ["size", "number", ",", "."],
+        ["born", "date", "", "", "%d.%m.%Y"],
+        ["budget", "number", ".", "", "iso", "€"],
+    ],
 )
 def test_readings_of_this_and_of_an_earlier_version_are_loaded(reading, tmp_path):
     parts = save_base_rate(tmp_path)
@@ -128,3 +133,4 @@ def test_readings_of_this_and_of_an_earlier_version_are_loaded(reading, tmp_path
     write_old_json(tmp_path / "scorer.json", parts | {"meta": FIRST_FORM | {"catalog": catalog}})
     ((name, stored),) = Scorer.load(tmp_path).catalog.readings
     assert (name, stored.kind, stored.time_format) == (*reading[:2], (*reading[4:], "iso")[0])
+    assert stored.unit == "".join(reading[5:])

@@ -54,6 +54,7 @@ def train(tmp_path, columns, history=False, **keys):
         (["1.234,5", "2"], ["1.000", "2.500"], [1000, 2500]),
         (["1.5", "2"], ["1.000", "2.500"], [1, 2.5]),
         (["true", "false"], ["1", "0"], [1, 0]),
+        (["$1,234.50", "$2"], ["$5.50", "(7)"], [5.5, -7]),
         (["2024-01-05"] * 2, ["1970-01-02", ""], [1, "nan"]),
         (["5"] * 40, ["5"] * 39 + ["x"], [5] * 39 + ["nan"]),
         (["a", "b"] * 20, ["5"] * 36 + ["x"] * 4, ["5"] * 36 + ["x"] * 4),
@@ -73,6 +74,8 @@ def test_model_fixes_the_kind(tmp_path, before, after, expected, history):
         (["5"] * 20, ["5"] * 18 + ["1,200"] * 2, ["was a number", "2 of 20", "'1,200'", "row 20"]),
         (["5"] * 4, ["a", "b"] * 2, ["was a number", "is a category now", "4 of 4", "row 2"]),
         (["2024-01-05"] * 2, ["45000", "45001"], ["was a date", "is a number now"]),
+        (["5 €"] * 2, ["$5", "$6"], ["another unit", "'$' now, '€' then"]),
+        (["5 %"] * 2, ["5", "6"], ["another unit", "no unit now, '%' then"]),
     ],
 )
 def test_column_that_does_not_fit_the_model_raises(tmp_path, before, after, words, history):
