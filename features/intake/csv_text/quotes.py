@@ -54,13 +54,16 @@ class QuoteCheck:
         width = self.dialect.width
         if width < 2:
             return False
-        blank = np.count_nonzero(find_blank_lines(self.lines[begin + 1 : end]))
-        least = MIN_ROW_SHARE * (end - begin - blank)
         places = begin + 1 + np.flatnonzero(self.fields[begin + 1 : end] == width)
-        if len(places) + 1 < least:
-            return False
         closed, _, after = self.lines[end].as_py().partition(b'"')
         last = closed + after
+        # Most texts end here, which saves the slower steps.
+        if not len(places) and last.count(self.dialect.delimiter.encode()) < width - 1:
+            return False
+        blank = np.count_nonzero(find_blank_lines(self.lines[begin + 1 : end]))
+        least = MIN_ROW_SHARE * (end - begin - blank)
+        if len(places) + 1 < least:
+            return False
         is_row = count_fields(pa.array([last], pa.binary()), self.dialect)[0] == width
         if len(places) + is_row < max(least, 1):
             return False
