@@ -260,7 +260,9 @@ def _split_records(
             continue
         opened, end = _find_closing_line(odd, i)
         # The closing quote may be in the next block, but no farther than a block away.
-        if opened and end is None and not part.ends_rows and lines[i:].nbytes < BLOCK_BYTES:
+        is_open = opened and end is None and not part.ends_rows
+        # Nor may a record be cut where short lines wait for the next block.
+        if (is_open and lines[i:].nbytes < BLOCK_BYTES) or (end is not None and end >= consumed):
             consumed = i
             break
         record = None if end is None else _join_record(lines, i, end, grammar)

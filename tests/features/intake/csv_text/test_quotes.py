@@ -79,3 +79,13 @@ def test_pasted_row_in_a_file_of_quoted_cells_is_text(read):
     lines = "".join(f'"L{i}","2024-01-{i:02}","1","1.5","{note}"\n' for i in range(1, 10))
     rows, broken = read('"id","created","won","x","memo"\n' + lines)
     assert broken == [] and [row[-1] for row in rows] == [note] * 9
+
+
+def test_record_at_the_lines_kept_for_a_footer_stays_whole(read):
+    note = "one, two\nthree, four"
+    for count in (100, 131, 132, 300):
+        lines = "".join(f'A{i},2024-01-01,"{note}"\n' for i in range(count))
+        for more in ("", "A999,2024-01-01,x\n"):
+            rows, broken = read("id,created,memo\n" + lines + more)
+            assert broken == [] and len(rows) == count + bool(more)
+            assert {row[2] for row in rows[:count]} == {note}
