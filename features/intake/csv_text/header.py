@@ -271,6 +271,9 @@ def _check_only_reading(chosen: Header, headers: list[Header], file: SourceFile)
         return
     for other in headers:
         is_other = other is not chosen and other.dialect.width > 1 and other.records > 2
+        # A row of data would make a title of the heading above it, which fits all rows.
+        is_row = other.lines > chosen.lines and any(map(_DIGIT.search, other.names))
+        is_other &= not is_row
         if is_other and other.fits == other.records and chosen.fits == chosen.records:
             best, second = chosen.dialect, other.dialect
             raise DataError(

@@ -216,3 +216,13 @@ def test_pair_of_delimiters_that_fit_all_rows_are_refused(read):
         read(text)
     assert caught.value.fix == "delimiter: ',', or delimiter: ';'"
     assert read(text, delimiter=";")[1] == [["1,5", "2,5"], ["3,5", "4,5"]]
+
+
+@pytest.mark.parametrize("rows", [3, 6])
+def test_heading_is_no_title_of_rows_with_as_many_commas_each(read, rows):
+    # Read with commas, the first row would be the heading and the heading a line above it.
+    body = "".join(f"A{i}|2024-01-0{i + 1}|{i},5|call, again|\n" for i in range(rows))
+    names, cells, broken, form, _ = read("Report: leads\n\nid|created|amount|note\n" + body)
+    assert names[:4] == ["id", "created", "amount", "note"] and not broken
+    assert [row[2] for row in cells] == [f"{i},5" for i in range(rows)]
+    assert form["delimiter"].value == "|" and form["skip_above"].value == "2"
