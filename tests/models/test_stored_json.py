@@ -13,6 +13,7 @@ READING = TypeAdapter(Reading, config={"strict": True})
     [
         ["born", "date", ".", "", "day_first"],
         ["size", "number", ",", ".", "iso"],
+        ["cost", "number", ",", ".", "iso", "€"],
         ["x", "y", "", ""],
     ],
 )
@@ -21,7 +22,7 @@ def test_reading_of_this_version_and_of_earlier_ones_is_accepted(stored):
 
 
 @pytest.mark.parametrize(
-    "stored", [["x", "k", ""], ["x", "k", "", "", "iso", ""], ["x", "k", "", 1]]
+    "stored", [["x", "k", ""], ["x", "k", "", "", "iso", "", ""], ["x", "k", "", 1]]
 )
 def test_reading_of_another_shape_is_refused(stored):
     with pytest.raises(ValidationError):
