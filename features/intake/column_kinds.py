@@ -41,7 +41,7 @@ from features.intake.formats.number_signs import (
 )
 from features.intake.formats.number_units import differ_in_meaning
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
-from features.intake.reading import RawRows
+from features.intake.reading import RawRows, describe_place
 from features.intake.values import (
     LEADING_ZERO_PATTERN,
     NOT_FINITE_PATTERN,
@@ -94,8 +94,8 @@ def make_locator(raw: RawRows, nr: pa.ChunkedArray) -> Locator:
 
     ``nr`` holds the number of each position among the raw rows.
     """
-    file, row, places = raw.table["file"], raw.table["row"], nr.to_numpy()
-    return lambda at: f"{file[places[at]].as_py()}, row {row[places[at]].as_py()}"
+    places = nr.to_numpy()
+    return lambda at: describe_place(raw.table, places[at])
 
 
 def list_warnings(readings: Mapping[str, ColumnReading]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from features.intake.formats.number_signs import (
 )
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.names import clean_values, read_names
-from features.intake.reading import RawRows
+from features.intake.reading import RawRows, describe_place
 from features.intake.values import parse_instants
 from features.readings.columns import MASK
 from features.times.time_format import ISO_FORMAT, TimeFormat
@@ -64,7 +64,7 @@ class RuleCounts:
         self.breaks += len(broken)
         first = int(broken[0])
         nr, value = raw.table["nr"][first].as_py(), to_text(values.slice(first, 1))[0].as_py()
-        example = (nr, _locate_row(raw.table, first), str(value)[:MAX_CHARACTERS])
+        example = (nr, describe_place(raw.table, first), str(value)[:MAX_CHARACTERS])
         self.example = min(example, self.example or example)
 
 
@@ -225,7 +225,7 @@ class ContractCheck:
         if not len(again):
             return RuleCounts(len(table))
         first = int(again[0])
-        example = (table["nr"][first].as_py(), _locate_row(table, first), MASK)
+        example = (table["nr"][first].as_py(), describe_place(table, first), MASK)
         return RuleCounts(len(table), len(again), example)
 
     def _hides(self, name: str) -> bool:
@@ -273,10 +273,6 @@ def _hash_values(raw: RawRows, values: pa.ChunkedArray) -> pa.Table:
     halves = {name: hashes[:, i].copy() for i, name in enumerate(HASHES.names)}
     places = {name: raw.table[name] for name in ("nr", "row")}
     return pa.table(halves | places | {"file": raw.table["file"].cast(pa.string())})
-
-
-def _locate_row(table: pa.Table, place: int) -> str:
-    return f"{table['file'][place].as_py()}, row {table['row'][place].as_py()}"
 
 
 def _to_instant(bound: Bound | None, zone: ZoneInfo, last: bool) -> int | None:

@@ -31,7 +31,7 @@ from features.intake.formats.number_signs import (
 )
 from features.intake.formats.number_units import select_unit_texts
 from features.intake.formats.texts import is_text_column, to_plain_text
-from features.intake.reading import RawRows
+from features.intake.reading import RawRows, describe_place
 from features.intake.values import WRONG_TYPE, clean_column, parse_numbers
 from features.readings.columns import MASK, NumberSigns
 from features.readings.source_form import FormEntry
@@ -181,7 +181,7 @@ class EventValues:
             row = numbers.find_first(code)
             if texts.null_count:
                 row = int(np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))[row])
-            place = f"{raw.table['file'][row].as_py()}, row {raw.table['row'][row].as_py()}"
+            place = describe_place(raw.table, row)
             examples[code] = (raw.table["nr"][row].as_py(), texts[row].as_py(), place)
         with self.lock:
             self.counts += counts

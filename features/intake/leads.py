@@ -42,7 +42,7 @@ from features.intake.repeated_rows import note_repeated_rows
 from features.intake.row_order import require_rising_rows
 from features.intake.time_columns import TimeColumns
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
-from features.intake.values import clean_column, infer_attribute, read_times
+from features.intake.values import infer_attribute, read_clean_column, read_times
 from features.names.twins import describe_twins, find_text_twins
 from features.readings.columns import ColumnReading, ReadingRules
 from features.tools.distinct_texts import DistinctTexts
@@ -197,7 +197,7 @@ def _list_unnamed(raw: RawRows) -> list[str]:
 def _describe_unnamed(source: LeadRows, raw: RawRows) -> Iterator[str]:
     """Yield a warning for each column without a heading that would be an attribute."""
     for name in _list_unnamed(raw) if isinstance(source.attributes, AllExcept) else ():
-        values = clean_column(raw.column(name, ""), source.list_missing(name)).is_valid().to_numpy()
+        values = read_clean_column(raw, name, source).is_valid().to_numpy()
         if values.any():
             row = raw.table["row"][int(np.argmax(values))].as_py()
             yield (
@@ -271,9 +271,7 @@ def _read_order(raw: RawRows, source: LeadRows, ids: pa.ChunkedArray) -> dict[st
     elif source.order == ROW_ORDER:
         sort["sort_number"] = raw.table["nr"].cast(pa.float64())
     else:
-        values = infer_attribute(
-            clean_column(raw.column(source.order, ""), source.list_missing(source.order))
-        )
+        values = infer_attribute(read_clean_column(raw, source.order, source))
         sort["sort_number" if pa.types.is_floating(values.type) else "sort_text"] = values
         false = pc.is_null(values)
     return {

@@ -15,7 +15,7 @@ from configs.schema import Project
 from configs.source_rows import Constant, NamedRows
 from features.intake.formats.texts import is_text_column
 from features.intake.reading import RawRows
-from features.intake.values import clean_column, read_clean_text, replace_levels
+from features.intake.values import read_clean_column, read_clean_text, replace_levels
 from features.names.twins import Twin, describe_twins, find_twins
 
 # Columns of a log that hold names.
@@ -34,7 +34,7 @@ def read_names(raw: RawRows, mapped: str | Constant | None, source: NamedRows) -
 
 def clean_values(raw: RawRows, name: str, source: NamedRows) -> pa.ChunkedArray:
     """Return a cleaned column of attribute values, where it is text with one spelling of a name."""
-    column = clean_column(raw.column(name, ""), source.list_missing(name))
+    column = read_clean_column(raw, name, source)
     return unify_spellings(column, source.spellings) if is_text_column(column) else column
 
 

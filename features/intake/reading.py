@@ -254,6 +254,11 @@ class SourceReader:
                 raise file.explain(error) from error
 
 
+def describe_place(table: pa.Table, row: int) -> str:
+    """Return file and row, in words, of a row of a table with these columns of raw rows."""
+    return f"{table['file'][row].as_py()}, row {table['row'][row].as_py()}"
+
+
 def read_rows(source: SourceRows, needed: dict[str, str]) -> RawRows:
     """Return all rows of a source with all columns; ``needed`` and errors as in SourceReader."""
     reader = SourceReader.open(source)

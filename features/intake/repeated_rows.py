@@ -17,7 +17,7 @@ from configs.source_rows import LeadRows
 from features.contracts import SourceCount
 from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.reading import RawRows
-from features.intake.values import clean_column
+from features.intake.values import read_clean_text
 from features.tools.row_hash import hash_rows, hash_texts
 
 # Fewest rows of a column that counts them; a shorter one may rise by one by chance.
@@ -91,9 +91,7 @@ def _is_row_number(column: pa.ChunkedArray) -> bool:
 
 def _group_equal_rows(raw: RawRows, names: list[str], source: LeadRows) -> np.ndarray:
     """Return for each row the position of the first row with the same values, int64 (rows,)."""
-    texts = (
-        to_text(clean_column(raw.column(name, ""), source.list_missing(name))) for name in names
-    )
+    texts = (read_clean_text(raw, name, source) for name in names)
     words = [
         hash_texts(pa.chunked_array(pc.utf8_trim_whitespace(to_plain_text(text)))) for text in texts
     ]

@@ -13,7 +13,7 @@ from configs.schema import Project
 from configs.source_rows import LeadRows
 from features.intake.formats.texts import is_text_type, to_plain_text, to_text
 from features.intake.reading import RawRows
-from features.intake.values import WallTimes, clean_column
+from features.intake.values import WallTimes, clean_column, read_clean_column
 from features.readings.columns import MASK
 from features.times.iso_time import UNREADABLE
 
@@ -57,7 +57,7 @@ def require_rising_rows(project: Project, source: LeadRows, raw: RawRows) -> Non
         or max(correlations.values()) >= -FALLING_CORRELATION
     ):
         return
-    values = clean_column(raw.column(falling, ""), source.list_missing(falling)).drop_null()
+    values = read_clean_column(raw, falling, source).drop_null()
     texts = to_plain_text(to_text(values)).combine_chunks()
     first, last = texts[0].as_py(), texts[-1].as_py()
     if falling in project.privacy.personal:

@@ -22,22 +22,20 @@ from configs.names import AUTO
 from configs.schema import Project
 from configs.source_rows import AttributeRows, TimedRows
 from features.intake.formats.texts import to_supported_type
-from features.intake.reading import RawRows
+from features.intake.reading import RawRows, describe_place
 from features.intake.values import clean_column, to_trimmed_text
 from features.readings.source_form import FormEntry
 from features.times.time_choice import (
-    UNREADABLE_TEXT,
     Example,
     FormatAmbiguity,
     FormatChoice,
     choose_format,
     describe_ambiguity,
     explain_choice,
-    find_iso_signatures,
-    find_signatures,
+    sign_texts,
     suggest_format,
 )
-from features.times.time_format import TimeFormat, parse_iso
+from features.times.time_format import TimeFormat
 
 
 @dataclass
@@ -54,7 +52,8 @@ class TimeColumns:
         counts: Number of texts by signature, over all pieces, by column.
         examples: For each signature the first text: its number among the rows, text and place.
         choices: The choice for each column, once it is settled.
-        guessed: Whether the first piece has given a guess.
+        guessed: Number of the first row of the piece that gave the guess, and is counted; -1 for
+            none.
     """
 
     source: TimedRows
@@ -66,7 +65,7 @@ class TimeColumns:
     counts: dict[str, Counter[int]] = field(default_factory=dict)
     examples: dict[str, dict[int, Example]] = field(default_factory=dict)
     choices: dict[str, FormatChoice] = field(default_factory=dict)
-    guessed: bool = False
+    guessed: int = -1
     lock: Lock = field(default_factory=Lock, repr=False)
 
     @classmethod
@@ -99,17 +98,18 @@ class TimeColumns:
         )
 
     def guess(self, raw: RawRows) -> None:
-        """Choose the forms by the first piece of a first pass."""
-        if self.guessed:
+        """Choose the forms by the first piece of a first pass, and count its texts."""
+        if self.counts or self.choices:
             return
-        self.guessed = True
+        self.add(raw)
+        self.guessed = _number_piece(raw)
         for name in self.names:
-            choice = choose_format(self._count_column(raw, name)[0], self.limit)
+            choice = choose_format(self.counts[name], self.limit)
             self.formats[name] = TimeFormat(choice.name)
 
     def add(self, raw: RawRows) -> None:
-        """Count the texts of a piece in a first pass."""
-        if self.choices:
+        """Count the texts of a piece in a first pass, unless they were for the guess."""
+        if self.choices or (self.guessed >= 0 and self.guessed == _number_piece(raw)):
             return
         for name in self.names:
             counts, examples = self._count_column(raw, name)
@@ -170,17 +170,12 @@ class TimeColumns:
     def _count_column(self, raw: RawRows, name: str) -> tuple[Counter[int], dict[int, Example]]:
         """Return the number of a column's texts by signature, and the first text of each."""
         column = to_supported_type(raw.column(name, ""))
-        if pa.types.is_temporal(column.type):
-            return Counter(), {}
-        if not len(column):
+        if pa.types.is_temporal(column.type) or not len(column):
             return Counter(), {}
         cleaned = clean_column(column, self.source.list_missing(name))
         texts = to_trimmed_text(cleaned).combine_chunks()
         valid = texts.is_valid().to_numpy(zero_copy_only=False)
-        codes = find_iso_signatures(parse_iso(texts))
-        rest = np.flatnonzero((codes == UNREADABLE_TEXT) & valid)
-        if len(rest):
-            codes[rest] = find_signatures(texts.take(pa.array(rest)))
+        codes = sign_texts(texts, valid)
         codes[~valid] = -1
         sums = np.bincount(codes + 1)[1:].tolist()
         counts = Counter({code: n for code, n in enumerate(sums) if n})
@@ -214,6 +209,10 @@ def restore_formats(form: Sequence[FormEntry]) -> dict[str, TimeFormat]:
     return {entry.column: TimeFormat(entry.value) for entry in form if entry.key == "time_format"}
 
 
+def _number_piece(raw: RawRows) -> int:
+    """Return the number of the first row of a piece; -1 if it has none."""
+    return raw.table["nr"][0].as_py() if len(raw.table) else -1
+
+
 def _show_text(raw: RawRows, texts: pa.Array, row: int) -> Example:
-    place = f"{raw.table['file'][row].as_py()}, row {raw.table['row'][row].as_py()}"
-    return raw.table["nr"][row].as_py(), texts[row].as_py(), place
+    return raw.table["nr"][row].as_py(), texts[row].as_py(), describe_place(raw.table, row)

@@ -29,7 +29,7 @@ from features.intake.quarantine import (
     Rejections,
     RowReader,
 )
-from features.intake.reading import RawRows
+from features.intake.reading import RawRows, describe_place
 from features.intake.values import read_times
 from features.times.plausible_times import PlausibleSpan
 from features.tools.instants import from_microseconds, to_microseconds
@@ -196,8 +196,7 @@ def _list_examples(
 def format_time(raw: RawRows, place: int, name: str) -> str:
     """Return file, row, column and value of a raw row, for a warning."""
     column = to_plain_text(to_text(raw.column(name, "").slice(place, 1)))
-    file, row = raw.table["file"][place].as_py(), raw.table["row"][place].as_py()
-    return f"{file}, row {row}: {name} {column[0].as_py()}"
+    return f"{describe_place(raw.table, place)}: {name} {column[0].as_py()}"
 
 
 def time_columns(source: LeadRows | EventRows | AttributeRows) -> tuple[str, str | None]:

@@ -91,11 +91,16 @@ def _missing_markers(kind: pa.DataType, missing: tuple[str, ...]) -> pa.Array:
     return pa.concat_arrays(markers)
 
 
+def read_clean_column(raw: RawRows, name: str, source: SourceRows) -> pa.ChunkedArray:
+    """Return a column of a source as ``clean_column`` does."""
+    return clean_column(raw.column(name, ""), source.list_missing(name))
+
+
 def read_clean_text(raw: RawRows, name: str | None, source: SourceRows) -> pa.ChunkedArray:
     """Return the column mapped by a config key as cleaned text; all null if the key is not set."""
     if name is None:
         return pa.chunked_array([pa.nulls(len(raw.table), pa.string())])
-    return to_text(clean_column(raw.column(name, ""), source.list_missing(name)))
+    return to_text(read_clean_column(raw, name, source))
 
 
 def read_times(
@@ -121,7 +126,7 @@ def read_instants(
     raw: RawRows, name: str, source: SourceRows, zone: ZoneInfo
 ) -> tuple[pa.Array, pa.Array]:
     """Return the instants of a column and the reasons of invalid ones, as ``parse_instants``."""
-    column = clean_column(raw.column(name, ""), source.list_missing(name))
+    column = read_clean_column(raw, name, source)
     return parse_instants(column, zone, raw.time_formats.get(name, ISO_FORMAT))
 
 

@@ -39,7 +39,7 @@ from features.times.counted_time import (
     SINCE_YEAR_1,
     classify_counts,
 )
-from features.times.time_format import ORDERS, ParsedTimes, TimeFormat, parse_written
+from features.times.time_format import ORDERS, ParsedTimes, TimeFormat, parse_iso, parse_written
 from features.times.written_time import FULL_YEAR_FIRST, NAME_FIRST, NAME_SECOND, POINTS, SIGNS
 from features.tools.id_index import get_text_buffers
 from features.tools.instants import US_PER_DAY
@@ -124,6 +124,15 @@ def find_iso_signatures(times: ParsedTimes) -> np.ndarray:
     days = (times.wall // US_PER_DAY).astype("datetime64[D]")
     is_low = days - days.astype("datetime64[M]") < np.timedelta64(12, "D")
     return np.where(times.unreadable, UNREADABLE_TEXT, np.where(is_low, LOW_ISO_TEXT, ISO_TEXT))
+
+
+def sign_texts(texts: pa.Array, candidates: np.ndarray) -> np.ndarray:
+    """Return the signature of each text; of no ISO times, only those of a mask are looked at."""
+    codes = find_iso_signatures(parse_iso(texts))
+    rest = np.flatnonzero((codes == UNREADABLE_TEXT) & candidates)
+    if len(rest):
+        codes[rest] = find_signatures(texts.take(pa.array(rest)))
+    return codes
 
 
 def find_signatures(texts: pa.Array) -> np.ndarray:

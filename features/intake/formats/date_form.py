@@ -20,11 +20,9 @@ from features.times.time_choice import (
     choose_format,
     describe_ambiguity,
     explain_choice,
-    find_iso_signatures,
-    find_signatures,
     is_number,
+    sign_texts,
 )
-from features.times.time_format import parse_iso
 from features.tools.distinct_texts import DistinctTexts
 
 # A year of two digits could be any number of a code or a version, such as 1.10.23.
@@ -56,15 +54,11 @@ def find_date_form(
     form, is_date = find_time_format(rules.time_format, name), rules.kinds.get(name) == "date"
     if form != AUTO and (is_date or form in TEXT_FORMATS or "%" in form):
         return DateForm(form, (FormEntry("time_format", name, form, "config"),))
-    codes = find_iso_signatures(parse_iso(distinct.texts))
-    plausible = codes == UNREADABLE_TEXT
+    plausible = np.ones(len(distinct.texts), bool)
     if not is_date:
-        plausible &= pc.match_substring_regex(distinct.texts, FULL_YEAR_PATTERN).to_numpy(
-            zero_copy_only=False
-        )
-    rest = np.flatnonzero(plausible)
-    if len(rest):
-        codes[rest] = find_signatures(distinct.texts.take(rest))
+        has_year = pc.match_substring_regex(distinct.texts, FULL_YEAR_PATTERN)
+        plausible = has_year.to_numpy(zero_copy_only=False)
+    codes = sign_texts(distinct.texts, plausible)
     if not is_date:
         codes[is_number(codes)] = UNREADABLE_TEXT
     counts = Counter[int]()
