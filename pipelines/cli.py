@@ -13,7 +13,7 @@ import typer
 
 from configs.addresses.redaction import redact_text
 from configs.errors import ConfigError, LeadscoreError, make_printable
-from pipelines.commands import demo, nightly, privacy, proposal, schema, state, training
+from pipelines.commands import demo, nightly, privacy, proposal, report, schema, state, training
 from pipelines.commands.console import log_always, reset_console, stop_display
 from pipelines.commands.options import print_json, print_line
 from pipelines.commands.parser import (
@@ -84,7 +84,7 @@ COMMANDS = {
         nightly.explain,
     ),
     OPERATOR: (nightly.score, nightly.deploy, state.verify),
-    CRM: (nightly.export,),
+    CRM: (nightly.export, report.report),
     PRIVACY: (privacy.forget,),
 }
 for group, commands in COMMANDS.items():

@@ -27,6 +27,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "export --deliveries": (nightly.DeliveriesOutput,),
     "export --ack": (nightly.AcknowledgementOutput,),
     "outcomes": (nightly.OutcomesOutput,),
+    "report": (nightly.ReportOutput,),
     "explain": (explain.ExplainOutput,),
     "forget": (nightly.ForgetOutput,),
     "deploy --status": (nightly.StatusOutput,),

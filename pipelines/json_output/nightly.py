@@ -57,6 +57,12 @@ class PublishedJson(JsonObject):
     checks: list[CheckResultJson] = make_key("checks that warned")
 
 
+class ReportOutput(JsonObject):
+    """Output of `report`."""
+
+    page: str = make_key("path of the page")
+
+
 class BackfilledNightJson(PublishedJson):
     """A night that was published in a backfill."""
 

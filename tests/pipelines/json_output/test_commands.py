@@ -70,6 +70,7 @@ def printed(company, outputs, monkeypatch, capsys):
         commands.nightly,
         commands.privacy,
         commands.proposal,
+        commands.report,
         commands.state,
     ):
         monkeypatch.setattr(module, "print_json", print_plain)
@@ -115,6 +116,7 @@ COMMANDS = [
     ("score --until", [NIGHT, "--as-of", "2024-12-29"]),
     ("promote", ["--target", "buy", "--version", "1"]),
     ("export", []),
+    ("report", []),
     ("outcomes", ["--as-of", tiny.END, "--direct"]),
     ("export --format", ["sales"]),
     ("export --ack", ["results.csv"]),
@@ -201,6 +203,7 @@ def test_commands_with_json_have_a_schema():
             commands.nightly,
             commands.privacy,
             commands.proposal,
+            commands.report,
             commands.state,
             commands.demo,
         )

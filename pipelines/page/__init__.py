@@ -1,0 +1,1 @@
+"""Collects the contents of the page, for a night and for `report`."""

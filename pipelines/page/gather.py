@@ -1,0 +1,39 @@
+"""Reads the contents of a page from the scores database, the models and the reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from configs.schema import Project
+from pipelines.monitoring.monitor import REPORT_FOLDER, REPORT_NAME
+from serve.page.content.page_data import PageData
+from serve.page.content.words import PageWords
+from serve.run import Run
+from serve.store.store import Store
+
+# Nights whose checks are shown, as the checks themselves look back.
+CHECK_NIGHTS = 28
+
+
+def gather_page_data(project: Project, store: Store, run: Run) -> PageData:
+    """Return the contents of the page of a published run."""
+    return PageData(
+        project=project,
+        run=run,
+        scores=store.scores(project.project, run.as_of),
+        runs=store.runs(project.project),
+        checks=store.past_checks(project.project, run.as_of, CHECK_NIGHTS),
+        words=PageWords.load(project.publish.language, project.zone),
+        outcomes=read_outcomes(project),
+    )
+
+
+def read_outcomes(project: Project) -> Mapping[str, Any] | None:
+    """Return the content of the newest report of outcomes; None if there is none."""
+    path = project.workspace_path / REPORT_FOLDER / f"{REPORT_NAME}.json"
+    if not path.is_file():
+        return None
+    content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

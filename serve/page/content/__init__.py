@@ -1,0 +1,1 @@
+"""What sections of the page are made of, and what they are given."""

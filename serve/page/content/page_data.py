@@ -1,0 +1,77 @@
+"""Everything that the page shows, read once and handed to its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from configs.schema import Project
+from features.score_tables import SCORES
+from serve.page.content.words import PageWords
+from serve.run import Run
+
+
+@dataclass(frozen=True)
+class LeadFacts:
+    """Facts on single leads that only the source data has, as known before the as-of.
+
+    Attributes:
+        timeline: Latest events of each shown lead, newest first: ``entity_id``, ``event_time``,
+            ``event_type``, ``channel`` and ``value``, as in EVENTS.
+        events: Number of events of each shown lead.
+        unknown: Names of the attributes without a value, by entity.
+    """
+
+    timeline: pa.Table
+    events: Mapping[str, int]
+    unknown: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class PageData:
+    """Contents of the scores database and of the models, as a page shows them.
+
+    Attributes:
+        project: Config of the company.
+        run: Run that published the as-of.
+        scores: SCORES of the as-of, sorted by target and rank, without suppressed leads.
+        past: SCORES of earlier as-ofs of the leads that are shown in detail.
+        runs: SCORE_RUNS of the project.
+        checks: SCORE_CHECKS of the as-of's run and of earlier nights.
+        evaluations: Evaluation of the model version that scored each target, by target; absent
+            where it was trained by an earlier version of leadscore, or its files are gone.
+        versions: Registered versions of each target, by target, newest first.
+        outcomes: Content of the newest ``reports/outcomes.json``; None if there is none.
+        facts: Facts that only the source data has; None if it was not read.
+        words: Texts of the page.
+    """
+
+    project: Project
+    run: Run
+    scores: pa.Table
+    runs: pa.Table
+    checks: pa.Table
+    words: PageWords
+    past: pa.Table = field(default_factory=SCORES.empty_table)
+    evaluations: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    outcomes: Mapping[str, Any] | None = None
+    facts: LeadFacts | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """Return the as-of of the page."""
+        return self.run.as_of
+
+    @property
+    def targets(self) -> list[str]:
+        """Return the scored targets, in the order of the config."""
+        return [name for name in self.project.targets if self.run.models.get(name)]
+
+    def hides(self, column: str | None) -> bool:
+        """Return whether the config names a column of the leads source as personal."""
+        return column is not None and column in self.project.privacy.personal

@@ -1,0 +1,107 @@
+"""What a page is made of: sections with sentences, quoted numbers, charts and tables.
+
+All texts are plain; the template escapes them. Numbers in texts are written in the page's language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Group = Literal["leads", "trust", "models"]
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A number that a reader may quote.
+
+    Attributes:
+        label: What the number is, in a few words.
+        value: The number as text, with its unit.
+        hint: Interval, sample size or period of the number; empty if there is none.
+    """
+
+    label: str
+    value: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table of texts.
+
+    Attributes:
+        caption: What the table shows.
+        headings: Heading of each column.
+        rows: Cells of each row, as many as there are headings.
+        numeric: Positions of the columns that hold numbers, which are aligned to the right.
+    """
+
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart that the browser draws, and the same values as a table for those who cannot see it.
+
+    Attributes:
+        name: Id of the chart, unique in the page.
+        caption: What the chart shows.
+        summary: The chart's message in one sentence, its text alternative.
+        spec: Vega-Lite specification without data, size and colours of the theme.
+        rows: Data of the chart: values by field name; instants are milliseconds since 1970, UTC.
+        table: The same values as texts.
+    """
+
+    name: str
+    caption: str
+    summary: str
+    spec: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    table: Table
+
+
+@dataclass(frozen=True)
+class Block:
+    """Data of a page that its script reads, stored compressed.
+
+    Attributes:
+        name: Id of the block, unique in the page.
+        content: JSON values.
+    """
+
+    name: str
+    content: Any
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        name: Id of the section, unique in the page.
+        group: Part of the page that the section stands in.
+        title: Heading.
+        sentence: What the section means, in one sentence.
+        quotes: Numbers that a reader may quote.
+        charts: Charts, in their order.
+        tables: Tables, in their order.
+        notes: Further sentences: limits of what is shown, and what is missing.
+        template: File of a template for contents of its own, such as the list of leads.
+        blocks: Data that the page's script reads for this section.
+    """
+
+    name: str
+    group: Group
+    title: str
+    sentence: str
+    quotes: Sequence[Quote] = ()
+    charts: Sequence[Chart] = ()
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    template: str | None = None
+    blocks: Sequence[Block] = field(default=(), repr=False)

@@ -1,0 +1,69 @@
+"""Texts of the page in one language, with numbers and dates as the language writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from features.wording.language import Language
+
+WORDS_FOLDER = Path(__file__).parent / "words"
+# A language of features/wording without texts of the page gets those of this one.
+DEFAULT_LANGUAGE = "en"
+
+
+@dataclass(frozen=True)
+class PageWords:
+    """The texts of a page.
+
+    Attributes:
+        code: Language of the texts, such as ``en``; the ``lang`` of the page.
+        language: Numbers and nouns of the language.
+        zone: Time zone in which instants are shown.
+        texts: Texts by section and key, with ``{name}`` for values.
+    """
+
+    code: str
+    language: Language
+    zone: tzinfo
+    texts: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def load(cls, code: str, zone: tzinfo) -> Self:
+        """Read the texts of a language; those of DEFAULT_LANGUAGE if the page has none in it."""
+        code = code if (WORDS_FOLDER / code).is_dir() else DEFAULT_LANGUAGE
+        files = sorted((WORDS_FOLDER / code).glob("*.yaml"))
+        texts = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
+        return cls(code, Language.load(code), zone, texts)
+
+    def text(self, section: str, key: str, **values: str) -> str:
+        """Return a text with its values filled in; KeyError for one that does not exist."""
+        return self.texts[section][key].format(**values)
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """Return a number with ``digits`` decimals, grouped by thousands."""
+        return self.language.number(value, f",.{digits}f")
+
+    def percent(self, share: float | None, digits: int = 1) -> str:
+        """Return a share as per cent; a dash for None."""
+        if share is None:
+            return "–"
+        number = self.language.number(100 * share, f",.{digits}f")
+        return self.language.numbers["percent"].replace("{n}", number)
+
+    def day(self, instant: datetime) -> str:
+        """Return the ISO day of an instant in the page's time zone."""
+        return instant.astimezone(self.zone).strftime("%Y-%m-%d")
+
+    def moment(self, instant: datetime) -> str:
+        """Return the ISO day and the minute of an instant in the page's time zone."""
+        return instant.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
+
+    def script_texts(self) -> Mapping[str, Any]:
+        """Return the texts that the page's script shows."""
+        return self.texts["script"]

@@ -1,0 +1,1 @@
+"""The sections of the page: each file has its query, its sentence and its chart."""
