@@ -43,10 +43,15 @@ def check_stored(schema: type[Stored], data: Any) -> None:
     try:
         schema.model_validate(data)
     except ValidationError as error:
-        # Without the value: it may be of any size, and a category may be personal.
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part)[:80] for part in first["loc"])
-        raise DamagedModelError(f"{place or 'the whole file'}: {first['msg'][:300]}") from error
+        raise describe_first_violation(error) from error
+
+
+def describe_first_violation(error: ValidationError) -> DamagedModelError:
+    """Return the error that names the first field that breaks a schema."""
+    # Without the value: it may be of any size, and a category may be personal.
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part)[:80] for part in first["loc"])
+    return DamagedModelError(f"{place or 'the whole file'}: {first['msg'][:300]}")
 
 
 def _require_rising(numbers: list[float]) -> list[float]:

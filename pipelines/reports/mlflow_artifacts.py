@@ -27,11 +27,13 @@ from models.evaluation.plots import (
     plot_origins,
     plot_reliability,
 )
+from models.evaluation.record import write_evaluation
 from models.evaluation.sliced_metrics import SliceMetrics
 from models.leakage.suspects import Suspect
 from models.registry.pyfunc import make_input_example
 from models.registry.records import TrainingRecord
 from models.training.results import TrainResult
+from pipelines.reports.evaluation_record import build_evaluation_record
 from pipelines.reports.metric_tables import SLICE_METRICS
 from pipelines.reports.training_report import ReportInput, render_training_report
 from pipelines.results.evaluation import Evaluation, Metrics
@@ -64,16 +66,21 @@ def write_training_record(
     """
     scorer = trained.scorer
     scorer.save(folder / "scorer")
+    contributions = _explain_sample(rows, trained)
     inputs = ReportInput(
         snapshot,
         trained,
         evaluation,
         verdict,
         count_training_rows(rows),
-        _rank_importance(rows, trained),
+        _rank_importance(rows, trained, contributions),
         tuple(suspects),
     )
     curve, point = _compute_gain(inputs)
+    # Beside the scorer, so that the hash of the registered version covers it.
+    write_evaluation(
+        folder / "scorer", build_evaluation_record(inputs, contributions[:, -1], curve, point)
+    )
     _draw_plots(folder / "plots", inputs, curve, point)
     predictions = build_predictions(scorer.target, trained.out_of_time, evaluation.rows)
     write_predictions(
@@ -166,12 +173,18 @@ def _flatten_estimates(prefix: str, metrics: Metrics) -> Iterator[tuple[str, flo
         yield f"{prefix}{key}_high", estimate.high
 
 
-def _rank_importance(rows: TrainingRows, trained: TrainResult) -> list[tuple[str, str, float]]:
-    """Return (feature, meaning, mean absolute SHAP contribution in log-odds), greatest first."""
+def _explain_sample(rows: TrainingRows, trained: TrainResult) -> np.ndarray:
+    """Return the result of ``Scorer.explain`` for some training rows."""
     step = max(1, rows.matrix.num_rows // MAX_EXPLAINED_ROWS)
-    sample = rows.matrix.take(np.arange(0, rows.matrix.num_rows, step))
+    return trained.scorer.explain(rows.matrix.take(np.arange(0, rows.matrix.num_rows, step)))
+
+
+def _rank_importance(
+    rows: TrainingRows, trained: TrainResult, contributions: np.ndarray
+) -> list[tuple[str, str, float]]:
+    """Return (feature, meaning, mean absolute SHAP contribution in log-odds), greatest first."""
     # The last column is the base value, which belongs to no feature.
-    weight = np.abs(trained.scorer.explain(sample)[:, :-1]).mean(axis=0).tolist()
+    weight = np.abs(contributions[:, :-1]).mean(axis=0).tolist()
     words = {
         feature.name: load_english().noun_phrase(feature.meaning)
         for feature in rows.catalog.features

@@ -15,6 +15,7 @@ import pytest
 from features.contracts import INSTANT
 from models.calibration import AffineCalibrator, ProbabilityBand, to_probability
 from models.encoding import Encoding
+from models.evaluation.record import EVALUATION_FILE
 from models.learners.fit_input import FitInput
 from models.learners.logistic import Logistic
 from models.registry.pyfunc import make_input_example
@@ -58,6 +59,8 @@ def logged(scorer, tmp_path_factory):
     """Log the scorer once; return the folder of its MLflow model."""
     folder = tmp_path_factory.mktemp("logged")
     scorer.save(folder / "scored")
+    # Serving reads the scorer alone.
+    (folder / "scored" / EVALUATION_FILE).write_text("not read")
     record = TrainingRecord(folder / "scored", input_example=make_input_example(scorer.encoding))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

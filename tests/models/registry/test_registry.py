@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from configs.errors import ConfigError, DataError, StateError
+from models.evaluation.record import EVALUATION_FILE, read_evaluation, write_evaluation
 from models.registry.records import TrainingRecord, hash_directory
 from models.registry.registry import Registry
+from tests.models.stored_evaluation import make_evaluation
 
 OPEN = "import sys; from pathlib import Path; from models.registry.registry import Registry; "
 OPEN += "Registry(Path(sys.argv[1]), 'race')._experiment_id"
@@ -164,6 +166,19 @@ def test_changed_file_is_never_promoted(registry, record):
     with pytest.raises(DataError):
         registry.promote("close")
     assert registry.champion("close") is None
+
+
+def test_hash_covers_the_evaluation(registry, record):
+    write_evaluation(record.scorer, make_evaluation())
+    version = registry.log_training("close", record)
+    directory = registry.scorer_directory(version)
+    assert read_evaluation(directory) == make_evaluation()
+    write_evaluation(directory, replace(make_evaluation(), capacity=21))
+    with pytest.raises(DataError, match="have changed"):
+        registry.scorer_directory(version)
+    (directory / EVALUATION_FILE).unlink()
+    with pytest.raises(DataError, match="have changed"):
+        registry.scorer_directory(version)
 
 
 def test_missing_files_are_reported(registry, record):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from features.tools.key_hash import hash_key, read_salt
 from models.accounts import WithinAccountDependence
 from models.evaluation.gate import judge_challenger
 from models.evaluation.metrics import PredictedRows, evaluate_slices
+from models.evaluation.record import EVALUATION_FILE, read_evaluation
 from models.leakage.suspects import Suspect
 from models.learners import lightgbm
 from pipelines.reports.mlflow_artifacts import write_training_record
@@ -228,3 +230,102 @@ def test_personal_ids_are_kept_as_hashes(training, tmp_path):
     salt = read_salt(project.workspace_path)
     assert keys == [hash_key(i, salt) for i in trained.out_of_time["entity_id"].to_pylist()]
     assert not any(i.encode() in path.read_bytes() for i in predictions["entity_id"].to_pylist())
+
+
+def test_stored_evaluation_equals_the_results(training):
+    now, trained, found, verdict, kept = training
+    record = read_evaluation(kept.scorer)
+    assert (record.target, record.learner, record.horizon) == ("buy", trained.learner, "21d")
+    assert record.trained_as_of == now.as_of.isoformat()
+    assert record.observation_date == now.observed.isoformat()
+    for stored, metrics in (
+        (record.metrics, found.metrics),
+        *((record.baselines[name], part) for name, part in found.baselines.items()),
+        *(
+            (f.metrics, p.estimates)
+            for f, p in zip(record.folds, found.folds.values(), strict=True)
+        ),
+    ):
+        assert {name: asdict(part) for name, part in stored.items()} == {
+            name: estimate.to_json() for name, estimate in metrics.items()
+        }
+    assert set(record.baselines) >= {"logistic", "naive_bayes", "base_rate"}
+    assert [fold.label for fold in record.folds] == [f["test"]["from"][:10] for f in trained.folds]
+    assert [asdict(cause) for cause in record.gate.causes] == [c.to_json() for c in verdict.causes]
+    assert record.gate.passed == verdict.passed and [
+        (test.name, test.passed, test.sentence) for test in record.gate.tests
+    ] == [(test.name, test.passed, test.sentence) for test in verdict.tests]
+    assert [asdict(suspect) for suspect in record.suspects] == [
+        {"column": s.column, "allowed": s.allowed, "evidence": s.evidence} for s in SUSPECTS
+    ]
+    weights = {r["feature"]: float(r["mean_absolute_log_odds"]) for r in table(kept, "importance")}
+    assert {part.feature: part.mean_absolute_log_odds for part in record.importance} == {
+        name: weight for name, weight in weights.items() if weight
+    }
+    groups = {part.feature: part.group for part in record.importance}
+    assert groups["visit_count_30d"] == "activity" and "attribute" in groups.values()
+    assert record.used_features == len(weights) < record.offered_features
+
+
+def test_stored_evaluation_can_be_recomputed_from_the_kept_predictions(training):
+    now, trained, _, _, kept = training
+    record, rows = read_evaluation(kept.scorer), pq.read_table(kept.files / PREDICTIONS_FILE)
+    label, fold, chance, batch = (
+        rows[name].to_numpy() for name in ("label", "fold", "probability", "batch")
+    )
+    labels = build_training_rows(now, "buy").labels
+    assert record.rows == labels.num_rows == record.mature + record.immature
+    mature = [label for label in labels["label"].to_pylist() if label is not None]
+    assert (record.mature, record.positive) == (len(mature), sum(mature))
+    assert record.outcome_rate == pytest.approx(np.mean(mature))
+    assert record.metrics["roc_auc"].value == pytest.approx(pair_auc(label, chance, fold))
+    assert record.metrics["mean_predicted"].value == pytest.approx(chance.mean())
+    assert record.metrics["outcome_rate"].value == pytest.approx(label.mean())
+    for number, part in enumerate(record.folds, 1):
+        mask = fold == number
+        loss = -np.mean(np.log(np.where(label == 1, chance, 1 - chance))[mask])
+        assert (part.rows, part.outcomes) == (mask.sum(), label[mask].sum())
+        assert part.metrics["log_loss"].value == pytest.approx(loss)
+    assert sum(part.n for part in record.reliability) == len(label)
+    expected = sum(part.n * part.observed for part in record.reliability)
+    assert expected == pytest.approx(label.sum())
+    weighted = sum(part.n * part.predicted for part in record.reliability)
+    assert weighted == pytest.approx(chance.sum())
+    assert (record.gain[0], record.gain[-1]) == ((0, 0), (1, 1)) and len(record.gain) <= 200
+    worked = np.zeros(len(label))
+    for week in np.unique(batch):
+        (place,) = np.nonzero(batch == week)
+        best = place[np.argsort(-chance[place], kind="stable")[: record.capacity]]
+        worked[best] = 1
+    share, gained = record.gain_at_capacity
+    assert share == pytest.approx(worked.mean())
+    # Rows of one probability share the places that are left.
+    assert gained == pytest.approx((worked * label).sum() / label.sum(), abs=0.02)
+    # The base value and the contributions of a row sum to its log-odds.
+    matrix = build_training_rows(now, "buy").matrix.slice(0, 5)
+    parts, odds = trained.scorer.explain(matrix), trained.scorer.predict(matrix)["probability"]
+    log_odds = record.base_value + parts[:, :-1].sum(axis=1)
+    assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(odds.to_numpy())
+
+
+def test_same_training_stores_the_same_evaluation(training, tmp_path):
+    now, trained, found, verdict, kept = training
+    rows = build_training_rows(now, "buy")
+    again = write_training_record(tmp_path, now, rows, trained, found, verdict, SUSPECTS)
+    one, other = ((record.scorer / EVALUATION_FILE).read_bytes() for record in (kept, again))
+    assert one == other
+
+
+def test_meanings_are_in_the_language_of_the_project(training, tmp_path):
+    now, trained, found, verdict, _ = training
+    publish = now.project.publish.model_copy(update={"language": "ru"})
+    words = {"visit": ("визит", "визита", "визитов")}
+    project = now.project.model_copy(update={"publish": publish, "words": words})
+    rows = build_training_rows(now, "buy")
+    russian = replace(now, project=project)
+    kept = write_training_record(tmp_path, russian, rows, trained, found, verdict)
+    record = read_evaluation(kept.scorer)
+    meanings = {part.feature: part.meaning for part in record.importance}
+    assert record.language == "ru" and "визит" in meanings["visit_count_30d"]
+    english = {row["feature"]: row["what"] for row in table(kept, "importance")}
+    assert "visit" in english["visit_count_30d"]
