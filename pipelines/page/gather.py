@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow.compute as pc
+
 from configs.schema import Project
 from pipelines.monitoring.monitor import REPORT_FOLDER, REPORT_NAME
+from serve.page.content.detailed_leads import PAST_NIGHTS, choose_detailed_leads
 from serve.page.content.page_data import PageData
 from serve.page.content.words import PageWords
 from serve.run import Run
@@ -19,10 +22,13 @@ CHECK_NIGHTS = 28
 
 def gather_page_data(project: Project, store: Store, run: Run) -> PageData:
     """Return the contents of the page of a published run."""
+    scores = store.scores(project.project, run.as_of)
+    detailed = pc.unique(choose_detailed_leads(scores)["entity_id"]).to_pylist()
     return PageData(
         project=project,
         run=run,
-        scores=store.scores(project.project, run.as_of),
+        scores=scores,
+        past=store.past_scores(project.project, detailed, run.as_of, PAST_NIGHTS),
         runs=store.runs(project.project),
         checks=store.past_checks(project.project, run.as_of, CHECK_NIGHTS),
         words=PageWords.load(project.publish.language, project.zone),

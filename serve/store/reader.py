@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from features.score_tables import (
     ACCOUNT_SCORES,
@@ -22,6 +23,7 @@ from features.score_tables import (
     SUPPRESSIONS,
 )
 from features.tools.instants import EPOCH
+from features.tools.json_values import format_json
 from serve.run import Run
 from serve.store.database import Database
 from serve.store.ledger import NIGHT_KEY
@@ -130,6 +132,32 @@ class ScoreReader:
         query = query.with_only_columns(*(rows[name] for name in columns))
         return self._read(query, schema, rows.target, rows.rank, rows.entity_id)
 
+    def past_scores(
+        self,
+        project: str,
+        entity_ids: Sequence[str],
+        before: datetime,
+        nights: int,
+        columns: Sequence[str] = tuple(SCORES.names),
+    ) -> pa.Table:
+        """Return columns of SCORES of some entities, sorted by target, entity and as-of.
+
+        They are of the last ``nights`` published as-ofs earlier than ``before``, without entities
+        suppressed since.
+        """
+        rows = SCORES_TABLE.c
+        targets, as_ofs = _select_published_nights(project, before, nights)
+        # Each part of the key is a list, so that each row is looked up: a night has many others.
+        query = sa.select(*(rows[name] for name in columns)).where(
+            rows.as_of.in_(as_ofs),
+            rows.project == project,
+            rows.target.in_(targets),
+            self._is_one_of(rows.entity_id, entity_ids),
+            is_not_suppressed_since(),
+        )
+        schema = pa.schema([SCORES.field(name) for name in columns])
+        return self._read(query, schema, rows.target, rows.entity_id, rows.as_of)
+
     def account_scores(self, project: str, as_of: datetime) -> pa.Table:
         """Return the ACCOUNT_SCORES of one as-of, sorted by target and rank."""
         rows = ACCOUNTS_TABLE.c
@@ -226,10 +254,29 @@ class ScoreReader:
         query = sa.select(RESULTS_TABLE).where(in_export, rows.entity_id.in_(unloaded))
         return self._read(query, DELIVERY_RESULTS, rows.entity_id, rows.sequence)
 
+    def _is_one_of(self, column: sa.Column[Any], texts: Sequence[str]) -> sa.ColumnElement[bool]:
+        """Return a condition that takes all texts as one parameter, of which there may be many."""
+        packed = format_json(list(texts))
+        if self._database.backend == "sqlite":
+            return column.in_(sa.select(sa.func.json_each(packed).table_valued("value").c.value))
+        # An array, since a query in its place would be joined, and whole nights be read for that.
+        unpacked = sa.func.jsonb_array_elements_text(sa.cast(packed, postgresql.JSONB))
+        return column == sa.any_(sa.func.array(sa.select(unpacked).scalar_subquery()))
+
     def _read(self, query: sa.Select[Any], schema: pa.Schema, *order: sa.Column[Any]) -> pa.Table:
         return self._database.run(
             lambda session: session.fetch_table(query, schema, *order), writes=False
         )
+
+
+def _select_published_nights(
+    project: str, before: datetime, nights: int
+) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Select the targets, and the last as-ofs, that were published earlier than an instant."""
+    runs = RUNS_TABLE.c
+    conditions = (*is_published(project), runs.as_of < before)
+    as_ofs = sa.select(runs.as_of).where(*conditions).distinct().order_by(runs.as_of.desc())
+    return sa.select(runs.target).where(*conditions).distinct(), as_ofs.limit(nights)
 
 
 def is_published(project: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from configs.schema import Project
 from features.score_tables import SCORES
+from serve.page.content.detailed_leads import choose_detailed_leads
 from serve.page.content.words import PageWords
 from serve.run import Run
 
@@ -39,7 +41,8 @@ class PageData:
         project: Config of the company.
         run: Run that published the as-of.
         scores: SCORES of the as-of, sorted by target and rank, without suppressed leads.
-        past: SCORES of earlier as-ofs of the leads that are shown in detail.
+        past: SCORES at the last earlier as-ofs of the leads that are shown in detail, sorted by
+            target, entity and as-of.
         runs: SCORE_RUNS of the project.
         checks: SCORE_CHECKS of the as-of's run and of earlier nights.
         evaluations: Evaluation of the model version that scored each target, by target; absent
@@ -66,6 +69,11 @@ class PageData:
     def as_of(self) -> datetime:
         """Return the as-of of the page."""
         return self.run.as_of
+
+    @cached_property
+    def detailed(self) -> pa.Table:
+        """Return the rows of ``scores`` that are shown in detail, in the same order."""
+        return choose_detailed_leads(self.scores)
 
     @property
     def targets(self) -> list[str]:

@@ -215,6 +215,46 @@ def test_entity_history_holds_its_scores_of_all_as_ofs(store):
     assert store.entity_history("acme", "nobody").schema == SCORES
 
 
+def test_past_scores_are_those_of_some_entities_at_the_last_published_nights(store):
+    nights = [MONDAY + night * timedelta(days=1) for night in range(5)]
+    ids = ["a", "b'\\\"", "é😀", "other"]
+    for number, night in enumerate(nights):
+        run = a_run(f"r{number}", night, targets=("close", "propensity"))
+        publish(store, run, some_scores(run, ids, seed=number))
+    # A night that was published twice is one night, and one that only started is none.
+    again = a_run("again", nights[3], targets=("close",))
+    publish(store, again, some_scores(again, ids, seed=9))
+    store.start(a_run("started", nights[3] + timedelta(hours=1)))
+    other = a_run("foreign", nights[2], project="other")
+    publish(store, other, some_scores(other, ids))
+
+    past = store.past_scores("acme", ids[:3], nights[4], 2)
+
+    assert past.schema == SCORES
+    kept = [store.scores("acme", night) for night in nights[2:4]]
+    expected = [row for table in kept for row in table.to_pylist() if row["entity_id"] in ids[:3]]
+    place = ("target", "entity_id", "as_of")
+    assert sorted(past.to_pylist(), key=lambda row: [row[name] for name in place]) == sorted(
+        expected, key=lambda row: [row[name] for name in place]
+    )
+    few = store.past_scores("acme", ["other"], nights[1], 9, ("as_of", "score"))
+    assert few.column_names == ["as_of", "score"]
+    assert few["as_of"].to_pylist() == [MONDAY, MONDAY]
+    assert store.past_scores("acme", [], LATER, 9).num_rows == 0
+    assert store.past_scores("acme", ["nobody"], LATER, 9).num_rows == 0
+
+
+def test_past_scores_leave_out_who_was_suppressed_since(store):
+    run = a_run("r1", MONDAY)
+    publish(store, run)
+    store.start(a_run("r2", TUESDAY))
+    suppressed = pa.table({"entity_id": ["b"], "reason": ["privacy.suppress"]})
+    tuesday = some_scores(a_run("r2", TUESDAY), ["a", "c"])
+    store.publish(tuesday, "r2", LATER, suppressed=suppressed)
+    past = store.past_scores("acme", ["a", "b"], LATER, 9)
+    assert set(past["entity_id"].to_pylist()) == {"a"}
+
+
 def test_last_published_run_round_trips(store):
     assert store.last_published_run("acme") is None
     run = a_run("r1", TUESDAY, targets=("close", "propensity"), flow_run_id="p")
