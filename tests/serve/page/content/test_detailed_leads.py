@@ -27,7 +27,7 @@ def choose_ids(rows, limit):
     return choose_detailed_leads(make_scores(rows), limit)["entity_id"].to_pylist()
 
 
-def test_all_leads_are_chosen_where_they_fit():
+def test_leads_are_all_chosen_where_they_fit():
     scores = make_scores([("D", "D", None)] * 3)
     assert choose_detailed_leads(scores, 3).equals(scores)
 
@@ -68,7 +68,7 @@ LEAD = st.tuples(
 
 
 @given(st.lists(LEAD, max_size=30), st.integers(1, 30))
-def test_no_better_lead_of_the_same_kind_is_left_out(rows, limit):
+def test_better_leads_of_the_same_kind_are_chosen_first(rows, limit):
     scores = make_scores(rows)
     chosen = choose_detailed_leads(scores, limit)
     assert chosen.schema == SCORES
