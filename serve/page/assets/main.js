@@ -1,6 +1,11 @@
-// Starts the page.
+// Starts the page: the list first, since a reader begins there.
 
-startTheme();
-Promise.all([startLeads(), startCharts()]).then(() => {
+async function startPage() {
+  startTheme();
+  const words = await readBlock("words");
+  await startLeads(words);
+  await startCharts(words);
   document.documentElement.dataset.ready = "yes";
-});
+}
+
+startPage();

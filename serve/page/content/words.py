@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,6 +64,14 @@ class PageWords:
         """Return the ISO day and the minute of an instant in the page's time zone."""
         return instant.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
 
+    def wall_time(self, instant: datetime) -> int:
+        """Return an instant for a chart's axis: its time in the page's zone, in milliseconds.
+
+        The chart shows it as if it were UTC, so that the reader's own zone changes nothing.
+        """
+        local = instant.astimezone(self.zone).replace(tzinfo=UTC)
+        return round(local.timestamp() * 1000)
+
     def script_texts(self) -> Mapping[str, Any]:
-        """Return the texts that the page's script shows."""
-        return self.texts["script"]
+        """Return what the page's script writes: its texts, and how numbers are written."""
+        return {"language": self.code, "numbers": self.language.numbers, **self.texts["script"]}

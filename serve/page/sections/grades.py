@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow.compute as pc
 
-from serve.page.content.charts import AXIS_COUNT, GRADE_COLOURS
+from serve.page.content.charts import AXIS_COUNT, BAR_HEIGHT, GRADE_COLOURS
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Chart, Quote, Section, Table
 
@@ -40,11 +40,12 @@ def build_grades(data: PageData) -> Section:
         words.text(NAME, "summary", best=words.number(best)),
         {
             "mark": "bar",
+            "height": BAR_HEIGHT * len(rows),
             "encoding": {
-                "y": {"field": "grade", "type": "nominal", "title": headings[1]},
+                "y": {"field": "target", "type": "nominal", "title": None},
+                "yOffset": {"field": "grade"},
                 "x": {"field": "leads", "type": "quantitative", "title": headings[2], **AXIS_COUNT},
-                "color": {"field": "grade", "scale": GRADE_COLOURS, "legend": None},
-                "row": {"field": "target", "title": None},
+                "color": {"field": "grade", "scale": GRADE_COLOURS, "title": headings[1]},
             },
         },
         rows,
