@@ -57,6 +57,7 @@ def expect_changes(_):
         if (now == "A" and before != "A") or (before and "DCBA".index(now) < "DCBA".index(before)):
             rows.append(row | {"change": change})
     rows.sort(key=lambda row: (row["change"], row["grade"], row["rank"]))
+    assert len({row["change"] for row in rows}) == 3
     names = "change owner entity_id previous_grade grade previous_score score reason_1 against_1"
     return [take(row, names) for row in rows]
 

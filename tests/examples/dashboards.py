@@ -28,11 +28,11 @@ NIGHTS = [night.astimezone(UTC) for night in NIGHTS]
 NEW_MODEL, REPEATED, LAST = 6, 9, 11
 TARGETS = ("apply", "buy")
 LEADS = [f"L{number:03d}" for number in range(1, 41)]
-FIRST_NIGHTS = (0, 1, 2, 4, 6, 7)
+FIRST_NIGHTS = (0, 1, 2, 4, 6, 7, LAST)
 # L005 is suppressed on the last night, L008 by a later run of an earlier night: both disappear.
 HIDDEN = ("L005", "L008")
-# L006 was suppressed on the nights 5 to 7 and is scored again since.
-RETURNED, AWAY = "L006", range(5, 8)
+# L016 was suppressed on the nights 5 to 7 and is scored again since.
+RETURNED, AWAY = "L016", range(5, 8)
 HORIZON, COMPLETE = 30 * DAY, NIGHTS[NEW_MODEL] + 30 * DAY
 REPEATED_LATE = 3 * DAY
 RESULTS = [
@@ -42,7 +42,7 @@ RESULTS = [
     (2, "L002", "failed", "locked"),
     (2, "L003", "unprocessed", None),
     (2, "L005", "failed", "locked"),
-    (1, "L006", "failed", "locked"),
+    (1, "L016", "failed", "locked"),
 ]
 
 
@@ -52,7 +52,7 @@ def _draw_wins():
     for lead in LEADS[::2]:
         at = NIGHTS[generator.randrange(12)] + generator.randrange(25 * 86_400) * DAY / 86_400
         wins[lead] = [at, at + 9 * DAY] if generator.random() < 0.3 else [at]
-    edges = {"L010": NIGHTS[4] + HORIZON, "L020": NIGHTS[1], "L007": NIGHTS[0] + HORIZON - HOUR / 2}
+    edges = {"L010": NIGHTS[2] + HORIZON, "L009": NIGHTS[1], "L015": NIGHTS[0] + HORIZON - HOUR / 2}
     del wins["L005"]
     return wins | {lead: [at] for lead, at in edges.items()}
 
@@ -107,14 +107,14 @@ def _is_left_out(lead, number):
 
 
 def _score_nights():
-    generator, nights, last = random.Random(7), [], {}
+    generator, nights, last = random.Random(12), [], {}
     for number, as_of in enumerate(NIGHTS):
         rows = []
         for target in TARGETS:
             scored = [
                 _score_lead(target, lead, number, last.get((target, lead)), generator)
                 for i, lead in enumerate(LEADS)
-                if FIRST_NIGHTS[i % 6] <= number and not _is_left_out(lead, number)
+                if FIRST_NIGHTS[i % 7] <= number and not _is_left_out(lead, number)
                 if not any(at < as_of for at in WINS.get(lead, []))
             ]
             scored.sort(key=lambda row: -row["probability"])
