@@ -11,10 +11,16 @@ from typing import Any
 import pyarrow as pa
 
 from configs.schema import Project
+from features.contracts import EVENTS
 from features.score_tables import SCORES
 from serve.page.content.detailed_leads import choose_detailed_leads
 from serve.page.content.words import PageWords
 from serve.run import Run
+
+# Latest events of leads: columns of EVENTS.
+TIMELINE = pa.schema(
+    [EVENTS.field(n) for n in ("entity_id", "event_time", "event_type", "channel", "value")]
+)
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,8 @@ class LeadFacts:
     """Facts on single leads that only the source data has, as known before the as-of.
 
     Attributes:
-        timeline: Latest events of each shown lead, newest first: ``entity_id``, ``event_time``,
-            ``event_type``, ``channel`` and ``value``, as in EVENTS.
-        events: Number of events of each shown lead.
+        timeline: TIMELINE of each lead's latest events; those of a lead lie together, newest first.
+        events: Number of events by entity; an entity that the data does not hold is absent.
         unknown: Names of the attributes without a value, by entity.
     """
 
