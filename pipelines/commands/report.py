@@ -7,13 +7,20 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.console import log_always
+from pipelines.commands.console import log_always, log_line
 from pipelines.commands.options import Config, Json, PublishedAsOf, print_json, read_project
 
 
 def report(
     config: Config,
     as_of: PublishedAsOf = None,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published",
+            help="only what was published; the source data is not read, so no lead has its events",
+        ),
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
     as_json: Json = False,
 ) -> None:
@@ -23,7 +30,7 @@ def report(
     """
     from pipelines.page.report import write_report
 
-    path = write_report(read_project(config), as_of)
+    path = write_report(read_project(config), as_of, log_line, published)
     if as_json:
         print_json({"page": str(path)}, stored=True)
     else:

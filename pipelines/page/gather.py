@@ -6,12 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow.compute as pc
-
 from configs.schema import Project
 from pipelines.monitoring.monitor import REPORT_FOLDER, REPORT_NAME
-from serve.page.content.detailed_leads import PAST_NIGHTS, choose_detailed_leads
-from serve.page.content.page_data import PageData
+from serve.page.content.detailed_leads import PAST_NIGHTS, list_detailed_entities
+from serve.page.content.page_data import LeadFacts, PageData
 from serve.page.content.words import PageWords
 from serve.run import Run
 from serve.store.store import Store
@@ -20,10 +18,15 @@ from serve.store.store import Store
 CHECK_NIGHTS = 28
 
 
-def gather_page_data(project: Project, store: Store, run: Run) -> PageData:
-    """Return the contents of the page of a published run."""
+def gather_page_data(
+    project: Project, store: Store, run: Run, facts: LeadFacts | None = None
+) -> PageData:
+    """Return the contents of the page of a published run.
+
+    ``facts`` are those of the leads that ``list_detailed_entities`` names; None leaves them out.
+    """
     scores = store.scores(project.project, run.as_of)
-    detailed = pc.unique(choose_detailed_leads(scores)["entity_id"]).to_pylist()
+    detailed = list_detailed_entities(scores)
     return PageData(
         project=project,
         run=run,
@@ -33,6 +36,7 @@ def gather_page_data(project: Project, store: Store, run: Run) -> PageData:
         checks=store.past_checks(project.project, run.as_of, CHECK_NIGHTS),
         words=PageWords.load(project.publish.language, project.zone),
         outcomes=read_outcomes(project),
+        facts=facts,
     )
 
 

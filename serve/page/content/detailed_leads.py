@@ -36,6 +36,12 @@ def choose_detailed_leads(scores: pa.Table, limit: int = MAX_DETAILED) -> pa.Tab
     return scores.take(pa.array(np.sort(chosen)))
 
 
+def list_detailed_entities(scores: pa.Table) -> list[str]:
+    """Return the distinct entities of ``choose_detailed_leads``, in the order of the table."""
+    entities: list[str] = choose_detailed_leads(scores)["entity_id"].unique().to_pylist()
+    return entities
+
+
 def _group_leads(scores: pa.Table) -> np.ndarray:
     """Return the group of each row: LISTED, NEW_BEST, BEST, FALLEN or OTHER."""
     grade, previous = scores["grade"], scores["previous_grade"]
