@@ -87,16 +87,16 @@ def _find_rows(dataset: Dataset, ids: pa.Array) -> Iterator[tuple[pa.RecordBatch
 
     Batch by batch, since the events may lie in a file.
     """
-    wanted, lead_row = IdIndex.from_column(ids), dataset.lead_row_of_events
+    chosen, lead_row = IdIndex.from_column(ids), dataset.lead_row_of_events
     # One more for row -1, which is no lead.
-    is_wanted = np.zeros(dataset.leads.num_rows + 1, bool)
-    is_wanted[dataset.find_leads(pa.chunked_array([ids]))] = True
+    is_chosen = np.zeros(dataset.leads.num_rows + 1, bool)
+    is_chosen[dataset.find_leads(pa.chunked_array([ids]))] = True
     start = 0
     for batch in dataset.events.select(EVENTS.names).to_batches():
         if lead_row is None:
-            matches = wanted.find(batch["entity_id"]) >= 0
+            matches = chosen.find(batch["entity_id"]) >= 0
         else:
-            matches = is_wanted.take(lead_row.slice(start, batch.num_rows).to_numpy())
+            matches = is_chosen.take(lead_row.slice(start, batch.num_rows).to_numpy())
         start += batch.num_rows
         if matches.any():
             yield batch, np.flatnonzero(matches)
