@@ -368,6 +368,7 @@ def test_reader_has_no_right_but_to_read_the_views(postgresql_tool):
     assert {"latest_scores", "shown_scores"} < {row["table_name"] for row in rights}
     attacks = [
         "SELECT * FROM public.scores",
+        "SELECT * FROM public.bi_scores",
         "SELECT * FROM public.suppressions",
         "SELECT * FROM public.score_runs",
         "UPDATE bi.nights SET rows = 0",
@@ -420,7 +421,7 @@ def test_seller_sees_own_leads_alone(postgresql_tool):
     do(
         postgresql_tool.owner_url,
         *BLOCKS["PostgreSQL: rows-by-login"].strip().split(";\n"),
-        "INSERT INTO bi.logins VALUES ('seller', 'Anna')",
+        "INSERT INTO bi.logins VALUES ('seller', 'Anna'), ('other', 'Boris')",
         "CREATE ROLE seller LOGIN PASSWORD 'another'",
         "GRANT USAGE ON SCHEMA bi TO seller",
         "GRANT SELECT ON bi.my_scores TO seller",
