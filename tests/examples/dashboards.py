@@ -168,8 +168,9 @@ class Ledger:
                 same = {name: rows[0][name] for name in ("as_of", "cutoff", "run_id")}
                 rows += [row | same | {"rank": 99} for row in early]
             self._publish(number, rows, f"r{number}")
-        for number, status in ((40, "refused"), (41, "failed"), (42, "started")):
-            run = self._start(f"x{number}", NIGHTS[8] + (number - 30) * DAY, "8", status)
+        # The failed night is later than all published ones.
+        for days, status in ((2, "refused"), (25, "failed"), (5, "started")):
+            run = self._start(f"x{days}", NIGHTS[8] + days * DAY, "8", status)
             if status == "refused":
                 checks = [self._check(run, "buy", "stop"), self._check(run, "", "warn")]
                 self._end(run, status, checks)

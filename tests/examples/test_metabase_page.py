@@ -201,6 +201,15 @@ def test_latest_scores_are_current_scores(tool):
     assert {row["as_of"] for row in tool.ask("SELECT as_of FROM latest_scores")} == {NIGHTS[LAST]}
 
 
+def test_views_add_dates_and_sentences(tool):
+    names = ["target", "as_of", "entity_id", "night", "week", "month"]
+    names += ["reason_1", "reason_2", "reason_3", "against_1"]
+    rows = tool.ask(f"SELECT {', '.join(names)} FROM shown_scores")
+    expected = [{name: row[name] for name in names} for row in SHOWN]
+    assert sorted(map(str, rows)) == sorted(map(str, expected))
+    assert any(row["reason_3"] for row in rows) and not all(row["reason_1"] for row in rows)
+
+
 def test_freshness_is_that_of_the_last_published_night(tool):
     published = [row for row in tool.ledger.runs if row["status"] == "published"]
     before = datetime.now(UTC)
