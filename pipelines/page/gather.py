@@ -6,8 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from configs.errors import DataError
 from configs.schema import Project
+from models.evaluation.record import EvaluationRecord, read_evaluation
+from models.registry.records import RegisteredVersion
+from models.registry.registry import Registry
 from pipelines.monitoring.monitor import REPORT_FOLDER, REPORT_NAME
+from pipelines.workspace import find_registry
 from serve.page.content.detailed_leads import PAST_NIGHTS, list_detailed_entities
 from serve.page.content.page_data import LeadFacts, PageData
 from serve.page.content.words import PageWords
@@ -37,6 +42,7 @@ def gather_page_data(
         words=PageWords.load(project.publish.language, project.zone),
         outcomes=read_outcomes(project),
         facts=facts,
+        **read_models(find_registry(project), run),
     )
 
 
@@ -47,3 +53,26 @@ def read_outcomes(project: Project) -> Mapping[str, Any] | None:
         return None
     content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def read_models(registry: Registry | None, run: Run) -> dict[str, Any]:
+    """Return ``evaluations`` and ``versions`` of a page's data.
+
+    A version whose files are gone or damaged has no evaluation, and the page says so.
+    """
+    if registry is None:
+        return {}
+    evaluations = dict[str, EvaluationRecord]()
+    versions = {target: registry.versions(target) for target in run.models}
+    for target, number in run.models.items():
+        for version in versions[target]:
+            if str(version.number) == number and (record := _read_record(registry, version)):
+                evaluations[target] = record
+    return {"evaluations": evaluations, "versions": versions}
+
+
+def _read_record(registry: Registry, version: RegisteredVersion) -> EvaluationRecord | None:
+    try:
+        return read_evaluation(registry.scorer_directory(version))
+    except DataError:
+        return None

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from models.evaluation.record import EvaluationRecord
+from serve.page.content.evaluated import Evaluated, TrainingContents
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section
+from serve.page.content.words import PageWords
 from serve.page.render import render_page
+from serve.page.sections.capacity import build_capacity
+from serve.page.sections.champions import build_champions
+from serve.page.sections.gate_verdict import build_gate_verdict
 from serve.page.sections.grades import build_grades
+from serve.page.sections.importance import build_importance
 from serve.page.sections.lead_list import build_lead_list
+from serve.page.sections.model_metrics import build_model_metrics
+from serve.page.sections.reliability import build_reliability
+from serve.page.sections.suspects import build_suspects
 
+# Of a night and of the report of one training.
+TRUST_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
+    build_reliability,
+    build_capacity,
+    build_gate_verdict,
+    build_suspects,
+)
+MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
+    build_model_metrics,
+    build_importance,
+)
 # A section returns None where the data has nothing to say about it.
 SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_lead_list,
     build_grades,
+    *TRUST_SECTIONS,
+    *MODEL_SECTIONS,
+    build_champions,
 )
 
 
@@ -27,3 +51,16 @@ def build_page(data: PageData) -> bytes:
     }
     title = words.text("frame", "title", project=data.project.project)
     return render_page(title, facts, sections, words)
+
+
+def build_training_page(record: EvaluationRecord, project: str, words: PageWords) -> bytes:
+    """Return the report of one training as one HTML file, UTF-8."""
+    contents = TrainingContents(words, {record.target: record})
+    facts = {
+        words.text("frame", "trained"): record.trained_as_of[:10],
+        words.text("frame", "rows"): words.number(record.mature),
+    }
+    title = words.text("frame", "training", project=project, target=record.target)
+    return render_page(
+        title, facts, [build(contents) for build in (*TRUST_SECTIONS, *MODEL_SECTIONS)], words
+    )

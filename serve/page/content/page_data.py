@@ -13,6 +13,8 @@ import pyarrow as pa
 from configs.schema import Project
 from features.contracts import EVENTS
 from features.score_tables import SCORES
+from models.evaluation.record import EvaluationRecord
+from models.registry.records import RegisteredVersion
 from serve.page.content.detailed_leads import choose_detailed_leads
 from serve.page.content.words import PageWords
 from serve.run import Run
@@ -65,8 +67,8 @@ class PageData:
     checks: pa.Table
     words: PageWords
     past: pa.Table = field(default_factory=SCORES.empty_table)
-    evaluations: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    evaluations: Mapping[str, EvaluationRecord] = field(default_factory=dict)
+    versions: Mapping[str, Sequence[RegisteredVersion]] = field(default_factory=dict)
     outcomes: Mapping[str, Any] | None = None
     facts: LeadFacts | None = None
 

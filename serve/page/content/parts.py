@@ -36,12 +36,14 @@ class Table:
         headings: Heading of each column.
         rows: Cells of each row, as many as there are headings.
         numeric: Positions of the columns that hold numbers, which are aligned to the right.
+        english: Positions of the columns whose texts are English in a page of any language.
     """
 
     caption: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     numeric: frozenset[int] = frozenset()
+    english: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,106 @@
+"""Reliability: what the model promised on leads that it had not seen, against what happened."""
+
+from __future__ import annotations
+
+from models.evaluation.record import EvaluationRecord
+from serve.page.content.charts import AXIS_SHARE
+from serve.page.content.evaluated import (
+    SHARED,
+    Evaluated,
+    format_recorded,
+    list_absent,
+    list_records,
+)
+from serve.page.content.parts import Chart, Quote, Section, Table
+from serve.page.content.words import PageWords
+
+NAME = "reliability"
+
+
+def build_reliability(models: Evaluated) -> Section:
+    """Return the section: one reliability diagram for each target."""
+    words, records = models.words, list_records(models)
+    return Section(
+        NAME,
+        "trust",
+        words.text(NAME, "title"),
+        words.text(NAME, "sentence"),
+        [quote for record in records for quote in _quote_means(words, record)],
+        [_draw_reliability(words, record) for record in records],
+        notes=[words.text(NAME, "rows"), *list_absent(models)] if records else list_absent(models),
+    )
+
+
+def _quote_means(words: PageWords, record: EvaluationRecord) -> list[Quote]:
+    metrics = record.metrics
+    return [
+        Quote(
+            words.text(NAME, key, target=record.target),
+            format_recorded(words, metrics.get(metric), 1, share=True),
+            words.text(SHARED, "tested", rows=words.number(metrics[metric].n))
+            if metric in metrics
+            else "",
+        )
+        for key, metric in (("promised", "mean_predicted"), ("happened", "outcome_rate"))
+    ]
+
+
+def _draw_reliability(words: PageWords, record: EvaluationRecord) -> Chart:
+    # A bin without a row has no share, and so no point.
+    bins = [part for part in record.reliability if part.observed is not None]
+    rows = [
+        {
+            "predicted": part.predicted,
+            "observed": part.observed,
+            "low": part.low,
+            "high": part.high,
+            "rows": part.n,
+        }
+        for part in bins
+    ]
+    end = max((row[name] or 0 for row in rows for name in ("predicted", "high")), default=1)
+    across = {"field": "predicted", "type": "quantitative", "title": words.text(NAME, "predicted")}
+    up = {"type": "quantitative", "title": words.text(NAME, "observed"), **AXIS_SHARE}
+    spec = {
+        "height": 260,
+        "encoding": {"x": across | AXIS_SHARE},
+        "layer": [
+            {
+                "data": {"values": [{"predicted": 0, "even": 0}, {"predicted": end, "even": end}]},
+                "mark": {"type": "line", "color": "var(--soft)", "strokeDash": [4, 4]},
+                "encoding": {"y": {"field": "even", **up}},
+            },
+            {
+                "mark": {"type": "rule", "color": "var(--series-1)", "strokeWidth": 2},
+                "encoding": {"y": {"field": "low", **up}, "y2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "color": "var(--series-1)", "size": 60},
+                "encoding": {"y": {"field": "observed", **up}},
+            },
+        ],
+    }
+    summary = words.text(
+        NAME,
+        "summary",
+        target=record.target,
+        promised=format_recorded(words, record.metrics.get("mean_predicted"), 1, share=True),
+        happened=format_recorded(words, record.metrics.get("outcome_rate"), 1, share=True),
+    )
+    caption = words.text(NAME, "caption", target=record.target)
+    return Chart(f"{NAME}-{record.target}", caption, summary, spec, rows, _list_bins(words, record))
+
+
+def _list_bins(words: PageWords, record: EvaluationRecord) -> Table:
+    headings = [words.text(NAME, key) for key in ("predicted", "observed", "interval", "rows_head")]
+    rows = [
+        [
+            words.percent(part.predicted),
+            words.percent(part.observed),
+            f"{words.percent(part.low)}–{words.percent(part.high)}",
+            words.number(part.n),
+        ]
+        for part in record.reliability
+    ]
+    caption = words.text(NAME, "caption", target=record.target)
+    return Table(caption, headings, rows, frozenset(range(4)))

@@ -1,0 +1,179 @@
+"""Sections on models show the numbers of the stored evaluation, and say where there is none."""
+
+import dataclasses
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from models.evaluation.gate import GATE_TAG, PASSED, REFUSED
+from models.evaluation.record import RecordedEstimate, RecordedTest
+from models.registry.records import RegisteredVersion
+from serve.page.build import build_training_page
+from serve.page.content.evaluated import TrainingContents
+from serve.page.content.words import PageWords
+from serve.page.sections.capacity import build_capacity
+from serve.page.sections.champions import build_champions
+from serve.page.sections.gate_verdict import build_gate_verdict
+from serve.page.sections.importance import build_importance
+from serve.page.sections.model_metrics import build_model_metrics
+from serve.page.sections.reliability import build_reliability
+from serve.page.sections.suspects import build_suspects
+from serve.store.store import Store
+from tests.models.stored_evaluation import make_evaluation
+from tests.serve.page.pages import make_data, make_project
+from tests.serve.samples import DAY, MONDAY, a_run, ask, publish
+
+OF_MODELS = (
+    build_reliability,
+    build_capacity,
+    build_gate_verdict,
+    build_suspects,
+    build_model_metrics,
+    build_importance,
+)
+
+
+def show(build, language="en", **fields):
+    """Return a section of a made-up evaluation with fields replaced, and the evaluation."""
+    record = dataclasses.replace(make_evaluation(), **fields)
+    words = PageWords.load(language, UTC)
+    return build(TrainingContents(words, {record.target: record})), record
+
+
+def test_reliability_shows_each_bin_with_a_share():
+    section, record = show(build_reliability)
+    (chart,) = section.charts
+    shown = [
+        [row[k] for k in ("predicted", "observed", "low", "high", "rows")] for row in chart.rows
+    ]
+    assert shown == [
+        [part.predicted, part.observed, part.low, part.high, part.n]
+        for part in record.reliability
+        if part.observed is not None
+    ]
+    assert chart.table.rows == [
+        ["10.0%", "10.0%", "0.0%–20.0%", "45"],
+        ["40.0%", "–", "–––", "45"],
+    ]
+
+
+def test_means_are_quoted_with_their_rows():
+    rate, mean = RecordedEstimate(0.25, 0.2, 0.3, 1234), RecordedEstimate(0.26, None, None, 1234)
+    section, _ = show(build_reliability, metrics={"outcome_rate": rate, "mean_predicted": mean})
+    assert [(quote.value, quote.hint) for quote in section.quotes] == [
+        ("26.0%", "1,234 tested rows"),
+        ("25.0% (20.0%–30.0%)", "1,234 tested rows"),
+    ]
+
+
+def test_gain_curve_has_the_point_at_capacity():
+    section, _ = show(
+        build_capacity, gain=((0.0, 0.0), (0.5, 0.8), (1.0, 1.0)), gain_at_capacity=(0.2, 0.45)
+    )
+    assert section.quotes[0].value == "45%"
+    assert section.quotes[0].hint == "by working the best 20% of the leads"
+    assert [row["reached"] for row in section.charts[0].rows] == [0.0, 0.8, 1.0]
+
+
+def test_gate_shows_number_and_limit_of_each_test():
+    tests = (
+        RecordedTest("enough data", True, RecordedEstimate(452, 452, 452, 9), 30, None, ""),
+        RecordedTest("ranks", False, RecordedEstimate(0.5, 0.48, 0.52, 9), 0.5, None, ""),
+        RecordedTest(
+            "calibrated in spread", True, RecordedEstimate(1.0, 0.9, 1.1, 9), 0.7, 1.3, ""
+        ),
+        RecordedTest("of later", True, RecordedEstimate(None, None, None, 0), None, None, ""),
+    )
+    gate = dataclasses.replace(make_evaluation().gate, passed=False, tests=tests)
+    section, _ = show(build_gate_verdict, gate=gate)
+    assert [row[1:] for row in section.tables[0].rows] == [
+        ["✓ passed", "452", "above 30"],
+        ["✗ failed", "0.500 (0.480–0.520)", "above 0.500"],
+        ["✓ passed", "1.00 (0.90–1.10)", "0.70 to 1.30"],
+        ["✓ passed", "not measured", "–"],
+    ]
+    assert section.tables[0].rows[3][0] == "of later"
+    assert section.notes[0].startswith("close: refused; it failed: puts likely leads first")
+
+
+def test_suspects_are_listed_or_said_to_be_none():
+    section, record = show(build_suspects)
+    assert section.tables[0].rows == [["rating", "left out", record.suspects[0].evidence]]
+    section, _ = show(build_suspects, suspects=())
+    assert not section.tables
+    assert section.notes == ["close: none found among the columns that the config offers."]
+
+
+def test_learners_are_compared_where_they_rank():
+    section, record = show(
+        build_model_metrics,
+        baselines={
+            "base_rate": {"roc_auc": RecordedEstimate(None, None, None, 90)},
+            "hazard": {"roc_auc": RecordedEstimate(0.7, 0.6, 0.8, 90)},
+        },
+    )
+    assert [row["auc"] for row in section.charts[0].rows] == [0.7]
+    cells = {row[0]: row[1] for row in section.charts[0].table.rows}
+    assert cells == {
+        "average rate for everyone": "–",
+        "survival trees": "0.700 (0.600–0.800)",
+    }
+    assert section.tables[0].rows[0][:3] == ["2024-03-01", "90", "20"]
+    assert record.trained_as_of[:10] in section.notes[0]
+
+
+def test_importance_adds_up_by_group():
+    section, record = show(build_importance)
+    total = sum(part.mean_absolute_log_odds for part in record.importance)
+    shares = {row["group"]: row["share"] for row in section.charts[0].rows}
+    assert shares == pytest.approx(
+        {"what the lead does": 0.5 / total, "who the lead is": 0.1 / total}
+    )
+    assert section.quotes[0].value == "83%"
+    assert [row[0] for row in section.tables[0].rows] == ["the a", "the b"]
+
+
+@pytest.mark.parametrize("build", OF_MODELS)
+def test_target_without_evaluation_is_named(tmp_path, build):
+    project = make_project(tmp_path)
+    section = build(make_data(project, evaluations={"close": make_evaluation()}))
+    assert sum("`leadscore train`" in note for note in section.notes) == 1
+    assert any("opportunity" in note for note in section.notes)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_report_of_a_training_is_a_page(language):
+    words = PageWords.load(language, ZoneInfo("Europe/Berlin"))
+    text = build_training_page(make_evaluation(), "acme", words).decode()
+    assert "Content-Security-Policy" in text
+    assert "close" in text
+
+
+def test_versions_show_the_nights_that_they_scored(tmp_path):
+    project = make_project(tmp_path)
+    store = Store(tmp_path / "scores.db")
+    for night, version in enumerate(["7", "7", "8"]):
+        run = dataclasses.replace(
+            a_run(f"r{night}", MONDAY + night * DAY), models={"close": version}
+        )
+        publish(store, run)
+    # Published again, by another version: the night counts for that one.
+    publish(store, dataclasses.replace(a_run("r9", MONDAY + DAY), models={"close": "8"}))
+    later = dataclasses.replace(a_run("r10", MONDAY + 9 * DAY), models={"close": "9"})
+    publish(store, later)
+    tags = {"as_of": "2025-07-01T00:00:00+00:00"}
+    versions = [
+        RegisteredVersion("close", 8, "x", tags | {GATE_TAG: PASSED}, (), ""),
+        RegisteredVersion("close", 6, "x", tags | {GATE_TAG: REFUSED}, (), ""),
+    ]
+    run = dataclasses.replace(a_run("r2", MONDAY + 2 * DAY), models={"close": "8"})
+    data = make_data(project, run=run, versions={"close": versions})
+    section = build_champions(dataclasses.replace(data, runs=store.runs(project.project)))
+    assert section.tables[0].rows == [
+        ["8", "2025-07-01", "✓ passed", "2", "2025-07-08 – 2025-07-09"],
+        ["7", "–", "–", "1", "2025-07-07"],
+        ["6", "2025-07-01", "✗ refused", "0", "–"],
+    ]
+    query = "SELECT count(DISTINCT as_of) FROM score_runs WHERE as_of < '2025-07-10'"
+    assert ask(f"sqlite:///{tmp_path / 'scores.db'}", query) == [(3,)]
