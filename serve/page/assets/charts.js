@@ -3,7 +3,6 @@
 
 const CHART_CONFIG = {
   background: "transparent",
-  font: "inherit",
   padding: 4,
   view: { stroke: "transparent" },
   axis: {
@@ -44,8 +43,10 @@ function sizeChart(spec) {
 }
 
 async function drawChart(element, spec, words) {
+  // A real font, since the library measures texts by it.
+  const config = { ...CHART_CONFIG, font: getComputedStyle(document.body).fontFamily };
   const options = {
-    ast: true, actions: false, renderer: "svg", defaultStyle: false, config: CHART_CONFIG,
+    ast: true, actions: false, renderer: "svg", defaultStyle: false, config,
     tooltip: { disableDefaultStyle: true }, ...chartLocale(words),
   };
   const schema = "https://vega.github.io/schema/vega-lite/v6.json";

@@ -11,9 +11,9 @@ from typing import Any
 # the width, with the labels, into the place that the page gives.
 BAR_HEIGHT = 24
 # Counts have no fractions on their axis.
-AXIS_COUNT: dict[str, Any] = {"axis": {"tickMinStep": 1, "format": ",d"}}
+AXIS_COUNT: dict[str, Any] = {"axis": {"tickMinStep": 1, "tickCount": 6, "format": ",d"}}
 # Shares, in per cent.
-AXIS_SHARE: dict[str, Any] = {"axis": {"format": ".0%"}}
+AXIS_SHARE: dict[str, Any] = {"axis": {"format": ".0%", "tickCount": 6}}
 # Times of ``PageWords.wall_time``, which are shown as they are in every reader's zone.
 AXIS_DAY: dict[str, Any] = {"type": "temporal", "scale": {"type": "utc"}, "axis": {"title": None}}
 GRADE_COLOURS: dict[str, Any] = {

@@ -46,8 +46,13 @@ class TrainingContents:
         return list(self.evaluations)
 
 
-def list_absent(models: Evaluated) -> list[str]:
-    """Return a note for each target whose model has no stored evaluation."""
+def list_absent(models: Evaluated, always: bool = False) -> list[str]:
+    """Return a note for each target whose model has no stored evaluation.
+
+    Without ``always`` there are none where another target has one: once on a page is enough.
+    """
+    if models.evaluations and not always:
+        return []
     return [
         models.words.text(SHARED, "absent", target=target)
         for target in models.targets

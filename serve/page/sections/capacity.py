@@ -9,6 +9,9 @@ from serve.page.content.parts import Chart, Quote, Section, Table
 from serve.page.content.words import PageWords
 
 NAME = "capacity"
+# The share of leads of which the outcomes are quoted: more than a team works of a large list, and
+# few enough to need a good order.
+QUOTED_SHARE = 0.2
 # Points of the curve that the table lists; the chart has all.
 LISTED_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
@@ -21,14 +24,14 @@ def build_capacity(models: Evaluated) -> Section:
         "trust",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
-        [_quote_capacity(words, record) for record in records],
+        [_quote_fifth(words, record) for record in records],
         [_draw_gain(words, record) for record in records],
         notes=[*(_describe_lift(words, record) for record in records), *list_absent(models)],
     )
 
 
-def _quote_capacity(words: PageWords, record: EvaluationRecord) -> Quote:
-    worked, reached = record.gain_at_capacity
+def _quote_fifth(words: PageWords, record: EvaluationRecord) -> Quote:
+    worked, reached = _find_point(record, QUOTED_SHARE)
     return Quote(
         words.text(NAME, "reached", target=record.target),
         words.percent(reached, 0),
@@ -36,7 +39,16 @@ def _quote_capacity(words: PageWords, record: EvaluationRecord) -> Quote:
     )
 
 
+def _find_point(record: EvaluationRecord, share: float) -> tuple[float, float]:
+    """Return the point of the curve that is nearest to a share of leads worked."""
+    points = [(x, y) for x, y in record.gain if x is not None and y is not None]
+    return min(points, key=lambda point: abs(point[0] - share), default=(0.0, 0.0))
+
+
 def _describe_lift(words: PageWords, record: EvaluationRecord) -> str:
+    # Where all leads can be worked, their order gains nothing.
+    if record.gain_at_capacity[0] == 1:
+        return words.text(NAME, "all", target=record.target, count=str(record.capacity))
     capacity = (
         words.text(NAME, "tenth")
         if record.capacity is None
@@ -89,10 +101,7 @@ def _draw_gain(words: PageWords, record: EvaluationRecord) -> Chart:
 
 
 def _list_gain(words: PageWords, record: EvaluationRecord, caption: str) -> Table:
-    points = [point for point in record.gain if None not in point]
-    nearest = [
-        min(points, key=lambda point: abs((point[0] or 0) - share)) for share in LISTED_SHARES
-    ]
+    nearest = [_find_point(record, share) for share in LISTED_SHARES]
     headings = [words.text(NAME, "worked"), words.text(NAME, "reached_head")]
     rows = [[words.percent(worked), words.percent(reached)] for worked, reached in nearest]
     return Table(caption, headings, rows, frozenset({0, 1}))

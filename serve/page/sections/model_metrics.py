@@ -26,6 +26,8 @@ METRICS = {
     "calibration_error": 3,
 }
 
+FOLD_METRICS = ("roc_auc", "log_loss", "calibration_slope")
+
 
 def build_model_metrics(models: Evaluated) -> Section:
     """Return the section: out-of-time metrics of the model and of the baselines, by target."""
@@ -38,7 +40,10 @@ def build_model_metrics(models: Evaluated) -> Section:
         [_quote_ranking(words, record) for record in records],
         [_draw_learners(words, record) for record in records],
         [_list_folds(words, record) for record in records if record.folds],
-        [*(_describe_training(words, record) for record in records), *list_absent(models)],
+        [
+            *(_describe_training(words, record) for record in records),
+            *list_absent(models, always=True),
+        ],
     )
 
 
@@ -80,6 +85,7 @@ def _draw_learners(words: PageWords, record: EvaluationRecord) -> Chart:
         # A constant ranks nothing: its AUC is 0.5 by definition, and no interval.
         if "roc_auc" in metrics and metrics["roc_auc"].value is not None
     ]
+    order = [row["learner"] for row in sorted(rows, key=lambda row: -row["auc"])]
     across = {
         "type": "quantitative",
         "title": words.text(NAME, "auc_head"),
@@ -91,7 +97,7 @@ def _draw_learners(words: PageWords, record: EvaluationRecord) -> Chart:
     }
     spec = {
         "height": BAR_HEIGHT * max(len(rows), 1),
-        "encoding": {"y": {"field": "learner", "type": "nominal", "title": None, "sort": "-x"}},
+        "encoding": {"y": {"field": "learner", "type": "nominal", "title": None, "sort": order}},
         "layer": [
             {
                 "mark": {"type": "rule", "strokeWidth": 2},
@@ -137,14 +143,11 @@ def _list_folds(words: PageWords, record: EvaluationRecord) -> Table:
             fold.label,
             words.number(fold.rows),
             words.number(fold.outcomes),
-            *(
-                format_recorded(words, fold.metrics.get(key), digits)
-                for key, digits in METRICS.items()
-            ),
+            *(format_recorded(words, fold.metrics.get(key), METRICS[key]) for key in FOLD_METRICS),
         ]
         for fold in record.folds
     ]
     heads = [words.text(NAME, "fold"), words.text(SHARED, "rows"), words.text(SHARED, "outcomes")]
-    headings = [*heads, *(words.text(NAME, key) for key in METRICS)]
+    headings = [*heads, *(words.text(NAME, key) for key in FOLD_METRICS)]
     caption = words.text(NAME, "folds", target=record.target)
     return Table(caption, headings, rows, frozenset(range(1, len(headings))))

@@ -27,7 +27,7 @@ def build_reliability(models: Evaluated) -> Section:
         words.text(NAME, "sentence"),
         [quote for record in records for quote in _quote_means(words, record)],
         [_draw_reliability(words, record) for record in records],
-        notes=[words.text(NAME, "rows"), *list_absent(models)] if records else list_absent(models),
+        notes=[words.text(NAME, "rows"), *list_absent(models, always=True)],
     )
 
 

@@ -67,13 +67,14 @@ def test_means_are_quoted_with_their_rows():
     ]
 
 
-def test_gain_curve_has_the_point_at_capacity():
-    section, _ = show(
-        build_capacity, gain=((0.0, 0.0), (0.5, 0.8), (1.0, 1.0)), gain_at_capacity=(0.2, 0.45)
-    )
+def test_outcomes_among_the_best_fifth_are_quoted():
+    gain = ((0.0, 0.0), (0.1, 0.3), (0.21, 0.45), (0.5, 0.8), (1.0, 1.0))
+    section, _ = show(build_capacity, gain=gain, gain_at_capacity=(0.1, 0.3))
     assert section.quotes[0].value == "45%"
-    assert section.quotes[0].hint == "by working the best 20% of the leads"
-    assert [row["reached"] for row in section.charts[0].rows] == [0.0, 0.8, 1.0]
+    assert section.quotes[0].hint == "by working the best 21% of the leads"
+    assert [row["reached"] for row in section.charts[0].rows] == [0.0, 0.3, 0.45, 0.8, 1.0]
+    section, _ = show(build_capacity, gain=gain, gain_at_capacity=(1.0, 1.0))
+    assert "covers all leads" in section.notes[0]
 
 
 def test_gate_shows_number_and_limit_of_each_test():
