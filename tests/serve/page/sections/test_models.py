@@ -136,11 +136,23 @@ def test_importance_adds_up_by_group():
 
 
 @pytest.mark.parametrize("build", OF_MODELS)
-def test_target_without_evaluation_is_named(tmp_path, build):
+def test_targets_without_evaluation_are_named(tmp_path, build):
     project = make_project(tmp_path)
-    section = build(make_data(project, evaluations={"close": make_evaluation()}))
-    assert sum("`leadscore train`" in note for note in section.notes) == 1
-    assert any("opportunity" in note for note in section.notes)
+    notes = build(make_data(project)).notes
+    assert [target for target in project.targets if any(target in note for note in notes)] == [
+        "close",
+        "opportunity",
+    ]
+
+
+@pytest.mark.parametrize("build", [build_reliability, build_model_metrics])
+def test_single_target_without_evaluation_is_named_once(tmp_path, build):
+    project = make_project(tmp_path)
+    notes = build(make_data(project, evaluations={"close": make_evaluation()})).notes
+    assert [note for note in notes if "`leadscore train`" in note] == [
+        note for note in notes if "opportunity" in note
+    ]
+    assert sum("opportunity" in note for note in notes) == 1
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
