@@ -61,6 +61,8 @@ FIRST_NAMES = (
     "Kofi",
     "Łucja",
 )
+# Sales people of the company; each account, or lead without one, belongs to one of them.
+OWNERS = ("Anna Berg", "Ben Okafor", "Clara Duarte", "David Kim", "Elif Aydin")
 
 
 class SimulatedBlock(NamedTuple):
@@ -135,7 +137,10 @@ def simulate_block(
         company.find_entry_rows(table),
     )
     events = _build_events(rng, clock, table, happened)
-    return SimulatedBlock(_add_personal_columns(rng, table, events), events)
+    leads_with_people = _add_personal_columns(rng, table, events)
+    # Owners have a random stream of their own, so they change no other value.
+    owners = _draw_owners(np.random.default_rng([seed, number, 2]), account)
+    return SimulatedBlock(leads_with_people.append_column("owner", owners), events)
 
 
 def _draw_leads(
@@ -176,6 +181,11 @@ def _draw_attributes(rng: np.random.Generator, account: np.ndarray) -> dict[str,
         "country": pa.array(country),
         "source": pa.array(rng.choice(list(company.SOURCES), count, p=company.SOURCE_SHARES)),
     }
+
+
+def _draw_owners(rng: np.random.Generator, account: np.ndarray) -> pa.Array:
+    """Draw the sales person of each account; no rate depends on it."""
+    return pa.array(rng.choice(OWNERS, len(account))[account])
 
 
 def simulate_marks(

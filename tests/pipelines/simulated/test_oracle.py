@@ -34,7 +34,7 @@ def tau(moment: datetime) -> float:
 
 
 def dataset_of(block: simulate.SimulatedBlock) -> Dataset:
-    leads = block.leads.drop_columns(["email", "billing_contact"])
+    leads = block.leads.drop_columns(["email", "billing_contact", "owner"])
     return Dataset(leads, block.events.select(EVENTS.names), (), "")
 
 

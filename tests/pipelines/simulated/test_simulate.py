@@ -22,6 +22,7 @@ from features.sources import read_sources
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
 from pipelines.simulated.simulate import simulate_block
+from serve.scoring.weekly_lists import total_weekly_capacity
 
 CLOCK = company.build_demo_clock()
 
@@ -172,6 +173,24 @@ def test_leads_include_missing_accounts_and_missing_values(
     assert (company.compute_fit(truth.leads) > 0).all()
 
 
+def test_each_account_has_one_owner_of_five(truth: simulate.SimulatedBlock) -> None:
+    leads = truth.leads.to_pandas()
+    assert leads.groupby("account_id")["owner"].nunique().max() == 1
+    assert set(leads["owner"]) == set(simulate.OWNERS)
+    # Even shares, and no tie to what the lead does.
+    assert leads["owner"].value_counts(normalize=True).between(0.1, 0.3).all()
+
+
+def test_owners_change_no_other_value(
+    truth: simulate.SimulatedBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "OWNERS", ("nobody",) * 7)
+    other = simulate_block(3, 0, 1500)
+    assert other.events.equals(truth.events)
+    assert other.leads.drop_columns("owner").equals(truth.leads.drop_columns("owner"))
+    assert not other.leads["owner"].equals(truth.leads["owner"])
+
+
 def test_summary_counts_the_written_rows(
     written: tuple[Path, simulate.SimulationSummary], truth: simulate.SimulatedBlock
 ) -> None:
@@ -211,10 +230,15 @@ def test_config_reads_the_true_rows_back(
 ) -> None:
     monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
     (tmp_path / "data").symlink_to(written[0])
-    dataset = read_sources(load_project(Path(__file__).parents[3] / "configs" / "demo.yaml"))
+    project = load_project(Path(__file__).parents[3] / "configs" / "demo.yaml")
+    dataset = read_sources(project)
     leads = truth.leads.drop_columns(["email", "billing_contact"]).sort_by("entity_id")
     assert dataset.leads.select(LEADS.names).equals(leads.select(LEADS.names))
     assert dataset.leads.to_pandas()["employees"].equals(leads.to_pandas()["employees"])
     order = [(name, "ascending") for name in EVENTS.names]
     assert dataset.events.sort_by(order).equals(truth.events.select(EVENTS.names).sort_by(order))
     assert all(count.quarantined for count in dataset.counts)
+    # The owner makes the weekly lists and is no feature; all owners together work 200 leads.
+    assert dataset.leads["owner"].equals(leads["owner"])
+    assert "owner" not in dataset.attributes
+    assert total_weekly_capacity(dataset, project.capacity_config) == 200
