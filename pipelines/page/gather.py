@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from configs.errors import DataError
 from configs.schema import Project
+from features.score_tables import SCORES
 from models.evaluation.record import EvaluationRecord, read_evaluation
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
@@ -21,6 +24,8 @@ from serve.store.store import Store
 
 # Nights whose checks are shown, as the checks themselves look back.
 CHECK_NIGHTS = 28
+# What the list of leads compares with.
+PREVIOUS_COLUMNS = ("target", "entity_id", "reasons", "model_version")
 
 
 def gather_page_data(
@@ -41,9 +46,19 @@ def gather_page_data(
         checks=store.past_checks(project.project, run.as_of, CHECK_NIGHTS),
         words=PageWords.load(project.publish.language, project.zone),
         outcomes=read_outcomes(project),
+        previous=read_previous(project, store, run),
         facts=facts,
         **read_models(find_registry(project), run),
     )
+
+
+def read_previous(project: Project, store: Store, run: Run) -> pa.Table:
+    """Return reasons and model version of each lead at the last earlier as-of of its target."""
+    tables = [
+        store.previous_scores(project.project, target, run.as_of, columns=PREVIOUS_COLUMNS)
+        for target in run.models
+    ]
+    return pa.concat_tables([SCORES.empty_table().select(PREVIOUS_COLUMNS), *tables])
 
 
 def read_outcomes(project: Project) -> Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ from serve.page.sections.grades import build_grades
 from serve.page.sections.importance import build_importance
 from serve.page.sections.lead_list import build_lead_list
 from serve.page.sections.model_metrics import build_model_metrics
+from serve.page.sections.night_changes import build_night_changes
 from serve.page.sections.reliability import build_reliability
 from serve.page.sections.suspects import build_suspects
 
@@ -33,6 +34,7 @@ MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
 )
 # A section returns None where the data has nothing to say about it.
 SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
+    build_night_changes,
     build_lead_list,
     build_grades,
     *TRUST_SECTIONS,

@@ -68,7 +68,7 @@ class ScoreReader:
         since: datetime = EPOCH,
         columns: Sequence[str] = tuple(PREVIOUS_SCORES.names),
     ) -> pa.Table:
-        """Return PREVIOUS_SCORES, or columns of it, in no order.
+        """Return PREVIOUS_SCORES, or other columns of SCORES, in no order.
 
         They are of the latest published as-of in ``[since, before)``.
         """
@@ -81,7 +81,7 @@ class ScoreReader:
             rows.target == target,
             rows.as_of == latest.scalar_subquery(),
         )
-        schema = pa.schema([PREVIOUS_SCORES.field(name) for name in columns])
+        schema = pa.schema([SCORES.field(name) for name in columns])
         return self._read(sa.select(*(rows[name] for name in columns)).where(*is_latest), schema)
 
     def listed_leads(

@@ -1,10 +1,30 @@
 "use strict";
 // Reads the compressed data blocks of the page.
 
-async function readBlock(name) {
+async function openBlock(name) {
   const element = document.getElementById("block-" + name);
   if (!element) return null;
-  const bytes = Uint8Array.from(atob(element.textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).json();
+  const text = atob(element.textContent);
+  // A loop: for megabytes it takes a tenth of the time of Uint8Array.from.
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+}
+
+async function readBlock(name) {
+  const block = await openBlock(name);
+  return block && block.json();
+}
+
+// Columns as packed_columns.py writes them: the header, with each array by its name.
+async function readColumns(name) {
+  const block = await openBlock(name);
+  if (!block) return null;
+  const buffer = await block.arrayBuffer();
+  const headerLength = Number(new DataView(buffer).getBigUint64(0, true));
+  const columns = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, headerLength)));
+  for (const [key, [type, offset, length]] of Object.entries(columns.arrays)) {
+    columns.arrays[key] = new globalThis[type](buffer, 8 + headerLength + offset, length);
+  }
+  return columns;
 }

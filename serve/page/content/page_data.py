@@ -50,6 +50,8 @@ class PageData:
         scores: SCORES of the as-of, sorted by target and rank, without suppressed leads.
         past: SCORES at the last earlier as-ofs of the leads that are shown in detail, sorted by
             target, entity and as-of.
+        previous: ``target``, ``entity_id``, ``reasons`` and ``model_version`` of the leads at the
+            last earlier as-of of their target.
         runs: SCORE_RUNS of the project.
         checks: SCORE_CHECKS of the as-of's run and of earlier nights.
         evaluations: Evaluation of the model version that scored each target, by target; absent
@@ -67,6 +69,7 @@ class PageData:
     checks: pa.Table
     words: PageWords
     past: pa.Table = field(default_factory=SCORES.empty_table)
+    previous: pa.Table = field(default_factory=SCORES.empty_table)
     evaluations: Mapping[str, EvaluationRecord] = field(default_factory=dict)
     versions: Mapping[str, Sequence[RegisteredVersion]] = field(default_factory=dict)
     outcomes: Mapping[str, Any] | None = None

@@ -28,6 +28,19 @@ class Quote:
 
 
 @dataclass(frozen=True)
+class LeadCell:
+    """A cell that names a lead; pressing it opens the lead's details.
+
+    Attributes:
+        target: Target of the score.
+        entity: Id of the lead.
+    """
+
+    target: str
+    entity: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A small table of texts.
 
@@ -41,7 +54,7 @@ class Table:
 
     caption: str
     headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | LeadCell]]
     numeric: frozenset[int] = frozenset()
     english: frozenset[int] = frozenset()
 
@@ -73,7 +86,7 @@ class Block:
 
     Attributes:
         name: Id of the block, unique in the page.
-        content: JSON values.
+        content: JSON values, or bytes of another format.
     """
 
     name: str

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from typing import Any
 
-from serve.export.export import reason_columns
+from serve.page.content.lead_columns import GRADES, pack_leads
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Block, Section
+from serve.page.content.shown_leads import choose_shown_rows
 
 NAME = "lead_list"
-COLUMNS = ("target", "entity_id", "probability", "probability_low", "probability_high", "score")
+# Texts that the script shows.
+SCRIPT_WORDS = "lead_list_script"
 
 
 def build_lead_list(data: PageData) -> Section:
-    """Return the section with all leads of the as-of."""
-    words, scores = data.words, data.scores
-    columns = {name: scores[name].to_pylist() for name in (*COLUMNS, "grade", "rank", "owner")}
-    reasons: dict[str, pa.DictionaryArray] = reason_columns(scores["reasons"])
-    columns |= {name: column.to_pylist() for name, column in reasons.items()}
+    """Return the section with the leads of the as-of, and why some of many are left out."""
+    words = data.words
+    rows = choose_shown_rows(data.scores)
+    notes = [words.text(NAME, "changes_note")]
+    if len(rows) < data.scores.num_rows:
+        numbers = {"shown": words.number(len(rows)), "all": words.number(data.scores.num_rows)}
+        notes.insert(0, words.text(NAME, "left_out", **numbers))
+    texts: dict[str, Any] = {
+        "words": dict(words.texts[SCRIPT_WORDS]),
+        "numbers": dict(words.language.numbers),
+        "grades": GRADES,
+    }
     return Section(
         NAME,
         "leads",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
+        notes=notes,
         template="lead_list.html.j2",
-        blocks=[Block("leads", columns)],
+        blocks=[Block("leads", pack_leads(data, rows, texts))],
     )

@@ -1,0 +1,51 @@
+"""The leads that the list of a page shows, where there are more than a browser can hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# A page of 100,000 leads opens within three seconds (docs/benchmarks.md).
+MAX_ROWS = 100_000
+BEST_GRADE = "A"
+
+
+def find_new_best(scores: pa.Table) -> pa.ChunkedArray:
+    """Return for each row of SCORES whether the lead has grade A and had not the night before.
+
+    A lead that was not scored then counts as new; on the first night of a target no lead does.
+    """
+    previous = scores["previous_grade"]
+    compared = pc.unique(scores["target"].filter(pc.is_valid(previous)))
+    is_new = pc.fill_null(pc.not_equal(previous, BEST_GRADE), True)
+    return pc.and_(
+        pc.and_(pc.equal(scores["grade"], BEST_GRADE), is_new),
+        pc.is_in(scores["target"], value_set=compared),
+    )
+
+
+def find_fallen(scores: pa.Table) -> pa.ChunkedArray:
+    """Return for each row of SCORES whether its grade fell, or its score is too low to keep it."""
+    # Grades are letters: a later one is worse.
+    fell = pc.fill_null(pc.greater(scores["grade"], scores["previous_grade"]), False)
+    return pc.or_(fell, pc.is_valid(scores["falling_since"]))
+
+
+def choose_shown_rows(scores: pa.Table, limit: int = MAX_ROWS) -> np.ndarray:
+    """Return the places of the rows of SCORES that the list shows, ascending.
+
+    All are shown if there are at most ``limit``. Otherwise these are all listed leads, all that are
+    new in grade A and all that have fallen, even beyond the limit, and the best other leads of each
+    target, down to the same rank.
+    """
+    if scores.num_rows <= limit:
+        return np.arange(scores.num_rows)
+    is_kept = pc.or_(
+        pc.is_valid(scores["listed"]), pc.or_(find_new_best(scores), find_fallen(scores))
+    )
+    kept, rank = np.array(is_kept), scores["rank"].to_numpy()
+    others_by_rank = np.cumsum(np.bincount(rank[~kept]))
+    # The last rank down to which the other leads of all targets fit in.
+    last_rank = np.searchsorted(others_by_rank, limit - kept.sum(), side="right") - 1
+    return np.flatnonzero(kept | (rank <= last_rank))
