@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from configs.errors import DataError
 from configs.schema import load_project
 from features.contracts import EVENTS, LEADS
+from features.definitions.catalog import build_catalog
+from features.intake.leads import list_carried_columns
 from features.sources import read_sources
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
@@ -239,6 +241,7 @@ def test_config_reads_the_true_rows_back(
     assert dataset.events.sort_by(order).equals(truth.events.select(EVENTS.names).sort_by(order))
     assert all(count.quarantined for count in dataset.counts)
     # The owner makes the weekly lists and is no feature; all owners together work 200 leads.
-    assert dataset.leads["owner"].equals(leads["owner"])
-    assert "owner" not in dataset.attributes
+    assert dataset.leads["owner"].to_pylist() == leads["owner"].to_pylist()
+    catalog = build_catalog(project, dataset, list_carried_columns(project))
+    assert not [feature.name for feature in catalog.features if "owner" in feature.name]
     assert total_weekly_capacity(dataset, project.capacity_config) == 200
