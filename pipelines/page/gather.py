@@ -18,6 +18,7 @@ from pipelines.monitoring.monitor import REPORT_FOLDER, REPORT_NAME
 from pipelines.workspace import find_registry
 from serve.page.content.detailed_leads import PAST_NIGHTS, list_detailed_entities
 from serve.page.content.page_data import LeadFacts, PageData
+from serve.page.content.shown_leads import choose_compared_leads, choose_shown_rows
 from serve.page.content.words import PageWords
 from serve.run import Run
 from serve.store.store import Store
@@ -46,17 +47,23 @@ def gather_page_data(
         checks=store.past_checks(project.project, run.as_of, CHECK_NIGHTS),
         words=PageWords.load(project.publish.language, project.zone),
         outcomes=read_outcomes(project),
-        previous=read_previous(project, store, run),
+        previous=read_previous(project, store, run, scores),
         facts=facts,
         **read_models(find_registry(project), run),
     )
 
 
-def read_previous(project: Project, store: Store, run: Run) -> pa.Table:
-    """Return reasons and model version of each lead at the last earlier as-of of its target."""
+def read_previous(project: Project, store: Store, run: Run, scores: pa.Table) -> pa.Table:
+    """Return the rows of the night before that the list of leads compares with.
+
+    They have PREVIOUS_COLUMNS, and are of the last earlier as-of of each target.
+    """
+    compared = choose_compared_leads(scores, choose_shown_rows(scores))
     tables = [
-        store.previous_scores(project.project, target, run.as_of, columns=PREVIOUS_COLUMNS)
-        for target in run.models
+        store.previous_scores(
+            project.project, target, run.as_of, columns=PREVIOUS_COLUMNS, entity_ids=ids
+        )
+        for target, ids in compared.items()
     ]
     return pa.concat_tables([SCORES.empty_table().select(PREVIOUS_COLUMNS), *tables])
 

@@ -67,10 +67,12 @@ class ScoreReader:
         before: datetime,
         since: datetime = EPOCH,
         columns: Sequence[str] = tuple(PREVIOUS_SCORES.names),
+        entity_ids: Sequence[str] | None = None,
     ) -> pa.Table:
         """Return PREVIOUS_SCORES, or other columns of SCORES, in no order.
 
-        They are of the latest published as-of in ``[since, before)``.
+        They are of the latest published as-of in ``[since, before)``, of all entities or of those
+        with ``entity_ids``.
         """
         rows, runs = SCORES_TABLE.c, RUNS_TABLE.c
         in_range = (runs.target == target, runs.as_of >= since, runs.as_of < before)
@@ -81,8 +83,10 @@ class ScoreReader:
             rows.target == target,
             rows.as_of == latest.scalar_subquery(),
         )
-        schema = pa.schema([SCORES.field(name) for name in columns])
-        return self._read(sa.select(*(rows[name] for name in columns)).where(*is_latest), schema)
+        query = sa.select(*(rows[name] for name in columns)).where(*is_latest)
+        if entity_ids is not None:
+            query = query.where(self._is_one_of(rows.entity_id, entity_ids))
+        return self._read(query, pa.schema([SCORES.field(name) for name in columns]))
 
     def listed_leads(
         self,

@@ -166,15 +166,15 @@ def _find_changes(
     kinds = {f"kind_{place}": np.zeros(shown.num_rows, np.uint8) for place in range(MAX_CHANGES)}
     rows, place = _match_rows(data.previous, shown)
     previous = data.previous.take(place)
-    tonight = shown.select(["trend", "reasons", "model_version"]).take(rows)
+    current = shown.select(["trend", "reasons", "model_version"]).take(rows)
     is_other_model = np.zeros(shown.num_rows, np.uint8)
-    is_other = pc.not_equal(tonight["model_version"], previous["model_version"])
+    is_other = pc.not_equal(current["model_version"], previous["model_version"])
     is_other_model[rows.to_numpy()] = np.asarray(is_other)
     pairs = pa.table(
         {
             "row": rows,
-            "direction": pc.fill_null(pc.sign(tonight["trend"]), 0),
-            "reasons": tonight["reasons"],
+            "direction": pc.fill_null(pc.sign(current["trend"]), 0),
+            "reasons": current["reasons"],
             "previous_reasons": previous["reasons"],
         }
     )
@@ -201,9 +201,9 @@ def _match_rows(other: pa.Table, shown: pa.Table) -> tuple[pa.Array, pa.Array]:
     if not other.num_rows or not shown.num_rows:
         none = pa.array([], pa.int64())
         return none, none
-    found = pc.index_in(_join_key(shown), value_set=_join_key(other).combine_chunks())
-    rows = pa.array(np.flatnonzero(np.asarray(pc.is_valid(found))))
-    return rows, found.take(rows).combine_chunks()
+    places = pc.index_in(_join_key(shown), value_set=_join_key(other).combine_chunks())
+    rows = pa.array(np.flatnonzero(np.asarray(pc.is_valid(places))))
+    return rows, places.take(rows).combine_chunks()
 
 
 def _join_key(table: pa.Table) -> pa.ChunkedArray:
@@ -217,9 +217,9 @@ def _encode_history(data: PageData, shown: pa.Table) -> dict[str, np.ndarray]:
     if not past.num_rows or not shown.num_rows:
         row, days, score = np.array([], np.int64), np.array([]), np.array([], np.int64)
     else:
-        found = pc.index_in(_join_key(past), value_set=_join_key(shown).combine_chunks())
-        past = past.filter(pc.is_valid(found))
-        row = found.drop_null().to_numpy()
+        places = pc.index_in(_join_key(past), value_set=_join_key(shown).combine_chunks())
+        past = past.filter(pc.is_valid(places))
+        row = places.drop_null().to_numpy()
         time = past["as_of"].cast(pa.int64()).to_numpy()
         order = np.lexsort((time, row))
         row, score = row[order], past["score"].to_numpy()[order]

@@ -40,10 +40,10 @@ def pack_columns(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
     for name, array in arrays.items():
         places[name] = [ARRAY_TYPES[array.dtype.name], offset, len(array)]
         # Little endian, as in every browser that is in use.
-        content = _pad(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        content = _align_content(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
         parts.append(content)
         offset += len(content)
-    text = _pad(format_json({**header, "arrays": places}).encode(), b" ")
+    text = _align_content(format_json({**header, "arrays": places}).encode(), b" ")
     return b"".join([len(text).to_bytes(ALIGNMENT, "little"), text, *parts])
 
 
@@ -75,5 +75,5 @@ def round_as_shown(values: np.ndarray, digits: int) -> np.ndarray:
     return rounded
 
 
-def _pad(content: bytes, filler: bytes = b"\0") -> bytes:
+def _align_content(content: bytes, filler: bytes = b"\0") -> bytes:
     return content + filler * (-len(content) % ALIGNMENT)

@@ -45,7 +45,7 @@ REASON_FORM = '[{"feature": "VARCHAR", "contribution": "DOUBLE", "sentence": "VA
 def compare_reasons(pairs: pa.Table) -> pa.Table:
     """Return the changed reasons that explain the change of each score, strongest first.
 
-    ``pairs`` has ``row`` (any number of a lead), ``direction`` (sign of the change of its score)
+    ``pairs`` has ``row`` (any number of a lead), ``direction`` (1 if its score rose, -1 if it fell)
     and ``reasons`` and ``previous_reasons``, as in SCORES. The result has ``row``, ``place`` (0 to
     MAX_CHANGES - 1), ``kind`` (a place in KINDS) and ``sentence``: the one of this night, or the
     earlier one of a reason that is gone.

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 
 # A page of 100,000 leads opens within three seconds (docs/benchmarks.md).
 MAX_ROWS = 100_000
+# Leads whose reasons are compared with the night before, which are read for it one by one.
+MAX_COMPARED = 20_000
 BEST_GRADE = "A"
 
 
@@ -49,3 +51,21 @@ def choose_shown_rows(scores: pa.Table, limit: int = MAX_ROWS) -> np.ndarray:
     # The last rank down to which the other leads of all targets fit in.
     last_rank = np.searchsorted(others_by_rank, limit - kept.sum(), side="right") - 1
     return np.flatnonzero(kept | (rank <= last_rank))
+
+
+def choose_compared_leads(
+    scores: pa.Table, rows: np.ndarray, limit: int = MAX_COMPARED
+) -> dict[str, list[str]]:
+    """Return the ids, by target, of the shown rows of SCORES whose change of score is explained.
+
+    These are the leads that have reasons and a score before, at most ``limit``, best ranks first.
+    """
+    shown = scores.select(["target", "entity_id", "rank", "trend", "reasons"]).take(pa.array(rows))
+    has_reasons = pc.not_equal(shown["reasons"], "[]")
+    compared = shown.filter(pc.and_(pc.is_valid(shown["trend"]), has_reasons))
+    order = np.argsort(compared["rank"].to_numpy(), kind="stable")[:limit]
+    chosen = compared.take(pa.array(order))
+    return {
+        target: chosen.filter(pc.field("target") == target)["entity_id"].to_pylist()
+        for target in pc.unique(chosen["target"]).to_pylist()
+    }

@@ -146,13 +146,13 @@ def _count_by_owner(data: PageData, groups: dict[str, pa.ChunkedArray]) -> Table
     if len(work) > MAX_OWNERS:
         caption += " " + words.text(NAME, "first_shown", shown=words.number(MAX_OWNERS))
     first: Sequence[str] = ["owner", "target"] if has_owners else ["target"]
-    nobody = words.text(NAME, "nobody")
+    no_owner = words.text(NAME, "nobody")
     return Table(
         caption,
         [words.text(NAME, key) for key in (*first, *(f"{name}_count" for name in COUNTS))],
         [
             [
-                *(row[key] or nobody for key in first),
+                *(row[key] or no_owner for key in first),
                 *(words.number(row[f"{name}_sum"]) for name in COUNTS),
             ]
             for row in work[:MAX_OWNERS]

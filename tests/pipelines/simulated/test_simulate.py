@@ -175,7 +175,7 @@ def test_leads_include_missing_accounts_and_missing_values(
     assert (company.compute_fit(truth.leads) > 0).all()
 
 
-def test_each_account_has_one_owner_of_five(truth: simulate.SimulatedBlock) -> None:
+def test_accounts_have_one_owner_of_five(truth: simulate.SimulatedBlock) -> None:
     leads = truth.leads.to_pandas()
     assert leads.groupby("account_id")["owner"].nunique().max() == 1
     assert set(leads["owner"]) == set(simulate.OWNERS)
