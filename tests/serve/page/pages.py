@@ -5,7 +5,7 @@ import dataclasses
 import yaml
 
 from configs.schema import load_project
-from features.score_tables import SCORE_CHECKS
+from features.score_tables import SCORE_CHECKS, SCORE_RUNS
 from serve.page.content.page_data import PageData
 from serve.page.content.words import PageWords
 from tests.serve.samples import a_run, publish
@@ -42,7 +42,8 @@ def make_project(folder, **keys):
 def make_data(project, scores=None, run=None, language="en", **fields):
     """Return the contents of a page with these scores, and empty tables where none are given."""
     run = run or a_run(targets=tuple(project.targets))
-    given = {"scores": scores, "runs": None, "checks": SCORE_CHECKS.empty_table()} | fields
+    empty = {"runs": SCORE_RUNS.empty_table(), "checks": SCORE_CHECKS.empty_table()}
+    given = {"scores": scores, **empty, **fields}
     words = PageWords.load(language, project.zone)
     return PageData(project=project, run=run, words=words, **given)
 
