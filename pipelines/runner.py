@@ -18,6 +18,8 @@ from configs.addresses.web import parse_web_address
 from configs.errors import ConfigError
 
 PREFECT_VARIABLE = "PREFECT_API_URL"
+# The name of the flow; deployments and its runs in Prefect have it.
+TRAIN_FLOW = "leadscore-train"
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

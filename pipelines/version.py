@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT_FILE = "pipelines/commit.txt"
 COMMIT_VARIABLE = "LEADSCORE_COMMIT"
+# What follows the commit of a checkout in which a tracked file was changed.
+DIRTY = ".dirty"
 # Git answers in some 20 ms; a file system that hangs must not hold up a run.
 GIT_TIMEOUT_SECONDS = 5.0
 
@@ -26,15 +28,29 @@ def find_code_version() -> str:
     return version("leadscore") + (f"+g{commit}" if commit else "")
 
 
-def describe_commit(root: Path) -> str:
-    """Return the commit of the checkout at ``root``; empty where there is no checkout or no Git."""
+@cache
+def find_commit() -> tuple[str, bool]:
+    """Return the commit that runs, in full where it is known, and whether a file was changed.
+
+    The commit is empty where none is known.
+    """
+    commit = describe_commit(ROOT, digits=40) or read_commit_file(ROOT)
+    return commit.removesuffix(DIRTY), commit.endswith(DIRTY)
+
+
+def describe_commit(root: Path, digits: int = 7) -> str:
+    """Return the commit of the checkout at ``root`` in at least so many digits.
+
+    It is empty where there is no checkout or no Git.
+    """
     # A folder inside somebody else's repository must not take that repository's commit.
     if not (root / ".git").exists():
         return ""
     # Git's own variables, which a hook sets, could point to another repository; optional locks
     # could keep a person's git command from its index.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    command = ["git", "describe", "--always", "--exclude=*", "--abbrev=7", "--dirty=.dirty"]
+    command = ["git", "describe", "--always", "--exclude=*"]
+    command += [f"--abbrev={digits}", f"--dirty={DIRTY}"]
     try:
         answer = subprocess.run(
             command,

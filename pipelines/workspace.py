@@ -69,7 +69,7 @@ def find_readers(project: Project) -> int | None:
     name = project.publish.readers
     if name is None:
         return None
-    where, user = f"{project.path}: publish.readers", _get_user_name()
+    where, user = f"{project.path}: publish.readers", get_user_name()
     try:
         group = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
@@ -155,7 +155,7 @@ def find_registry(project: Project) -> Registry | None:
     return Registry(project.workspace_path, project.project) if may_exist else None
 
 
-def _get_user_name() -> str:
+def get_user_name() -> str:
     """Return the name of this process's user, or the number of one that has no name."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

@@ -16,6 +16,39 @@ HASHED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
+class TrainingData:
+    """The data of a training as MLflow shows it: no values and no addresses.
+
+    Attributes:
+        name: Name of the data set.
+        digest: Hash of its content, at most 36 characters.
+        sources: Name of the file or kind of database by source.
+        columns: Name and kind of each column; a kind is one of MLflow's: string, double, long,
+            datetime, boolean.
+        rows: Number of rows by table.
+    """
+
+    name: str
+    digest: str
+    sources: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """Tags and data of a training that are known when it starts.
+
+    Attributes:
+        tags: Tags of the run; those that are None are left out.
+        data: Data that it reads.
+    """
+
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+    data: TrainingData | None = None
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """Everything that is logged of one training.
 

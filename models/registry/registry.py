@@ -7,9 +7,12 @@ hash is created with it.
 """
 
 # No postponed annotations here: MLflow reads the type of `predict`'s argument off the function.
+import hashlib
+import platform
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +36,25 @@ from models.registry.mlflow_access import (
     quiet_mlflow,
 )
 from models.registry.pyfunc import SCORER_ARTIFACT, save_pyfunc
-from models.registry.records import RegisteredVersion, TrainingRecord, hash_directory
+from models.registry.records import (
+    RegisteredVersion,
+    RunStart,
+    TrainingRecord,
+    hash_directory,
+)
 from models.registry.registry_file import ARTIFACTS_FOLDER, REGISTRY_FILE, require_registry_file
+from models.registry.runs import (
+    REPORT_FILE,
+    WORKSPACE_TAG,
+    close_abandoned_runs,
+    log_record,
+    open_run,
+    string_tags,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel, Run
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -46,11 +62,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256_TAG, PREVIOUS_TAG = "scorer_sha256", "previous_champion"
 # Tag of a registered model whose target is meant to have no champion.
 WITHDRAWN_TAG = "champion_withdrawn"
-# MLflow shows the note of a run first; it is the beginning of the report, because MLflow limits the
-# tags of a run to this length.
-REPORT_FILE, NOTE_TAG, MAX_NOTE_CHARS = "report.md", "mlflow.note.content", 8_000
-# MLflow accepts at most this many parameters in one call.
-BATCH_SIZE = 100
 
 
 class Registry:
@@ -64,15 +75,35 @@ class Registry:
     def __init__(self, root: Path, project: str) -> None:
         self.root, self.project = Path(root).resolve(), project
 
-    def log_training(self, target: str, record: TrainingRecord) -> RegisteredVersion:
-        """Log a finished training as a run and a new version with the alias ``challenger``.
+    @contextmanager
+    def open_run(self, target: str, start: RunStart) -> Iterator[str]:
+        """Start the run of a training and yield its id; the block is the training.
 
-        If anything fails, the run ends as FAILED and no version is registered.
+        ``log_training`` finishes it. If the block raises, it ends as FAILED, or as KILLED where the
+        process was stopped. A process that was killed by force leaves it RUNNING: the next training
+        of the workspace ends it as KILLED. The caller holds the workspace's lock, so that no other
+        training of it is under way.
+        """
+        mark = self._workspace_mark
+        close_abandoned_runs(self._client, self._experiment_id, mark)
+        tags = {**start.tags, WORKSPACE_TAG: mark}
+        with open_run(self._client, self._experiment_id, target, replace(start, tags=tags)) as run:
+            yield run
+
+    def log_training(
+        self, target: str, record: TrainingRecord, run_id: str | None = None
+    ) -> RegisteredVersion:
+        """Log a finished training as a new version with the alias ``challenger``.
+
+        Its run is ``run_id``, or a new one. If anything fails, the run ends as FAILED and no
+        version is registered.
         """
         name = self._registered_name(target)
-        with self._open_run(target, record) as run:
-            model = self._log_model(target, record, run)
+        with nullcontext(run_id) if run_id else self.open_run(target, RunStart()) as run_id:
+            log_record(self._client, run_id, record)
+            model = self._log_model(target, record, run_id)
             number = self._register(name, model, record)
+            self._client.set_terminated(run_id)
         self._client.set_registered_model_alias(name, CHALLENGER, number)
         link = format_json([{"name": name, "version": number}])
         self._client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
@@ -225,6 +256,15 @@ class Registry:
         return find_tracking_address() is None
 
     @property
+    def _workspace_mark(self) -> str:
+        """Return the mark of the runs of this workspace, among others in one registry."""
+        if self._owns_database:
+            # All runs of its own database are its own, wherever it was moved.
+            return "own"
+        place = f"{platform.node()}\0{self.root}"
+        return hashlib.sha256(place.encode()).hexdigest()[:16]
+
+    @property
     def _artifact_root(self) -> Path:
         return self.root / ARTIFACTS_FOLDER
 
@@ -268,50 +308,10 @@ class Registry:
                 rewrite_addresses(self.root / REGISTRY_FILE, stored, place)
             return str(experiment.experiment_id)
 
-    @contextmanager
-    def _open_run(self, target: str, record: TrainingRecord) -> Iterator["Run"]:
-        """Open a run and close it.
-
-        It is closed as FAILED if the block or the logging of the record raises any exception.
-        """
-        client = self._client
-        tags = _string_tags(
-            {**record.tags, NOTE_TAG: record.texts.get(REPORT_FILE, "")[:MAX_NOTE_CHARS] or None}
-        )
-        run = client.create_run(self._experiment_id, tags=tags, run_name=target)
-        status = "FAILED"
-        try:
-            self._log_record(run, record)
-            yield run
-            status = "FINISHED"
-        finally:
-            client.set_terminated(run.info.run_id, status)
-
-    def _log_record(self, run: "Run", record: TrainingRecord) -> None:
-        """Log parameters, metrics, texts and plots of a run."""
-        from mlflow.entities import Metric, Param
-
-        client, run_id, since = self._client, run.info.run_id, run.info.start_time
-        params = [Param(name, str(value)) for name, value in record.params.items()]
-        metrics = [
-            Metric(k, float(v), since, 0)
-            for k, v in record.metrics.items()
-            if abs(v) < float("inf")
-        ]
-        for start in range(0, max(len(params), len(metrics)), BATCH_SIZE):
-            batch = slice(start, start + BATCH_SIZE)
-            client.log_batch(run_id, metrics=metrics[batch], params=params[batch])
-        for name, text in record.texts.items():
-            client.log_text(run_id, text, name)
-        if record.plots:
-            client.log_artifacts(run_id, str(record.plots), "plots")
-        if record.files:
-            client.log_artifacts(run_id, str(record.files))
-
-    def _log_model(self, target: str, record: TrainingRecord, run: "Run") -> "LoggedModel":
+    def _log_model(self, target: str, record: TrainingRecord, run_id: str) -> "LoggedModel":
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-        client, run_id = self._client, run.info.run_id
+        client = self._client
         model = client.create_logged_model(self._experiment_id, name=target, source_run_id=run_id)
         status = LoggedModelStatus.FAILED
         try:
@@ -336,7 +336,7 @@ class Registry:
             # A models:/ address would be looked up in MLflow's global store, which is not this one.
             source=model.artifact_location if local else f"models:/{model.model_id}",
             run_id=model.source_run_id,
-            tags={**_string_tags(record.tags), SHA256_TAG: hash_directory(record.scorer)},
+            tags={**string_tags(record.tags), SHA256_TAG: hash_directory(record.scorer)},
             model_id=model.model_id,
         )
         return str(version.version)
@@ -411,7 +411,3 @@ class Registry:
                 "the files of a model cannot be downloaded", where=uri, found=str(error)
             ) from error
         return place
-
-
-def _string_tags(tags: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: str(value) for name, value in tags.items() if value is not None}

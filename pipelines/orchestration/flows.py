@@ -45,7 +45,7 @@ from pipelines.reports.markdown import (
 from pipelines.results.monitoring import MonitorResult
 from pipelines.results.night import NightResult
 from pipelines.results.training import TargetTraining
-from pipelines.runner import Runner, is_prefect_configured
+from pipelines.runner import TRAIN_FLOW, Runner, is_prefect_configured
 from pipelines.training.train import train_targets
 from serve.private_files import create_private_files
 
@@ -82,7 +82,7 @@ def fail_with_message(function: Step) -> Step:
     return run  # type: ignore[return-value]
 
 
-@flow(name="leadscore-train", **FLOW_OPTIONS)
+@flow(name=TRAIN_FLOW, **FLOW_OPTIONS)
 @fail_with_message
 @create_private_files()
 def train_flow(

@@ -19,7 +19,7 @@ from features.definitions.catalog import Catalog
 from features.tools.json_values import format_json
 from features.wording.wording import load_english
 from models.evaluation.gate import GATE_TAG, PASSED, REFUSED, GateVerdict
-from models.evaluation.metrics import Estimate, compute_gain_curve
+from models.evaluation.metrics import VALUE_CAPTURED, Estimate, compute_gain_curve
 from models.evaluation.plots import (
     plot_distribution,
     plot_gain,
@@ -35,8 +35,9 @@ from models.registry.records import TrainingRecord
 from models.training.results import TrainResult
 from pipelines.reports.evaluation_record import build_evaluation_record
 from pipelines.reports.metric_tables import SLICE_METRICS
+from pipelines.reports.mlflow_run import tag_data
 from pipelines.reports.training_report import ReportInput, render_training_report
-from pipelines.results.evaluation import Evaluation, Metrics
+from pipelines.results.evaluation import Evaluation
 from pipelines.results.predictions import (
     PREDICTIONS_FILE,
     build_predictions,
@@ -47,6 +48,19 @@ from pipelines.version import find_code_version
 
 # Rows that the importance is computed on, evenly spread: enough for a plot.
 MAX_EXPLAINED_ROWS = 1_000
+# Metrics that MLflow lists: about 25, since it shows them in one list and one plot each.
+METRICS_WITH_INTERVAL = ("roc_auc", "log_loss", "precision_at_capacity")
+MAIN_METRICS = (
+    *METRICS_WITH_INTERVAL,
+    "average_precision",
+    "calibration_error",
+    "calibration_slope",
+    "predicted_to_observed",
+    "outcome_rate",
+    "lift_at_capacity",
+    VALUE_CAPTURED,
+)
+COMPARED_METRICS = ("roc_auc", "log_loss")
 ESTIMATE_HEADERS = ("value", "low", "high")
 Curve = list[tuple[float, float]]
 
@@ -94,7 +108,7 @@ def write_training_record(
     return TrainingRecord(
         scorer=folder / "scorer",
         params=_collect_params(inputs),
-        metrics=dict(_collect_metrics(evaluation)),
+        metrics=dict(_collect_metrics(evaluation, scorer.learner)),
         tags=_collect_tags(inputs),
         texts=_collect_texts(inputs, curve),
         plots=folder / "plots",
@@ -103,14 +117,11 @@ def write_training_record(
     )
 
 
-def _collect_tags(inputs: ReportInput) -> dict[str, str]:
-    snapshot = inputs.snapshot
+def _collect_tags(inputs: ReportInput) -> dict[str, str | None]:
     return {
         GATE_TAG: PASSED if inputs.verdict.passed else REFUSED,
-        "as_of": snapshot.as_of.isoformat(),
-        "data_fingerprint": snapshot.dataset.fingerprint,
-        "config_hash": snapshot.project.config_hash,
         "code_version": find_code_version(),
+        **tag_data(inputs.snapshot),
     }
 
 
@@ -154,23 +165,21 @@ def _collect_params(inputs: ReportInput) -> dict[str, Any]:
     }
 
 
-def _collect_metrics(evaluation: Evaluation) -> Iterator[tuple[str, float]]:
-    """Yield (name, value) of all metrics.
+def _collect_metrics(evaluation: Evaluation, learner: str) -> Iterator[tuple[str, float]]:
+    """Yield (name, value) of the main metrics; the tables and the evaluation hold all of them.
 
-    Metrics of the challenger have no prefix; others have their learner or slice before a slash.
+    Metrics of the challenger have no prefix; those of another learner have its name before a
+    slash.
     """
-    yield from _flatten_estimates("", evaluation.metrics)
-    for learner, metrics in evaluation.baselines.items():
-        yield from _flatten_estimates(f"{learner}/", metrics)
-    for group, part in evaluation.unseen.items():
-        yield from _flatten_estimates(f"unseen_{group}/", part.estimates)
-
-
-def _flatten_estimates(prefix: str, metrics: Metrics) -> Iterator[tuple[str, float]]:
-    for key, estimate in metrics.items():
-        yield f"{prefix}{key}", estimate.value
-        yield f"{prefix}{key}_low", estimate.low
-        yield f"{prefix}{key}_high", estimate.high
+    metrics = evaluation.metrics
+    for key in (name for name in MAIN_METRICS if name in metrics):
+        yield key, metrics[key].value
+        if key in METRICS_WITH_INTERVAL:
+            yield f"{key}_low", metrics[key].low
+            yield f"{key}_high", metrics[key].high
+    for name, others in evaluation.baselines.items():
+        if name != learner:
+            yield from ((f"{name}/{key}", others[key].value) for key in COMPARED_METRICS)
 
 
 def _explain_sample(rows: TrainingRows, trained: TrainResult) -> np.ndarray:

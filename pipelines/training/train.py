@@ -28,6 +28,7 @@ from models.training.results import BacktestResult, TrainResult
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from pipelines.reports.mlflow_artifacts import write_training_record
+from pipelines.reports.mlflow_run import describe_run_start
 from pipelines.results.training import TargetTraining
 from pipelines.runner import Runner, read_clock
 from pipelines.training.audit import drop_suspects
@@ -69,11 +70,15 @@ def _train_target(
         runner.log(f"{target}: {line}")
 
     try:
-        log("rows and features")
-        audited = runner.run(load_audited_rows, snapshot, target, log)
-        trained = runner.run(train_challenger, snapshot, target, audited, log)
-        log("evaluating")
-        return runner.run(register_challenger, snapshot, target, audited, trained, registry, runner)
+        # From here on MLflow shows the training, also if it fails.
+        with registry.open_run(target, describe_run_start(snapshot, runner)) as run_id:
+            log("rows and features")
+            audited = runner.run(load_audited_rows, snapshot, target, log)
+            trained = runner.run(train_challenger, snapshot, target, audited, log)
+            log("evaluating")
+            return runner.run(
+                register_challenger, snapshot, target, audited, trained, registry, runner, run_id
+            )
     except LeadscoreError as error:
         return TargetTraining(target, {}, {}, {}, error=error)
 
@@ -152,8 +157,9 @@ def register_challenger(
     trained: TrainResult,
     registry: Registry,
     runner: Runner,
+    run_id: str,
 ) -> TargetTraining:
-    """Evaluate a challenger, log it to the registry, and promote it if it passes the gate."""
+    """Evaluate a challenger, log it to its run, and promote it if it passes the gate."""
     rows, suspects = audited.rows, audited.suspects
     evaluation = evaluate_predictions(snapshot, target, rows, trained)
     # Stored with the model, so that published scores can be compared with the expected metrics even
@@ -169,7 +175,7 @@ def register_challenger(
             Path(folder), snapshot, rows, trained, evaluation, verdict, suspects
         )
         record = replace(record, tags={**record.tags, **runner.tags})
-        version = registry.log_training(target, record)
+        version = registry.log_training(target, record, run_id)
     result = TargetTraining(
         target,
         count_training_rows(rows),

@@ -37,6 +37,7 @@ def checkout(tmp_path):
 
 def test_commit_of_a_clean_checkout_is_its_head_whatever_the_tags(checkout):
     assert describe_commit(checkout) == git(checkout, "rev-parse", "--short=7", "HEAD")
+    assert describe_commit(checkout, digits=40) == git(checkout, "rev-parse", "HEAD")
 
 
 def test_commit_of_a_modified_checkout_is_marked_dirty(checkout):

@@ -1,8 +1,6 @@
 """Versions and aliases in an MLflow store on disk."""
 
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,22 +12,7 @@ from models.registry.records import TrainingRecord, hash_directory
 from models.registry.registry import Registry
 from tests.models.stored_evaluation import make_evaluation
 
-OPEN = "import sys; from pathlib import Path; from models.registry.registry import Registry; "
-OPEN += "Registry(Path(sys.argv[1]), 'race')._experiment_id"
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x93NUMPY", b"PK\x03\x04")
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """Return a new database that two processes opened at the same time, and their results."""
-    root = tmp_path_factory.mktemp("opened")
-    command = [sys.executable, "-c", OPEN, str(root / "workspace")]
-    both = [
-        subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    outputs = [b"".join(process.communicate(timeout=120)).decode() for process in both]
-    return root, [process.returncode for process in both], outputs
 
 
 @pytest.fixture

@@ -77,8 +77,20 @@ def test_ledger_and_mlflow_name_the_flow_run(nights):
         assert (found[0][1] is None) == (driver == "direct")
     from models.registry.registry import Registry
 
-    version = Registry(nights["prefect"][0] / "workspace", "tiny").champion("buy")
-    assert version.tags["driver"] == "prefect" and version.tags["prefect.flow_run_id"]
+    started = {}
+    for driver, (folder, _) in nights.items():
+        registry = Registry(folder / "workspace", "tiny")
+        version = registry.champion("buy")
+        assert version.tags["driver"] == driver
+        assert ("prefect.flow_run_id" in version.tags) == (driver == "prefect")
+        run = registry._client.get_run(version.run_id)
+        assert run.info.status == "FINISHED" and run.data.tags["driver"] == driver
+        source = (run.data.tags[f"mlflow.source.{name}"] for name in ("type", "name"))
+        started[driver] = " ".join(source)
+    assert started == {
+        "direct": "LOCAL leadscore train company.yaml",
+        "prefect": "JOB leadscore-train",
+    }
 
 
 @pytest.mark.usefixtures("nights")

@@ -83,19 +83,30 @@ def test_parameters_describe_the_training(training):
     assert kept.params["rows"] == kept.params["mature"] + kept.params["immature"]
 
 
-def test_metrics_include_intervals_baselines_and_unseen_entities(training):
-    _, _, found, _, kept = training
-    auc = found.metrics["roc_auc"]
-    assert [kept.metrics[f"roc_auc{end}"] for end in ("", "_low", "_high")] == [
-        auc.value,
-        auc.low,
-        auc.high,
-    ]
+def test_metrics_are_the_main_ones_with_those_of_each_baseline(training):
+    _, trained, found, _, kept = training
+    for key in ("roc_auc", "log_loss", "precision_at_capacity"):
+        estimate = found.metrics[key]
+        assert [kept.metrics[f"{key}{end}"] for end in ("", "_low", "_high")] == [
+            estimate.value,
+            estimate.low,
+            estimate.high,
+        ]
+    others = {name for name in kept.metrics if "/" in name}
+    assert others == {
+        f"{name}/{key}"
+        for name in found.baselines
+        if name != trained.learner
+        for key in ("roc_auc", "log_loss")
+    }
     assert kept.metrics["base_rate/log_loss"] == found.baselines["base_rate"]["log_loss"].value
-    assert (
-        kept.metrics["unseen_entities/log_loss"]
-        == found.unseen["entities"].estimates["log_loss"].value
-    )
+    assert 20 <= len(kept.metrics) <= 30
+    # The others stay in the tables.
+    figures = {(row["learner"], row["figure"]) for row in table(kept, "figures")}
+    assert {("challenger", "brier"), ("logistic", "calibration_slope")} <= figures
+    parts = {(row["by"], row["part"]): row for row in table(kept, "parts")}
+    expected = found.unseen["entities"].estimates["log_loss"].value
+    assert float(parts["new to its fold", "entities"]["log_loss"]) == expected
 
 
 def test_report_has_all_sections(training):
