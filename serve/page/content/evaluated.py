@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from models.evaluation.record import EvaluationRecord, RecordedEstimate
+from serve.page.content.parts import Quote
 from serve.page.content.words import PageWords
 
 SHARED = "evaluation"
@@ -79,3 +80,21 @@ def format_recorded(
     if estimate.low is None or estimate.high is None:
         return text
     return f"{text} ({write(estimate.low, digits)}–{write(estimate.high, digits)})"
+
+
+def quote_recorded(
+    words: PageWords,
+    label: str,
+    estimate: RecordedEstimate | None,
+    digits: int,
+    share: bool = False,
+) -> Quote:
+    """Return an estimate as a quoted number; its hint is the interval and the number of rows."""
+    if estimate is None or estimate.value is None:
+        return Quote(label, "–")
+    write = words.percent if share else words.number
+    hints = [words.text(SHARED, "tested", rows=words.number(estimate.n))]
+    if estimate.low is not None and estimate.high is not None:
+        ends = {"low": write(estimate.low, digits), "high": write(estimate.high, digits)}
+        hints.insert(0, words.text(SHARED, "interval", **ends))
+    return Quote(label, write(estimate.value, digits), ", ".join(hints))

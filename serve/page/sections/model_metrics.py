@@ -12,6 +12,7 @@ from serve.page.content.evaluated import (
     format_recorded,
     list_absent,
     list_records,
+    quote_recorded,
 )
 from serve.page.content.parts import Chart, Quote, Section, Table
 from serve.page.content.words import PageWords
@@ -48,11 +49,10 @@ def build_model_metrics(models: Evaluated) -> Section:
 
 
 def _quote_ranking(words: PageWords, record: EvaluationRecord) -> Quote:
-    return Quote(
-        words.text(NAME, "auc", target=record.target),
-        format_recorded(words, record.metrics.get("roc_auc"), 3),
-        _name_learner(words, record.learner),
+    label = words.text(
+        NAME, "auc", target=record.target, learner=_name_learner(words, record.learner)
     )
+    return quote_recorded(words, label, record.metrics.get("roc_auc"), digits=3)
 
 
 def _name_learner(words: PageWords, learner: str) -> str:

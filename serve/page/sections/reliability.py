@@ -5,11 +5,11 @@ from __future__ import annotations
 from models.evaluation.record import EvaluationRecord
 from serve.page.content.charts import AXIS_SHARE
 from serve.page.content.evaluated import (
-    SHARED,
     Evaluated,
     format_recorded,
     list_absent,
     list_records,
+    quote_recorded,
 )
 from serve.page.content.parts import Chart, Quote, Section, Table
 from serve.page.content.words import PageWords
@@ -32,14 +32,13 @@ def build_reliability(models: Evaluated) -> Section:
 
 
 def _quote_means(words: PageWords, record: EvaluationRecord) -> list[Quote]:
-    metrics = record.metrics
     return [
-        Quote(
+        quote_recorded(
+            words,
             words.text(NAME, key, target=record.target),
-            format_recorded(words, metrics.get(metric), 1, share=True),
-            words.text(SHARED, "tested", rows=words.number(metrics[metric].n))
-            if metric in metrics
-            else "",
+            record.metrics.get(metric),
+            digits=1,
+            share=True,
         )
         for key, metric in (("promised", "mean_predicted"), ("happened", "outcome_rate"))
     ]

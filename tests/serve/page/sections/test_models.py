@@ -63,7 +63,7 @@ def test_means_are_quoted_with_their_rows():
     section, _ = show(build_reliability, metrics={"outcome_rate": rate, "mean_predicted": mean})
     assert [(quote.value, quote.hint) for quote in section.quotes] == [
         ("26.0%", "1,234 tested rows"),
-        ("25.0% (20.0%–30.0%)", "1,234 tested rows"),
+        ("25.0%", "20.0% to 30.0%, 1,234 tested rows"),
     ]
 
 
