@@ -27,7 +27,7 @@ from models.evaluation.plots import (
     plot_origins,
     plot_reliability,
 )
-from models.evaluation.record import write_evaluation
+from models.evaluation.record import EvaluationRecord, write_evaluation
 from models.evaluation.sliced_metrics import SliceMetrics
 from models.leakage.suspects import Suspect
 from models.registry.pyfunc import make_input_example
@@ -45,6 +45,8 @@ from pipelines.results.predictions import (
 )
 from pipelines.training_data import Snapshot, TrainingRows, count_training_rows
 from pipelines.version import find_code_version
+from serve.page.build import build_training_page
+from serve.page.content.words import PageWords
 
 # Rows that the importance is computed on, evenly spread: enough for a plot.
 MAX_EXPLAINED_ROWS = 1_000
@@ -91,10 +93,9 @@ def write_training_record(
         tuple(suspects),
     )
     curve, point = _compute_gain(inputs)
+    record = build_evaluation_record(inputs, contributions[:, -1], curve, point)
     # Beside the scorer, so that the hash of the registered version covers it.
-    write_evaluation(
-        folder / "scorer", build_evaluation_record(inputs, contributions[:, -1], curve, point)
-    )
+    write_evaluation(folder / "scorer", record)
     _draw_plots(folder / "plots", inputs, curve, point)
     predictions = build_predictions(scorer.target, trained.out_of_time, evaluation.rows)
     write_predictions(
@@ -110,7 +111,7 @@ def write_training_record(
         params=_collect_params(inputs),
         metrics=dict(_collect_metrics(evaluation, scorer.learner)),
         tags=_collect_tags(inputs),
-        texts=_collect_texts(inputs, curve),
+        texts=_collect_texts(inputs, curve, record),
         plots=folder / "plots",
         files=folder / "files",
         input_example=make_input_example(scorer.encoding),
@@ -125,13 +126,17 @@ def _collect_tags(inputs: ReportInput) -> dict[str, str | None]:
     }
 
 
-def _collect_texts(inputs: ReportInput, curve: Curve) -> dict[str, str]:
+def _collect_texts(inputs: ReportInput, curve: Curve, record: EvaluationRecord) -> dict[str, str]:
     """Return each text file by its path; the report is the first."""
+    project = inputs.snapshot.project
+    words = PageWords.load(project.publish.language, project.zone)
     scorer = inputs.trained.scorer
     features = _describe_features(scorer.catalog, set(scorer.encoding.names))
     tables = _build_tables(inputs, curve)
     return {
         "report.md": render_training_report(inputs),
+        # MLflow shows an HTML file as a page, and Markdown as its source.
+        "report.html": build_training_page(record, project.project, words).decode(),
         "config.yaml": inputs.snapshot.project.text,
         "features.json": _format_json(features),
         "folds.json": _format_json(inputs.trained.folds),

@@ -27,6 +27,7 @@ from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.train import AuditedRows, train_challenger
 from pipelines.training_data import build_training_rows, load_snapshot
 from tests.pipelines import tiny
+from tests.serve.page.pages import read_texts
 
 SUSPECTS = [Suspect("buy", "rating", "filled only after the outcome: 40 of 40 rows")]
 
@@ -113,6 +114,7 @@ def test_report_has_all_sections(training):
     _, trained, found, verdict, kept = training
     report = kept.texts["report.md"]
     assert next(iter(kept.texts)) == "report.md"
+    assert "<!doctype html>" in kept.texts["report.html"]
     titles = [line[3:] for line in report.splitlines() if line.startswith("## ")]
     assert titles == [
         "Model",
@@ -175,9 +177,9 @@ def test_plots_and_scorer_are_in_the_folder(training):
 def test_record_holds_no_personal_data(training):
     now, *_, kept = training
     scorer = "".join(path.read_text(encoding="utf-8") for path in kept.scorer.iterdir())
-    texts = "\n".join(
-        [*kept.texts.values(), json.dumps(kept.params), json.dumps(kept.tags), scorer]
-    )
+    pages = {"report.html": read_texts(kept.texts["report.html"])}
+    written = {**kept.texts, **pages}.values()
+    texts = "\n".join([*written, json.dumps(kept.params), json.dumps(kept.tags), scorer])
     entities, accounts = (
         set(now.dataset.leads[name].to_pylist()) for name in ("entity_id", "account_id")
     )

@@ -1,6 +1,9 @@
 """Made-up contents of pages."""
 
+import base64
 import dataclasses
+import gzip
+import re
 
 import yaml
 
@@ -53,3 +56,10 @@ def publish_and_read(store, project, run, scores, **fields):
     publish(store, run, scores)
     data = make_data(project, store.scores(project.project, run.as_of), run, **fields)
     return dataclasses.replace(data, runs=store.runs(project.project))
+
+
+def read_texts(page):
+    """Return all that a page says: its HTML without the scripts, and its data blocks."""
+    blocks = re.findall(r'<script type="application/octet-stream"[^>]*>([^<]*)</script>', page)
+    frame = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return "\n".join([frame, *(gzip.decompress(base64.b64decode(b)).decode() for b in blocks)])
