@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -403,6 +404,7 @@ def _hash_meaning(raw: dict[str, Any]) -> str:
     return hashlib.sha256(yaml.safe_dump(hashed_keys, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@cache
 def _list_keys() -> set[str]:
     schema = Project.model_json_schema()
     parts = (schema, *schema["$defs"].values())
