@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import rankdata
 
 from models.leakage.dates import find_dates_after_cutoff, find_decisive_date_differences
 from models.leakage.sample import MIN_STRENGTH, AuditSample
@@ -264,6 +263,9 @@ def find_still_growing(sample: AuditSample, suspects: Evidence) -> Iterator[tupl
 
     The level of a market or a season also follows time, but neighboring rows share it.
     """
+    # Half a second, which a night need not pay.
+    from scipy.stats import rankdata
+
     place = sample.time_order if sample.time_order is not None else sample.id_number
     if place is None:
         return
