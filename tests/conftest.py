@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.duckdb_instance import share_duckdb
 from tests.flightsql import flightsql
 from tests.mariadb import mariadb
 from tests.postgresql import postgresql
@@ -66,6 +67,13 @@ def start_rank(item):
     """Return the place of a test's folder in the order in which files start."""
     ranks = [n for n, name in enumerate(FIRST_FOLDERS) if folder_of(item).startswith(name)]
     return min(ranks, default=len(FIRST_FOLDERS))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_duckdb():
+    """Give the queries of this process connections to one instance of DuckDB."""
+    with share_duckdb():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,9 @@ import select
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ from tests.pipelines import tiny
 WANTED = int(os.environ.get("LEADSCORE_CORRUPT", "0"))
 # Cases, processes that read them, and seconds after which a case is a hang. The first case of a
 # process gets more time, for imports and compilation.
-CASES, READERS, MAX_SECONDS = WANTED or 70, 2, 60
+# A second process is worth its start for many cases only.
+CASES, READERS, MAX_SECONDS = WANTED or 70, 2 if WANTED else 1, 60
 
 DIED, HUNG = "process died", "hang"
 OUTCOMES = (COUNTED, REFUSED, UNCOUNTED, TRACEBACK, DIED, HUNG)
@@ -72,22 +75,33 @@ class Reader:
         )
 
 
-def judged(work: list[tuple[int, str]], template: Path | None) -> list[dict]:
-    """Return the outcomes of the cases, read by several processes in parallel."""
-
-    def read(part: list[tuple[int, str]]) -> list[dict]:
-        reader = Reader(template)
-        try:
-            return [reader.judge(number, command) for number, command in part]
-        finally:
+@contextmanager
+def start_readers(template: Path | None) -> Iterator[list[Reader]]:
+    """Return readers, and stop them."""
+    readers = [Reader(template) for _ in range(READERS)]
+    try:
+        yield readers
+    finally:
+        for reader in readers:
             reader.stop()
 
-    with ThreadPoolExecutor(READERS) as pool:
-        return [
-            outcome
-            for part in pool.map(read, [work[i::READERS] for i in range(READERS)])
-            for outcome in part
-        ]
+
+@pytest.fixture(scope="module")
+def readers():
+    """Return the readers of cases without a champion, which start only once."""
+    with start_readers(None) as readers:
+        yield readers
+
+
+def judged(work: list[tuple[int, str]], readers: list[Reader]) -> list[dict]:
+    """Return the outcomes of the cases, read by several processes in parallel."""
+
+    def read(reader: Reader, part: list[tuple[int, str]]) -> list[dict]:
+        return [reader.judge(number, command) for number, command in part]
+
+    parts = [work[i :: len(readers)] for i in range(len(readers))]
+    with ThreadPoolExecutor(len(readers)) as pool:
+        return [outcome for part in pool.map(read, readers, parts) for outcome in part]
 
 
 def table(outcomes: list[dict]) -> str:
@@ -118,8 +132,8 @@ def failures(outcomes: list[dict]) -> str:
     )
 
 
-def test_corrupt_inputs_are_counted_or_refused(capsys):
-    outcomes = judged([(number, "") for number in range(CASES)], None)
+def test_corrupt_inputs_are_counted_or_refused(readers, capsys):
+    outcomes = judged([(number, "") for number in range(CASES)], readers)
     if WANTED:
         with capsys.disabled():
             sys.stdout.write(f"\n{table(outcomes)}\n")
@@ -131,8 +145,8 @@ def test_corrupt_inputs_are_counted_or_refused(capsys):
     )
 
 
-def test_sound_company_is_counted_in_all_formats():
-    outcomes = judged([(number, "") for number in range(-12, 0)], None)
+def test_sound_company_is_counted_in_all_formats(readers):
+    outcomes = judged([(number, "") for number in range(-12, 0)], readers)
     assert {outcome["outcome"] for outcome in outcomes} == {COUNTED}
     assert {form for outcome in outcomes for form in outcome["forms"]} == {
         "csv",
@@ -143,13 +157,13 @@ def test_sound_company_is_counted_in_all_formats():
     }
 
 
-def test_command_line_exit_codes_match_outcomes():
+def test_command_line_exit_codes_match_outcomes(readers):
     work = [
         (number, command)
         for number in range(1000, 1000 + max(CASES // 20, 6))
         for command in ("check", "check --json")
     ]
-    outcomes = judged(work, None)
+    outcomes = judged(work, readers)
     assert not failures(outcomes), failures(outcomes)
 
 
@@ -169,8 +183,7 @@ def test_night_on_corrupt_inputs_publishes_or_is_refused(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("LEADSCORE_WORKSPACE", None)
     subprocess.run(train, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    outcomes = judged(
-        [(number, "score --direct") for number in range(2000, 2000 + CASES // 20)],
-        tmp_path / "workspace",
-    )
+    work = [(number, "score --direct") for number in range(2000, 2000 + CASES // 20)]
+    with start_readers(tmp_path / "workspace") as readers:
+        outcomes = judged(work, readers)
     assert not failures(outcomes), failures(outcomes)
