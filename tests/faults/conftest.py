@@ -5,9 +5,11 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
+from tests.built_once import build_once
 from tests.faults.commands import run_commands
 from tests.faults.company import FIRST, train_company
 from tests.faults.nights import Nights
@@ -44,19 +46,19 @@ def nights(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """Return the folder of a company with a champion and nothing published."""
-    folder = tmp_path_factory.mktemp("trained")
-    train_company(folder)
-    return folder
+    """Return the folder of a company with a champion and nothing published; copy it to use it."""
+    return build_once(tmp_path_factory, "trained", train_company)
 
 
 @pytest.fixture(scope="session")
 def published(trained, tmp_path_factory):
     """Return the folder of the same company after the night of FIRST; copy it to use it."""
-    folder = tmp_path_factory.mktemp("published") / "company"
-    shutil.copytree(trained, folder, symlinks=True)
-    run_commands(folder, ["score", "company.yaml", "--as-of", FIRST, "--direct"])
-    return folder
+
+    def publish(folder: Path) -> None:
+        shutil.copytree(trained, folder, symlinks=True, dirs_exist_ok=True)
+        run_commands(folder, ["score", "company.yaml", "--as-of", FIRST, "--direct"])
+
+    return build_once(tmp_path_factory, "published", publish)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -14,21 +14,14 @@ from configs.schema import load_project
 from models.learners import lightgbm
 from pipelines.runner import Runner
 from pipelines.training.train import train_targets
+from tests.built_once import build_once
 from tests.pipelines import guarded, tiny
 
 
 @pytest.fixture(scope="session")
 def guarded_company(tmp_path_factory):
     """Return the folder of a company with personal columns and a champion; copy it before use."""
-    folder = tmp_path_factory.mktemp("guarded")
-    guarded.write(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        patch.setattr(lightgbm, "ROUNDS", 15)
-        (done,) = train_targets(load_project("company.yaml"), tiny.END, ["buy"], Runner())
-    assert done.error is None
-    return folder
+    return build_once(tmp_path_factory, "guarded", _train_guarded)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +54,16 @@ def prefect_server(tmp_path_factory):
                 server.wait(20)
             except subprocess.TimeoutExpired:
                 server.kill()
+
+
+def _train_guarded(folder):
+    guarded.write(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("LEADSCORE_WORKSPACE", raising=False)
+        patch.setattr(lightgbm, "ROUNDS", 15)
+        (done,) = train_targets(load_project("company.yaml"), tiny.END, ["buy"], Runner())
+    assert done.error is None
 
 
 def _wait(address, server, log):
