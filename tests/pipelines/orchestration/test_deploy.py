@@ -274,7 +274,7 @@ def served(tmp_path_factory, prefect_server, hooked):
         patch.setattr(lightgbm, "ROUNDS", 15)
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        tiny.write(folder)
+        tiny.write(folder, **tiny.LITTLE)
         config = load_project("company.yaml")
         (result,) = train_targets(config, midnight.isoformat(), ["buy"], Runner())
         assert result.error is None
