@@ -82,37 +82,8 @@ def _draw_learners(words: PageWords, record: EvaluationRecord) -> Chart:
             "chosen": learner == record.learner,
         }
         for learner, metrics in record.baselines.items()
-        # A constant ranks nothing: its AUC is 0.5 by definition, and no interval.
         if "roc_auc" in metrics and metrics["roc_auc"].value is not None
     ]
-    order = [row["learner"] for row in sorted(rows, key=lambda row: -row["auc"])]
-    across = {
-        "type": "quantitative",
-        "title": words.text(NAME, "auc_head"),
-        "scale": {"zero": False},
-    }
-    colour = {
-        "condition": {"test": "datum.chosen", "value": "var(--series-1)"},
-        "value": "var(--soft)",
-    }
-    spec = {
-        "height": BAR_HEIGHT * max(len(rows), 1),
-        "encoding": {"y": {"field": "learner", "type": "nominal", "title": None, "sort": order}},
-        "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {
-                    "x": {"field": "low", **across},
-                    "x2": {"field": "high"},
-                    "color": colour,
-                },
-            },
-            {
-                "mark": {"type": "point", "size": 70},
-                "encoding": {"x": {"field": "auc", **across}, "color": colour},
-            },
-        ],
-    }
     caption = words.text(NAME, "caption", target=record.target)
     summary = words.text(
         NAME,
@@ -121,8 +92,29 @@ def _draw_learners(words: PageWords, record: EvaluationRecord) -> Chart:
         learner=_name_learner(words, record.learner),
         auc=format_recorded(words, record.metrics.get("roc_auc"), 3),
     )
-    name = f"{NAME}-{record.target}"
+    name, spec = f"{NAME}-{record.target}", _specify_learners(words, rows)
     return Chart(name, caption, summary, spec, rows, _list_learners(words, record, caption))
+
+
+def _specify_learners(words: PageWords, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the chart's specification: a point and its interval for each learner, best first."""
+    order = [row["learner"] for row in sorted(rows, key=lambda row: -row["auc"])]
+    title = words.text(NAME, "auc_head")
+    across = {"type": "quantitative", "title": title, "scale": {"zero": False}}
+    chosen = {"test": "datum.chosen", "value": "var(--series-1)"}
+    colour = {"condition": chosen, "value": "var(--soft)"}
+    interval = {"x": {"field": "low", **across}, "x2": {"field": "high"}, "color": colour}
+    return {
+        "height": BAR_HEIGHT * max(len(rows), 1),
+        "encoding": {"y": {"field": "learner", "type": "nominal", "title": None, "sort": order}},
+        "layer": [
+            {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": interval},
+            {
+                "mark": {"type": "point", "size": 70},
+                "encoding": {"x": {"field": "auc", **across}, "color": colour},
+            },
+        ],
+    }
 
 
 def _list_learners(words: PageWords, record: EvaluationRecord, caption: str) -> Table:
