@@ -36,7 +36,7 @@ test-fast: $(READY)
 
 # The attack on the nightly run at its full size, with a table of what was tried: at most twenty minutes.
 attack: $(READY)
-	LEADSCORE_ATTACK=1 $(BIN)/python -m pytest tests/faults tests/pipelines/test_one_odd_row.py -n auto --dist loadfile --no-loadscope-reorder
+	LEADSCORE_ATTACK=1 $(BIN)/python -m pytest tests/faults -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -22,7 +22,6 @@ from features.spine import build_training_spine
 from features.tools.instants import column_to_microseconds
 from features.tools.supported_span import find_supported_span
 from pipelines.training_data import cut_snapshot
-from tests.faults.conftest import is_full_attack
 from tests.features.logs import CATALOG
 
 START, DAY, HOUR = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1), timedelta(hours=1)
@@ -143,7 +142,7 @@ any_time = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=1000 if is_full_attack() else 200, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(any_time, st.booleans())
 def test_others_are_unchanged_by_one_more_row(time, is_lead):
     leads, events = make_clean_tables()
