@@ -58,7 +58,9 @@ def null_of(dtype: type[Number]) -> float:
 def to_array(column: pa.ChunkedArray | pa.Array, dtype: type[Number]) -> np.ndarray:
     """Return whole numbers as an array of a type, nulls as its ``null_of``."""
     chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return np.asarray(chunk.fill_null(int(null_of(dtype)))).astype(dtype)
+    # Wide enough for the null of each type.
+    wide = chunk.cast(pa.int64())
+    return np.asarray(wide.fill_null(int(null_of(dtype)))).astype(dtype)
 
 
 def round_as_shown(values: np.ndarray, digits: int) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Numbers of a page are rounded as they are written."""
 
 import numpy as np
+import pyarrow as pa
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from serve.page.content.packed_columns import round_as_shown
+from serve.page.content.packed_columns import ARRAY_TYPES, null_of, round_as_shown, to_array
 
 
 @settings(max_examples=300, deadline=None)
@@ -27,3 +29,11 @@ def test_ties_of_per_cents_are_rounded_as_written():
 
 def test_missing_numbers_stay_missing():
     assert np.isnan(round_as_shown(np.array([np.nan]), 2)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in ARRAY_TYPES if "int" in name])
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int32(), pa.int64()])
+def test_null_of_a_column_is_the_null_of_its_array(name, kind):
+    dtype = np.dtype(name).type
+    found = to_array(pa.chunked_array([pa.array([7, None], kind), pa.array([0], kind)]), dtype)
+    assert found.tolist() == [7, null_of(dtype), 0] and found.dtype == name
