@@ -121,7 +121,7 @@ class LeadCells {
     const [days, late] = ["outcome_days_50", "outcome_days_80"].map((name) => this.leads.value(name, row));
     const write = (number) => (number < 1 ? this.words.less : this.number(number, 0));
     if (days === null) return [];
-    return [late === null ? write(days) : this.fill("days", { days: write(days), late: write(late) })];
+    return late === null ? [write(days)] : [write(days), this.small(this.fill("late", { late: write(late) }))];
   }
 
   trend(row) {

@@ -43,7 +43,7 @@ def build_night_changes(data: PageData) -> Section:
             for name in ("new_best", "fallen", "listed", "explored")
         ],
         tables=tables,
-        notes=[*_explain_gaps(data, counts["listed"])],
+        notes=[*_explain_gaps(data, counts["explored"])],
     )
 
 
@@ -64,7 +64,7 @@ def _find_groups(data: PageData) -> dict[str, pa.ChunkedArray]:
     return groups
 
 
-def _explain_gaps(data: PageData, listed: int) -> Iterator[str]:
+def _explain_gaps(data: PageData, explored: int) -> Iterator[str]:
     """Yield a sentence for each thing that this night has nothing to say about."""
     words, previous = data.words, data.scores["previous_grade"]
     compared = set(pc.unique(data.scores["target"].filter(pc.is_valid(previous))).to_pylist())
@@ -73,7 +73,7 @@ def _explain_gaps(data: PageData, listed: int) -> Iterator[str]:
         yield words.text(NAME, "first_night", targets=", ".join(first))
     if data.project.capacity_config is None:
         yield words.text(NAME, "no_capacity")
-    elif listed:
+    elif explored:
         yield words.text(NAME, "explore_note")
 
 

@@ -1,17 +1,29 @@
 """The list of leads in a browser: search, filters, order, pages, opening, and a phone."""
 
+import json
+from urllib.parse import unquote
+
 import pytest
 
 from pipelines.page.gather import gather_page_data
 from serve.page.build import build_page
 from serve.store.store import Store
 from tests.browser import PHONE, open_file
-from tests.serve.page.nights import publish_nights
+from tests.serve.page.nights import FIRST_NIGHT, publish_nights
 from tests.serve.page.pages import make_project
-from tests.serve.samples import ask
+from tests.serve.samples import DAY, a_reason, a_run, ask, publish, some_scores
 
 IDS = "[...document.querySelectorAll('#leads tbody .lead-link')].map(link => link.textContent)"
 LISTEN = "addEventListener('open-lead', event => { window.opened = event.detail; })"
+HOSTILE = [
+    "<img src=x onerror=\"document.title='run'\">",
+    "</script><script>document.title='run'</script>",
+    '"><b>{reason}{{ 7 * 7 }}',
+    "a/b?c#d&e=%2F",
+    "=cmd|'/c calc'!A0",
+    "\u202eabc\u2028\\",
+    "constructor",
+]
 pytestmark = pytest.mark.server
 
 
@@ -158,4 +170,45 @@ def test_phone_shows_cards_that_fit(night, browser):
         page.fill("#search", "L01")
         assert 0 < len(page.evaluate(IDS)) < 15
         assert opened.find_violations() == []
+        assert opened.complaints == []
+
+
+def test_hostile_texts_are_shown_filtered_and_opened_as_they_are(tmp_path, browser):
+    project = make_project(tmp_path, capacity={"per_week": 5})
+    store = Store(tmp_path / "scores.db")
+    for night in range(2):
+        run = a_run(f"r{night}", FIRST_NIGHT + night * DAY, targets=("close",))
+        reasons = [json.dumps([a_reason(0.9 - night / 2, text)]) for text in HOSTILE]
+        columns = {"owner": HOSTILE, "account_id": HOSTILE, "reasons": reasons}
+        changed = {"trend": [-9] * len(HOSTILE), "previous_grade": ["B"] * len(HOSTILE)}
+        publish(store, run, some_scores(run, HOSTILE, **columns, **changed))
+    file = tmp_path / "index.html"
+    file.write_bytes(build_page(gather_page_data(project, store, run)))
+    with open_file(browser, file) as opened:
+        page = opened.page
+        page.evaluate(LISTEN)
+        assert page.evaluate(IDS) == HOSTILE
+        for text in HOSTILE:
+            page.select_option("#filter-owner", "=" + text)
+            assert page.evaluate(IDS) == [text]
+            page.evaluate("document.querySelector('#leads tbody .lead-link').click()")
+            assert page.evaluate("opened.entity") == text
+            target, _, entity = page.url.partition("#lead=")[2].partition("/")
+            assert (target, unquote(entity)) == ("close", text)
+            change = page.evaluate(
+                "document.querySelector('#leads td[data-column=change]').textContent"
+            )
+            assert change == f"weaker: {text}"
+            page.select_option("#filter-owner", "")
+            page.fill("#search", text.upper())
+            assert text in page.evaluate(IDS)
+            page.fill("#search", "")
+        page.select_option("#filter-owner", "=" + HOSTILE[3])
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        assert page.evaluate(IDS) == [HOSTILE[3]]
+        page.evaluate("location.hash = '#list?grade=constructor&sort=__proto__&page=-9&item=1'")
+        page.wait_for_selector("#leads tbody tr:nth-child(7)")
+        assert page.evaluate(IDS) == HOSTILE
+        assert page.title() != "run"
         assert opened.complaints == []
