@@ -18,6 +18,7 @@ from serve.page.sections.importance import build_importance
 from serve.page.sections.lead_list import build_lead_list
 from serve.page.sections.model_metrics import build_model_metrics
 from serve.page.sections.night_changes import build_night_changes
+from serve.page.sections.one_lead import build_one_lead
 from serve.page.sections.reliability import build_reliability
 from serve.page.sections.suspects import build_suspects
 
@@ -36,6 +37,7 @@ MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
 SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_night_changes,
     build_lead_list,
+    build_one_lead,
     build_grades,
     *TRUST_SECTIONS,
     *MODEL_SECTIONS,

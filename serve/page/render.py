@@ -31,10 +31,11 @@ SCRIPTS = (
     "lead_data.js",
     "lead_cells.js",
     "leads.js",
+    "one_lead.js",
     "main.js",
 )
 # The frame first; a section with contents of its own adds a file.
-STYLES = ("page.css", "lead_list.css")
+STYLES = ("page.css", "lead_list.css", "one_lead.css")
 # Level 6 takes a third of the time of 9 and gives nearly the same size.
 COMPRESSION = 6
 

@@ -4,6 +4,7 @@ async function startPage() {
   startTheme();
   const words = await readBlock("words");
   await startLeads(words);
+  await startOneLead(words);
   await startCharts(words);
   document.documentElement.dataset.ready = "yes";
 }
