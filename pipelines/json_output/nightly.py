@@ -253,6 +253,7 @@ class TargetOutcomesJson(JsonObject):
     first_mature: str | None = make_instant("when the first row matures, if none has")
     all: RealisedJson | None = make_key("all rows")
     weeks: dict[str, RealisedJson] = make_key("by ISO week")
+    months: dict[str, RealisedJson] = make_key("by calendar month of the as-of")
     grades: dict[str, RealisedJson] = make_key("by published grade")
     grade_order: list[GradeOrderJson] = make_key("each grade against the next")
     stages: dict[str, RealisedJson] = make_key("by stage")

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pipelines.results.monitoring import MonitorResult
     from serve.monitoring.realised import RealisedOutcomes, RealisedValue
 
-SLICE_KINDS = ("week", "grade", "stage", "list", "version")
+SLICE_KINDS = ("week", "month", "grade", "stage", "list", "version")
 # Only these slices hold leads of all grades, so that metrics at capacity mean something.
-RANKED_KINDS = ("week", "version")
+RANKED_KINDS = ("week", "month", "version")
 METRIC_HEADERS = {
     "roc_auc": "ROC AUC",
     "log_loss": "log loss",
@@ -81,7 +81,7 @@ def describe_recommendation(result: MonitorResult) -> Iterator[str]:
 
 
 def _build_slice_table(result: MonitorResult, kind: str) -> list[list[str]]:
-    """Return one row per slice; a week or version with immature rows only has a row too."""
+    """Return one row per slice; a week, month or version with immature rows only has a row too."""
     slices = result.parts_by_name(kind)
     immature = result.count_immature(kind) if kind in RANKED_KINDS else None
     has_value = any(part.value for part in slices.values())
@@ -117,8 +117,8 @@ def _describe_order(result: MonitorResult) -> dict[str, str]:
 def _order_names(
     slices: dict[str, RealisedOutcomes], immature: dict[str, int] | None, kind: str
 ) -> list[str]:
-    """Return the names of slices: weeks by date, others as measured with immature ones last."""
-    if kind == "week":
+    """Return the names of slices: periods by date, others as measured with immature ones last."""
+    if kind in ("week", "month"):
         return sorted({*slices, *(immature or ())})
     return [*slices, *sorted(name for name in immature or () if name not in slices)]
 

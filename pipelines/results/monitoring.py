@@ -13,6 +13,9 @@ from serve.monitoring.grade_order import GradeOrder
 from serve.monitoring.outcomes import FollowedScores
 from serve.monitoring.realised import RealisedOutcomes
 
+# Kinds of parts that are known before their rows mature.
+COUNTED_KINDS = ("week", "month", "version")
+
 
 @dataclass(frozen=True)
 class MonitorResult:
@@ -24,8 +27,8 @@ class MonitorResult:
         observed: Observation date, in UTC; None for data without times.
         champion: Version number of the champion; None without one.
         followed: The scores that are followed, and counts of the others.
-        parts: Realised outcomes by (kind, name). Kinds are all, week, grade, stage, version, list
-            (rows of the weekly lists) and, for the champion, recent.
+        parts: Realised outcomes by (kind, name). Kinds are all, week, month, grade, stage, version,
+            list (rows of the weekly lists) and, for the champion, recent.
         versions: Comparison of each version's metrics with those of its training, or with the
             gate's limits where none were kept.
         recommendation: Whether to train again, and why.
@@ -61,10 +64,10 @@ class MonitorResult:
         return {name: part for (its_kind, name), part in self.parts.items() if its_kind == kind}
 
     def count_immature(self, kind: str) -> Counter[str]:
-        """Return the number of immature rows by “week” or “version”."""
+        """Return the number of immature rows by “week”, “month” or “version”."""
         counts: Counter[str] = Counter()
-        for (week, version), rows in self.followed.immature.items():
-            counts[week if kind == "week" else version] += rows
+        for group, rows in self.followed.immature.items():
+            counts[getattr(group, kind)] += rows
         return counts
 
     def to_json(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ class MonitorResult:
         all_rows = self.parts.get(("all", "all"))
         kinds = {
             f"{kind}s": self._parts_to_json(kind)
-            for kind in ("week", "grade", "stage", "list", "version")
+            for kind in ("week", "month", "grade", "stage", "list", "version")
         }
         for version, comparisons in self.versions.items():
             kinds["versions"][version]["against_promise"] = {
@@ -100,8 +103,8 @@ class MonitorResult:
 
     def _parts_to_json(self, kind: str) -> dict[str, Any]:
         payload = {name: part.to_json() for name, part in self.parts_by_name(kind).items()}
-        if kind in ("week", "version"):
-            # A week or version without a mature row is listed too, or it would seem unpublished.
+        if kind in COUNTED_KINDS:
+            # A week, month or version without a mature row is listed too, or it would seem unpublished.
             for name, rows in sorted(self.count_immature(kind).items()):
                 payload[name] = payload.get(name, {"used": 0}) | {"immature": rows}
         return payload

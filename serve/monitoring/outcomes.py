@@ -52,6 +52,7 @@ FOLLOWED = pa.schema(
     [
         *(SCORES.field(name) for name in READ_COLUMNS),
         pa.field("week", pa.string()),
+        pa.field("month", pa.string()),
         LABELS.field("label"),
     ]
 )
@@ -113,14 +114,30 @@ class PublishedNight:
     Attributes:
         as_of: As-of of the night.
         week: ISO 8601 week, such as 2025-W07.
+        month: Calendar month of the as-of, such as 2025-02.
         version: Model version.
         rows: Rows published.
     """
 
     as_of: datetime
     week: str
+    month: str
     version: str
     rows: int
+
+
+class RowGroup(NamedTuple):
+    """Rows that are counted together.
+
+    Attributes:
+        week: ISO 8601 week of their night.
+        month: Calendar month of their night.
+        version: Model version.
+    """
+
+    week: str
+    month: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -144,8 +161,8 @@ class FollowedScores:
 
     Attributes:
         rows: FOLLOWED rows used, with a known outcome.
-        immature: Rows whose horizon has not passed, by (week, version).
-        unknown: Rows whose outcome will never be known, by (week, version).
+        immature: Number of rows whose horizon has not passed.
+        unknown: Number of rows whose outcome will never be known.
         unknown_reasons: Unknown rows by reason.
         excluded_nights: Nights that do not count, by reason.
         first_mature: Instant through which outcomes must be complete for the first immature row to
@@ -153,8 +170,8 @@ class FollowedScores:
     """
 
     rows: pa.Table
-    immature: Counter[tuple[str, str]]
-    unknown: Counter[tuple[str, str]]
+    immature: Counter[RowGroup]
+    unknown: Counter[RowGroup]
     unknown_reasons: Counter[str]
     excluded_nights: Counter[str]
     first_mature: datetime | None
@@ -185,7 +202,11 @@ def list_published_nights(
     }
     return [
         PublishedNight(
-            at, Week.containing(at, zone).name, row["model_version"] or "", row["rows"] or 0
+            at,
+            Week.containing(at, zone).name,
+            at.astimezone(zone).date().isoformat()[:7],
+            row["model_version"] or "",
+            row["rows"] or 0,
         )
         for at, row in sorted(last.items())
     ]
@@ -246,9 +267,9 @@ def follow_scores(
     unknowable = _explain_unknowable(published, target_config, observed.dataset)
     rows = _label_rows(published.filter(unknowable.is_null()), target_config, observed, records)
     open_rows = rows.filter(rows["label"].is_null())
-    immature = _count_by_week(open_rows)
+    immature = _count_groups(open_rows)
     for night in selection.immature:
-        immature[night.week, night.version] += night.rows
+        immature[RowGroup(night.week, night.month, night.version)] += night.rows
     ends = [
         night.as_of + resolve_horizon(night.version, target_config, records)
         for night in selection.immature
@@ -257,7 +278,7 @@ def follow_scores(
     return FollowedScores(
         rows.filter(rows["label"].is_valid()),
         immature,
-        _count_by_week(published.filter(unknowable.is_valid())),
+        _count_groups(published.filter(unknowable.is_valid())),
         Counter(unknowable.drop_null().to_pylist()),
         +(selection.excluded + Counter({NOT_KEPT: lost})),
         min(
@@ -275,9 +296,9 @@ def follow_lists(
     observed: OutcomeData,
     records: Mapping[str, VersionRecord],
 ) -> pa.Table:
-    """Return FOLLOWED rows with ``listed``: each listed lead of a week, on its first night there.
+    """Return each listed lead of a week, on its first night there.
 
-    The last night of a week lacks the leads whose outcome came during the week, so a list is
+    The rows are FOLLOWED with ``listed`` and without ``month``. The last night of a week lacks the leads whose outcome came during the week, so a list is
     followed from its beginning. If a lead is scored once, its first row counts. Rows whose outcome
     will never be known are left out; the label is null while the outcome is not known. Parameters
     are those of ``follow_scores``.
@@ -330,7 +351,9 @@ def _read_published(
     for night in nights:
         rows = store.scores(names[0], night.as_of, names[1], READ_COLUMNS)
         lost += night.rows > 0 and not rows.num_rows
-        rows = rows.append_column(FOLLOWED.field("week"), pa.repeat(night.week, rows.num_rows))
+        for name in ("week", "month"):
+            values = pa.repeat(getattr(night, name), rows.num_rows)
+            rows = rows.append_column(FOLLOWED.field(name), values)
         if unique_columns:
             seen = pa.concat_tables(table.select(unique_columns) for table in parts)
             # A join gives no fixed order, and the same data must give the same report to the byte.
@@ -375,11 +398,12 @@ def _label_rows(
     return pa.concat_tables(parts).combine_chunks()
 
 
-def _count_by_week(rows: pa.Table) -> Counter[tuple[str, str]]:
-    """Return the number of rows by (week, model version)."""
-    groups = rows.group_by(["week", "model_version"]).aggregate([([], "count_all")]).to_pylist()
+def _count_groups(rows: pa.Table) -> Counter[RowGroup]:
+    """Return the number of rows of each group."""
+    keys = ["week", "month", "model_version"]
+    groups = rows.group_by(keys).aggregate([([], "count_all")]).to_pylist()
     return Counter(
-        {(group["week"], group["model_version"]): group["count_all"] for group in groups}
+        {RowGroup(*(group[key] for key in keys)): group["count_all"] for group in groups}
     )
 
 

@@ -114,15 +114,16 @@ def build_masks(
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return a boolean mask of FOLLOWED rows for each part, by (kind, name).
 
-    The kinds are all, week, version, grade, stage and recent. ``stage`` is each row's stage at its
+    The kinds are all, week, month, version, grade, stage and recent. ``stage`` is each row's stage at its
     cutoff, ``stages`` the names of all stages. The recent part holds the champion's latest
     RECENT_WEEKS weeks.
     """
-    week, version = (
-        np.array(rows[name].to_pylist(), dtype=object) for name in ("week", "model_version")
+    week, month, version = (
+        np.array(rows[name].to_pylist(), dtype=object)
+        for name in ("week", "month", "model_version")
     )
     masks = {ALL_ROWS: np.ones(rows.num_rows, bool)}
-    for kind, values in (("week", week), ("version", version)):
+    for kind, values in (("week", week), ("month", month), ("version", version)):
         masks |= {(kind, name): values == name for name in sorted(set(values), key=_sort_key)}
     grades = mask_by_value(rows["grade"].to_pylist(), "ABCD")
     masks |= {("grade", name): mask for name, mask in grades.items()}

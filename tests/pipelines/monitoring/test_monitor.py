@@ -190,6 +190,7 @@ def test_report_matches_sql_and_raw_files(run, company):
     )
     kinds = {
         "weeks": lambda w, r, s: w,
+        "months": lambda w, r, s: f"{datetime.fromisoformat(r['as_of']).astimezone(BERLIN):%Y-%m}",
         "versions": lambda w, r, s: r["model_version"],
         "grades": lambda w, r, s: r["grade"],
         "stages": lambda w, r, s: s,

@@ -154,6 +154,7 @@ def by_hand(store, rows, events, observed, horizon=10 * DAY):
         row["at"] = datetime.fromisoformat(row["as_of"])
         year, week, _ = row["at"].astimezone(BERLIN).isocalendar()
         row["week"] = f"{year}-W{week:02d}"
+        row["month"] = f"{row['at'].astimezone(BERLIN):%Y-%m}"
     last = {}
     for row in scored:
         last[row["week"]] = max(row["at"], last.get(row["week"], row["at"]))
@@ -266,7 +267,7 @@ def test_outcome_counts_and_metrics_match_sql_and_loops(store, nightly):
     )
     for counted, state in ((found.immature, "immature"), (found.unknown, "unknown")):
         assert counted == Counter(
-            (week, row["model_version"]) for week, row, s, _ in hand if s == state
+            (week, row["month"], row["model_version"]) for week, row, s, _ in hand if s == state
         )
     lead = dataset.find_leads(found.rows["entity_id"])
     amount = dataset.leads["size"].to_numpy()[lead]
@@ -274,6 +275,7 @@ def test_outcome_counts_and_metrics_match_sql_and_loops(store, nightly):
     used = [(week, row, label) for week, row, state, label in hand if state == "used"]
     kinds = {
         "week": lambda w, _: w,
+        "month": lambda _, r: r["month"],
         "grade": lambda _, r: r["grade"],
         "version": lambda _, r: r["model_version"],
     }
@@ -340,7 +342,10 @@ def test_learned_amount_ranks_by_published_expected_value():
         "expected_value": expected,
         "model_version": ["1"] * n,
     }
-    rows = pa.table(columns | {"week": ["2025-W09"] * n, "label": label}, schema=FOLLOWED)
+    rows = pa.table(
+        columns | {"week": ["2025-W09"] * n, "month": ["2025-03"] * n, "label": label},
+        schema=FOLLOWED,
+    )
     part = measure_outcomes(
         rows, np.arange(n), {ALL_ROWS: np.ones(n, bool)}, amount, 40, amount_is_learned=True
     )[ALL_ROWS]
