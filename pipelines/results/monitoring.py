@@ -104,7 +104,7 @@ class MonitorResult:
     def _parts_to_json(self, kind: str) -> dict[str, Any]:
         payload = {name: part.to_json() for name, part in self.parts_by_name(kind).items()}
         if kind in COUNTED_KINDS:
-            # A week, month or version without a mature row is listed too, or it would seem unpublished.
+            # A part without a mature row is listed too, or it would seem unpublished.
             for name, rows in sorted(self.count_immature(kind).items()):
                 payload[name] = payload.get(name, {"used": 0}) | {"immature": rows}
         return payload

@@ -298,10 +298,10 @@ def follow_lists(
 ) -> pa.Table:
     """Return each listed lead of a week, on its first night there.
 
-    The rows are FOLLOWED with ``listed`` and without ``month``. The last night of a week lacks the leads whose outcome came during the week, so a list is
-    followed from its beginning. If a lead is scored once, its first row counts. Rows whose outcome
-    will never be known are left out; the label is null while the outcome is not known. Parameters
-    are those of ``follow_scores``.
+    The rows are FOLLOWED with ``listed`` and without ``month``. The last night of a week lacks the
+    leads whose outcome came during the week, so a list is followed from its beginning. If a lead is
+    scored once, its first row counts. Rows whose outcome will never be known are left out; the
+    label is null while the outcome is not known. Parameters are those of ``follow_scores``.
     """
     schema = pa.schema(
         [*(SCORES.field(name) for name in (*READ_COLUMNS, "listed")), FOLLOWED.field("week")]

@@ -114,14 +114,12 @@ def build_masks(
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return a boolean mask of FOLLOWED rows for each part, by (kind, name).
 
-    The kinds are all, week, month, version, grade, stage and recent. ``stage`` is each row's stage at its
-    cutoff, ``stages`` the names of all stages. The recent part holds the champion's latest
+    The kinds are all, week, month, version, grade, stage and recent. ``stage`` is each row's stage
+    at its cutoff, ``stages`` the names of all stages. The recent part holds the champion's latest
     RECENT_WEEKS weeks.
     """
-    week, month, version = (
-        np.array(rows[name].to_pylist(), dtype=object)
-        for name in ("week", "month", "model_version")
-    )
+    columns = ("week", "month", "model_version")
+    week, month, version = (np.array(rows[name].to_pylist(), dtype=object) for name in columns)
     masks = {ALL_ROWS: np.ones(rows.num_rows, bool)}
     for kind, values in (("week", week), ("month", month), ("version", version)):
         masks |= {(kind, name): values == name for name in sorted(set(values), key=_sort_key)}
