@@ -26,6 +26,7 @@ from serve.checks.checks import (
     to_days,
 )
 from serve.checks.form_check import check_form
+from serve.checks.source_counts import record_counts
 
 SUPPRESSED_CHECK = "suppressed"
 # Events in the least busy week; a subject with fewer may have none in a week by chance.
@@ -39,7 +40,8 @@ def check_sources(
 ) -> list[CheckResult]:
     """Check freshness, row count, form and reading of every source, and the suppressions.
 
-    Only rows available at ``as_of`` count. ``earlier`` holds SCORE_CHECKS of earlier published
+    Only rows available at ``as_of`` count, except in the counts of what became of the rows that
+    were read. ``earlier`` holds SCORE_CHECKS of earlier published
     nights.
     """
     results = []
@@ -50,6 +52,7 @@ def check_sources(
         known += round(known * count.suppressed / max(count.used, 1))
         results.append(compare_row_count("rows", "", count.source, known, earlier, limits.rows))
         results += check_past_rows(count, as_of, earlier, limits)
+        results += record_counts(count)
         results += check_form(count, earlier)
         results += _name_doubtful_readings(count.source, count.warnings)
     results += _name_doubtful_readings(SUPPRESSED_CHECK, dataset.suppressed.warnings)

@@ -9,8 +9,9 @@ from features.arrivals import Arrivals
 from features.contracts import EVENTS, LEADS, Dataset, SourceCount
 from features.score_tables import SCORE_CHECKS
 from features.suppressed import Suppression
-from serve.checks.checks import build_check_table
+from serve.checks.checks import build_check_table, select_alerts
 from serve.checks.source_checks import check_sources
+from serve.checks.source_counts import COUNT_CHECKS
 from tests.serve.samples import MONDAY, TUESDAY
 
 
@@ -64,6 +65,25 @@ def test_doubtful_reading_of_a_source_warns():
     assert [str(one) for one in checks if one.check == "reading"] == [
         "warn: reading of leads: sum: 1 of 9 is no number"
     ]
+
+
+def test_counts_of_a_source_are_stored_and_add_up():
+    bad = {"duplicate": 3, "no id": 1, "wrong type": 0}
+    counts = (SourceCount("events_1", 20, 10, skipped=4, suppressed=2, quarantined=bad),)
+    data = Dataset(LEADS.empty_table(), EVENTS.empty_table(), counts, "f")
+    checks = check_sources(data, TUESDAY, SCORE_CHECKS.empty_table(), Checks())
+    found = {(one.check, one.subject): one for one in checks if one.check in COUNT_CHECKS}
+    assert {key: one.observed for key, one in found.items()} == {
+        ("rows_in", "events_1"): 20,
+        ("rows_used", "events_1"): 10,
+        ("rows_not_yet", "events_1"): 4,
+        ("rows_suppressed", "events_1"): 2,
+        ("quarantined", "events_1 duplicate"): 3,
+        ("quarantined", "events_1 no id"): 1,
+    }
+    assert {one.verdict for one in found.values()} == {"pass"}
+    assert sum(one.observed for key, one in found.items() if key[0] != "rows_in") == 20
+    assert not select_alerts(found.values())
 
 
 def test_subject_has_one_row_for_each_check():
