@@ -11,6 +11,7 @@ import pyarrow as pa
 from configs.errors import DataError
 from configs.schema import Project
 from features.score_tables import SCORES
+from features.tools.instants import MICROSECOND
 from models.evaluation.record import EvaluationRecord, read_evaluation
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
@@ -23,7 +24,7 @@ from serve.page.content.words import PageWords
 from serve.run import Run
 from serve.store.store import Store
 
-# Nights whose checks are shown, as the checks themselves look back.
+# Earlier nights whose checks are shown, as the checks themselves look back.
 CHECK_NIGHTS = 28
 # What the list of leads compares with.
 PREVIOUS_COLUMNS = ("target", "entity_id", "reasons", "model_version")
@@ -44,7 +45,8 @@ def gather_page_data(
         scores=scores,
         past=store.past_scores(project.project, detailed, run.as_of, PAST_NIGHTS),
         runs=store.runs(project.project),
-        checks=store.past_checks(project.project, run.as_of, CHECK_NIGHTS),
+        # Later than the as-of by a microsecond, since the checks of its own run belong to the page.
+        checks=store.past_checks(project.project, run.as_of + MICROSECOND, CHECK_NIGHTS + 1),
         words=PageWords.load(project.publish.language, project.zone),
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),

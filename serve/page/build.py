@@ -12,6 +12,8 @@ from serve.page.content.words import PageWords
 from serve.page.render import render_page
 from serve.page.sections.capacity import build_capacity
 from serve.page.sections.champions import build_champions
+from serve.page.sections.checks import build_checks
+from serve.page.sections.data_health import build_data_health
 from serve.page.sections.gate_verdict import build_gate_verdict
 from serve.page.sections.grades import build_grades
 from serve.page.sections.importance import build_importance
@@ -19,6 +21,7 @@ from serve.page.sections.lead_list import build_lead_list
 from serve.page.sections.model_metrics import build_model_metrics
 from serve.page.sections.night_changes import build_night_changes
 from serve.page.sections.one_lead import build_one_lead
+from serve.page.sections.promised import build_promised
 from serve.page.sections.reliability import build_reliability
 from serve.page.sections.suspects import build_suspects
 
@@ -39,7 +42,10 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_lead_list,
     build_one_lead,
     build_grades,
+    build_promised,
     *TRUST_SECTIONS,
+    build_checks,
+    build_data_health,
     *MODEL_SECTIONS,
     build_champions,
 )

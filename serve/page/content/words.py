@@ -45,6 +45,15 @@ class PageWords:
         """Return a text with its values filled in; KeyError for one that does not exist."""
         return self.texts[section][key].format(**values)
 
+    def count(self, section: str, key: str, number: int, **values: str) -> str:
+        """Return a text that contains a count as ``{n}``, in the form that the count needs.
+
+        The text holds the forms of the language, separated by ``|``; the last stands for the rest.
+        """
+        forms = self.texts[section][key].split("|")
+        form = forms[min(self.language.form_of(number), len(forms) - 1)]
+        return form.format(n=self.number(number), **values)
+
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with ``digits`` decimals, grouped by thousands."""
         return self.language.number(value, f",.{digits}f")

@@ -97,7 +97,7 @@ def test_languages_have_the_same_texts_and_values():
 def list_values(texts):
     """Return the names of the values of each text, by section and key."""
     return {
-        (section, key): sorted(name for _, name, *_ in Formatter().parse(text) if name)
+        (section, key): sorted({name for _, name, *_ in Formatter().parse(text) if name})
         for section, entries in texts.items()
         for key, text in entries.items()
     }

@@ -1,0 +1,289 @@
+"""The checks of the night in plain words, and the drift of the last nights with its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow.compute as pc
+
+from serve.checks.source_counts import COUNT_CHECKS
+from serve.page.content.charts import AXIS_DAY
+from serve.page.content.page_data import PageData
+from serve.page.content.parts import Chart, Quote, Section, Table
+from serve.page.content.words import PageWords
+
+NAME = "checks"
+Result = Mapping[str, Any]
+VERDICTS = ("stop", "warn", "none", "pass")
+# Values of these must not fall below their limits, those of all others must not exceed them.
+FLOORS = frozenset({"rows", "new_rows", "suppressed", "leads"})
+# How an observed value is written: a text of the page, and decimals; a share without a text.
+COUNT, SHARE, DAYS, INDEX = (None, 0), ("share", 0), ("days", 1), (None, 2)
+UNITS: dict[str, tuple[str | None, int]] = {
+    **dict.fromkeys(FLOORS, COUNT),
+    **dict.fromkeys(("freshness", "model_age"), DAYS),
+    **dict.fromkeys(("drift", "score_drift"), INDEX),
+    **dict.fromkeys(("history", "gone_leads", "moved", "missing"), SHARE),
+    **dict.fromkeys(("gone_types", "new_types", "gone_categories", "new_categories"), SHARE),
+    "mean": ("factor", 2),
+    "changed": ("points", 1),
+}
+# Drift by night: the scores first, since a reader acts on these.
+DRIFTS = {"score_drift": "axis_index", "mean": "axis_factor", "drift": "axis_index"}
+
+
+def build_checks(data: PageData) -> Section:
+    """Return the section: findings, all checks of the night, and the drift by night."""
+    words = data.words
+    results = [row for row in data.checks.to_pylist() if row["check"] not in COUNT_CHECKS]
+    tonight = [row for row in results if row["as_of"] == data.as_of]
+    title, sentence = words.text(NAME, "title"), words.text(NAME, "sentence")
+    charts = [chart for check in DRIFTS if (chart := _build_chart(words, check, results))]
+    if not tonight:
+        return Section(NAME, "trust", title, words.text(NAME, "none"), charts=charts)
+    by_check = _group_results(tonight)
+    verdicts = {check: _judge(rows) for check, rows in by_check.items()}
+    alerts = [row for row in tonight if row["verdict"] != "pass"]
+    tables = [_build_alert_table(words, alerts)] if alerts else []
+    tables.append(_build_check_table(words, by_check, verdicts))
+    return Section(
+        NAME,
+        "trust",
+        title,
+        f"{sentence} {_summarize(words, verdicts)}",
+        [*_quote(words, data, verdicts)],
+        charts,
+        tables,
+        [*_list_notes(words, tonight, results)],
+    )
+
+
+def _group_results(results: list[Result]) -> dict[str, list[Result]]:
+    """Return the results by check, those that stop or warn first."""
+    groups: dict[str, list[Result]] = {}
+    for row in results:
+        groups.setdefault(row["check"], []).append(row)
+    return dict(sorted(groups.items(), key=lambda group: VERDICTS.index(_judge(group[1]))))
+
+
+def _judge(results: list[Result]) -> str:
+    """Return the worst verdict of a check; none where a reason is all that it has."""
+    verdicts = {row["verdict"] for row in results}
+    if verdicts != {"pass"}:
+        return "stop" if "stop" in verdicts else "warn"
+    # A check whose limits come from earlier nights, or from the training, has none without these.
+    is_compared = any(
+        row["warn"] is not None or row["stop"] is not None or row["message"] is None
+        for row in results
+    )
+    return "pass" if is_compared or results[0]["check"] not in UNITS else "none"
+
+
+def _summarize(words: PageWords, verdicts: Mapping[str, str]) -> str:
+    found = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
+    if found:
+        return words.count(NAME, "some_warn", found, all=words.number(len(verdicts)))
+    compared = sum(verdict == "pass" for verdict in verdicts.values())
+    return words.count(NAME, "all_well", compared)
+
+
+def _quote(words: PageWords, data: PageData, verdicts: Mapping[str, str]) -> Iterator[Quote]:
+    found = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
+    total = len(verdicts)
+    numbers = {"passed": words.number(total - found), "all": words.number(total)}
+    yield Quote(words.text(NAME, "quote_passed"), words.text(NAME, "quote_passed_value", **numbers))
+    nights = set(data.checks["as_of"].to_pylist())
+    alerts = data.checks.filter(pc.field("verdict") != "pass")
+    calm = len(nights) - pc.count_distinct(alerts["as_of"]).as_py()
+    numbers = {"calm": words.number(calm), "nights": words.number(len(nights))}
+    yield Quote(words.text(NAME, "quote_nights"), words.text(NAME, "quote_nights_value", **numbers))
+
+
+def _name_check(words: PageWords, check: str) -> str:
+    """Return the plain name of a check; one of a later version keeps its own."""
+    name = f"name_{check}"
+    return words.text(NAME, name) if name in words.texts[NAME] else check
+
+
+def _name_place(row: Result) -> str:
+    return " · ".join(part for part in (row["target"], row["subject"]) if part)
+
+
+def _build_alert_table(words: PageWords, alerts: list[Result]) -> Table:
+    """Return the findings, with the messages of the table as they are stored."""
+    ranked = sorted(alerts, key=lambda row: VERDICTS.index(row["verdict"]))
+    return Table(
+        words.text(NAME, "caption_alerts"),
+        [words.text(NAME, key) for key in ("check", "verdict", "where", "finding")],
+        [
+            [
+                _name_check(words, row["check"]),
+                words.text(NAME, f"verdict_{row['verdict']}"),
+                _name_place(row),
+                row["message"] or "",
+            ]
+            for row in ranked
+        ],
+        english=frozenset({3}),
+    )
+
+
+def _build_check_table(
+    words: PageWords, by_check: Mapping[str, list[Result]], verdicts: Mapping[str, str]
+) -> Table:
+    """Return one row per check, with the value that is nearest to its limits or beyond them."""
+    rows = []
+    for check, results in by_check.items():
+        nearest = min(results, key=lambda row: _rank_result(check, row))
+        watch = f"watch_{check}"
+        rows.append(
+            [
+                _name_check(words, check),
+                words.text(NAME, f"verdict_{verdicts[check]}"),
+                _write_observed(words, check, nearest),
+                _write_limits(words, check, nearest),
+                words.text(NAME, watch) if watch in words.texts[NAME] else "",
+            ]
+        )
+    headings = ("check", "verdict", "observed", "limit", "watches")
+    return Table(
+        words.text(NAME, "caption_checks"), [words.text(NAME, key) for key in headings], rows
+    )
+
+
+def _rank_result(check: str, row: Result) -> tuple[int, float]:
+    """Return a sort key: worse verdicts first, then values that come nearer to their limit."""
+    observed, limit = row["observed"], row["warn"] if row["warn"] is not None else row["stop"]
+    if observed is None or limit is None:
+        return VERDICTS.index(row["verdict"]), float("inf")
+    room = observed - limit if check in FLOORS else limit - observed
+    return VERDICTS.index(row["verdict"]), room / max(abs(limit), 1e-9)
+
+
+def _write_value(words: PageWords, check: str, value: float) -> str:
+    unit, digits = UNITS[check]
+    if unit == "share":
+        return words.percent(value, digits if value in (0, 1) else 1)
+    number = words.number(value, digits)
+    return number if unit is None else words.text(NAME, unit, number=number)
+
+
+def _write_observed(words: PageWords, check: str, row: Result) -> str:
+    if check not in UNITS or row["observed"] is None:
+        return "–"
+    observed, place = _write_value(words, check, row["observed"]), _name_place(row)
+    return words.text(NAME, "at", observed=observed, where=place) if place else observed
+
+
+def _write_limits(words: PageWords, check: str, row: Result) -> str:
+    side = "below" if check in FLOORS else "above"
+    limits = [
+        words.text(NAME, f"{kind}_{side}", limit=_write_value(words, check, row[kind]))
+        for kind in ("warn", "stop")
+        if check in UNITS and row[kind] is not None
+    ]
+    return ", ".join(limits) or "–"
+
+
+def _select_drift(check: str, results: list[Result]) -> list[Result]:
+    """Return one result per night and target: the summary, which has the largest value."""
+    return [
+        row
+        for row in results
+        if row["check"] == check and not row["subject"] and row["observed"] is not None
+    ]
+
+
+def _build_chart(words: PageWords, check: str, results: list[Result]) -> Chart | None:
+    """Return the chart of one kind of drift by night with its limits; None without a value."""
+    found = sorted(_select_drift(check, results), key=lambda row: (row["target"], row["as_of"]))
+    if not found:
+        return None
+    caption = words.text(NAME, f"caption_{check}")
+    newest = max(found, key=lambda row: row["as_of"])["as_of"]
+    latest = max(row["observed"] for row in found if row["as_of"] == newest)
+    above = {
+        row["as_of"] for row in found if row["warn"] is not None and row["observed"] > row["warn"]
+    }
+    summary = words.text(
+        NAME,
+        "summary",
+        value=_write_value(words, check, latest),
+        above=words.number(len(above)),
+        nights=words.number(len({row["as_of"] for row in found})),
+    )
+    rows = [
+        {
+            "night": words.wall_time(row["as_of"]),
+            **{key: row[key] for key in ("target", "observed", "warn", "stop")},
+        }
+        for row in found
+    ]
+    spec = _draw(words, DRIFTS[check], _list_limits(words, found))
+    return Chart(f"checks-{check}", caption, summary, spec, rows, _tabulate(words, check, found))
+
+
+def _list_limits(words: PageWords, found: list[Result]) -> list[tuple[float, str]]:
+    """Return the newest limits of a kind of drift with their names.
+
+    The limit of a stop is left out where it lies so high that nothing else could be seen.
+    """
+    newest = max(found, key=lambda row: row["as_of"])
+    top = 2 * max(row["observed"] for row in found)
+    limits = [(newest["warn"], "warn"), (newest["stop"], "stop")]
+    return [
+        (limit, words.text(NAME, kind))
+        for limit, kind in limits
+        if limit is not None and (kind == "warn" or limit <= top)
+    ]
+
+
+def _draw(words: PageWords, axis: str, limits: list[tuple[float, str]]) -> dict[str, Any]:
+    """Return the specification: a line per target, and a dashed line with its name per limit."""
+    y = {"type": "quantitative", "title": words.text(NAME, axis)}
+    x = {"field": "night", **AXIS_DAY}
+    target = {"field": "target", "title": None}
+    lines = [
+        {
+            "mark": {"type": "line", "point": True},
+            "encoding": {"x": x, "y": {"field": "observed", **y}, "color": target, "shape": target},
+        }
+    ]
+    for limit, label in limits:
+        at = {"datum": limit, **y}
+        dashes = {"type": "rule", "strokeDash": [6, 4], "color": "var(--ink)"}
+        name = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3}
+        name |= {"text": label, "color": "var(--ink)"}
+        lines.append({"mark": dashes, "encoding": {"y": at}})
+        lines.append({"mark": name, "encoding": {"y": at, "x": {"value": "width"}}})
+    return {"height": 180, "layer": lines}
+
+
+def _tabulate(words: PageWords, check: str, found: list[Result]) -> Table:
+    """Return the values of a chart as texts, newest first."""
+    rows = [
+        [
+            words.day(row["as_of"]),
+            row["target"],
+            *(
+                "–" if row[key] is None else _write_value(words, check, row[key])
+                for key in ("observed", "warn", "stop")
+            ),
+        ]
+        for row in sorted(found, key=lambda row: row["as_of"], reverse=True)
+    ]
+    headings = [words.text(NAME, key) for key in ("night", "target", "value", "warn", "stop")]
+    return Table(words.text(NAME, f"caption_{check}"), headings, rows, frozenset({2, 3, 4}))
+
+
+def _list_notes(words: PageWords, tonight: list[Result], results: list[Result]) -> Iterator[str]:
+    drift = _select_drift("drift", results)
+    if not drift:
+        yield words.text(NAME, "undrawn")
+    else:
+        yield words.text(NAME, "index")
+        if len({row["as_of"] for row in drift}) == 1:
+            yield words.text(NAME, "few")
+    if any(row["check"] == "reading" for row in tonight):
+        yield words.text(NAME, "reading_hint")

@@ -1,0 +1,240 @@
+"""What became of the rows of each source, how the sources were read, and the last nights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.contracts import INSTANT
+from serve.checks.form_check import FORM_CHECK
+from serve.checks.source_counts import (
+    COUNT_CHECKS,
+    QUARANTINED,
+    ROWS_IN,
+    ROWS_NOT_YET,
+    ROWS_SUPPRESSED,
+    ROWS_USED,
+)
+from serve.page.content.page_data import PageData
+from serve.page.content.parts import Quote, Section, Table
+from serve.page.content.words import PageWords
+
+NAME = "data_health"
+# Nights of the sentence and of the table.
+NIGHTS = 28
+DAY = timedelta(days=1)
+Result = Mapping[str, Any]
+# A night, its last status, and the ledger rows of the run that has it.
+Night = list[Mapping[str, Any]]
+
+
+def build_data_health(data: PageData) -> Section:
+    """Return the section: rows by source, reasons, forms, doubts and the last nights."""
+    words = data.words
+    tonight = data.checks.filter(pc.field("as_of") == pa.scalar(data.as_of, INSTANT)).to_pylist()
+    counts = _count_rows(tonight)
+    nights = _list_nights(data)
+    tables = [
+        *([_build_source_table(words, counts, tonight)] if counts else []),
+        *_build_reason_table(words, tonight),
+        *_build_form_table(words, tonight),
+        *_build_doubt_table(words, tonight),
+        *([_build_night_table(words, nights)] if nights else []),
+    ]
+    sentence = words.text(NAME, "none")
+    if counts:
+        read, used = (sum(each[key] for each in counts.values()) for key in (ROWS_IN, ROWS_USED))
+        told = words.count(NAME, "told", read, used=words.number(used))
+        sentence = f"{words.text(NAME, 'sentence')} {told}"
+    if nights:
+        done = words.number(_count_published(nights))
+        sentence += f" {words.count(NAME, 'nights_told', len(nights), done=done)}"
+    return Section(
+        NAME,
+        "trust",
+        words.text(NAME, "title"),
+        sentence,
+        [*_quote(words, counts, nights)],
+        tables=tables,
+        notes=[*_list_notes(words, counts, tonight)],
+    )
+
+
+def _count_rows(tonight: list[Result]) -> dict[str, dict[str, int]]:
+    """Return the row counts by source and check; ``quarantined`` holds the sum of all reasons."""
+    counts = {
+        row["subject"]: dict.fromkeys(COUNT_CHECKS, 0) for row in tonight if row["check"] == ROWS_IN
+    }
+    for row in tonight:
+        if row["check"] in COUNT_CHECKS:
+            counts[_split_subject(row["subject"])[0]][row["check"]] += int(row["observed"])
+    return counts
+
+
+def _split_subject(subject: str) -> tuple[str, str]:
+    """Return the source of a subject, and the rest: names of sources have no blanks."""
+    source, _, rest = subject.partition(" ")
+    return source, rest
+
+
+def _build_source_table(
+    words: PageWords, counts: Mapping[str, Mapping[str, int]], tonight: list[Result]
+) -> Table:
+    ages = {
+        row["subject"]: row["observed"]
+        for row in tonight
+        if row["check"] == "freshness" and row["observed"] is not None
+    }
+    headings = ("source", "read", "used", "not_yet", "suppressed", "aside", "age")
+    keys = (ROWS_IN, ROWS_USED, ROWS_NOT_YET, ROWS_SUPPRESSED, QUARANTINED)
+    rows = [
+        [source, *(words.number(count[key]) for key in keys), _write_age(words, ages.get(source))]
+        for source, count in counts.items()
+    ]
+    return Table(
+        words.text(NAME, "caption_sources"),
+        [words.text(NAME, key) for key in headings],
+        rows,
+        frozenset(range(1, 6)),
+    )
+
+
+def _write_age(words: PageWords, days: float | None) -> str:
+    """Return the age of a row in whole days, or in whole hours below two days."""
+    if days is None:
+        return "–"
+    if days < 2:
+        return words.count(NAME, "age_hours", round(24 * days))
+    return words.count(NAME, "age_days", round(days))
+
+
+def _build_reason_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
+    """Yield the reasons of quarantine, the most frequent first."""
+    found = sorted(
+        (row for row in tonight if row["check"] == QUARANTINED), key=lambda row: -row["observed"]
+    )
+    rows = []
+    for row in found:
+        source, reason = _split_subject(row["subject"])
+        rows.append([source, _name_reason(words, reason), words.number(row["observed"])])
+    if rows:
+        headings = [words.text(NAME, key) for key in ("source", "reason", "rows")]
+        yield Table(words.text(NAME, "caption_reasons"), headings, rows, frozenset({2}))
+
+
+def _name_reason(words: PageWords, reason: str) -> str:
+    """Return a reason in plain words; one of a later version keeps its own."""
+    key = "reason_" + re.sub(r"\W+", "_", reason)
+    return words.text(NAME, key) if key in words.texts[NAME] else reason
+
+
+def _build_form_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
+    """Yield how each source is written, as its checks of form have it."""
+    rows = []
+    for row in tonight:
+        if row["check"] == FORM_CHECK:
+            source, rest = _split_subject(row["subject"])
+            key, column = _split_subject(rest)
+            part = f"part_{key}"
+            named = words.text(NAME, part) if part in words.texts[NAME] else key
+            rows.append([source, named, column, row["message"] or ""])
+    if rows:
+        headings = [words.text(NAME, key) for key in ("source", "part", "column", "value")]
+        yield Table(words.text(NAME, "caption_form"), headings, rows)
+
+
+def _build_doubt_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
+    """Yield the doubtful readings, with the messages of the table as they are stored."""
+    rows = [
+        [" · ".join(part for part in (row["target"], row["subject"]) if part), row["message"] or ""]
+        for row in tonight
+        if row["check"] == "reading"
+    ]
+    if rows:
+        headings = [words.text(NAME, key) for key in ("source", "doubt")]
+        yield Table(words.text(NAME, "caption_doubts"), headings, rows, english=frozenset({1}))
+
+
+def _list_nights(data: PageData) -> list[Night]:
+    """Return the last nights up to the page's, newest first; a night is its decisive run's rows.
+
+    A night that was tried several times counts once: published if any of its runs has published.
+    """
+    runs: dict[Any, dict[str, Night]] = {}
+    known = data.runs.filter(pc.field("as_of") <= pa.scalar(data.as_of, INSTANT))
+    for row in known.to_pylist():
+        runs.setdefault(row["as_of"], {}).setdefault(row["run_id"], []).append(row)
+    return [max(runs[at].values(), key=_rank_run) for at in sorted(runs, reverse=True)[:NIGHTS]]
+
+
+def _rank_run(rows: Night) -> tuple[bool, Any]:
+    last = max(row["finished_at"] or row["started_at"] for row in rows)
+    return rows[0]["status"] == "published", last
+
+
+def _count_published(nights: list[Night]) -> int:
+    return sum(rows[0]["status"] == "published" for rows in nights)
+
+
+def _build_night_table(words: PageWords, nights: list[Night]) -> Table:
+    headings = ("night", "status", "scores", "minutes", "versions")
+    return Table(
+        words.text(NAME, "caption_nights"),
+        [words.text(NAME, key) for key in headings],
+        [_write_night(words, rows) for rows in nights],
+        frozenset({2, 3}),
+    )
+
+
+def _write_night(words: PageWords, rows: Night) -> list[str]:
+    first = rows[0]
+    status = f"status_{first['status']}"
+    scores = [row["rows"] for row in rows if row["rows"] is not None]
+    ended = first["finished_at"]
+    # The page's own night may still be running, so its ledger has no times yet.
+    spent = ended - first["started_at"] if ended else timedelta(0)
+    models = ", ".join(
+        f"{row['target']} {row['model_version']}" for row in rows if row["model_version"]
+    )
+    return [
+        words.moment(first["as_of"]),
+        words.text(NAME, status) if status in words.texts[NAME] else first["status"],
+        words.number(sum(scores)) if scores else "–",
+        words.number(spent / timedelta(minutes=1), 1) if spent else "–",
+        models or "–",
+    ]
+
+
+def _quote(
+    words: PageWords, counts: Mapping[str, Mapping[str, int]], nights: list[Night]
+) -> Iterator[Quote]:
+    if counts:
+        read, aside = (
+            sum(count[key] for count in counts.values()) for key in (ROWS_IN, QUARANTINED)
+        )
+        yield Quote(words.text(NAME, "quote_read"), words.number(read))
+        share = words.percent(aside / read if read else None, 2)
+        hint = words.text(NAME, "quote_aside_hint", share=share)
+        yield Quote(words.text(NAME, "quote_aside"), words.number(aside), hint)
+    if nights:
+        done = words.number(_count_published(nights))
+        value = words.text(NAME, "quote_nights_value", done=done, nights=words.number(len(nights)))
+        yield Quote(words.text(NAME, "quote_nights"), value, words.text(NAME, "quote_nights_hint"))
+
+
+def _list_notes(
+    words: PageWords, counts: Mapping[str, Mapping[str, int]], tonight: list[Result]
+) -> Iterator[str]:
+    if counts:
+        yield words.text(NAME, "note_used")
+        if any(count[QUARANTINED] for count in counts.values()):
+            yield words.text(NAME, "note_aside")
+        if not any(row["check"] == "reading" for row in tonight):
+            yield words.text(NAME, "no_doubts")
+        if not any(row["check"] == "freshness" for row in tonight):
+            yield words.text(NAME, "untimed")

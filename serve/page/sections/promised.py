@@ -1,0 +1,294 @@
+"""What the scores promised against what happened, by month, grade and model version.
+
+All numbers are those of the newest report of outcomes. A page of an earlier night shows it too and
+says that these outcomes became known later: to learn how a night turned out is why it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow.compute as pc
+
+from serve.page.content.page_data import PageData
+from serve.page.content.parts import Chart, Quote, Section, Table
+from serve.page.content.words import PageWords
+
+NAME = "promised"
+Part = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Expected and actual outcomes of a part, and the 90 % range of the actual number."""
+
+    expected: float
+    actual: int
+    low: float | None
+    high: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Return the key of the verdict; a difference within the range is as promised."""
+        if self.low is not None and self.expected < self.low:
+            return "more"
+        return "fewer" if self.high is not None and self.expected > self.high else "as_promised"
+
+
+def build_promised(data: PageData) -> Section:
+    """Return the section; without mature scores it says when the first will be known."""
+    words = data.words
+    reported = (data.outcomes or {}).get("targets", {})
+    found = {name: reported[name] for name in data.targets if name in reported}
+    measured = {name: months for name in found if (months := _list_measured(found[name]))}
+    latest = {
+        name: (months[-1], found[name]["months"][months[-1]]) for name, months in measured.items()
+    }
+    told = " ".join(_tell(words, name, *part) for name, part in latest.items())
+    tables = [
+        *([_build_grade_table(words, found)] if latest else []),
+        *([_build_version_table(words, found)] if found else []),
+    ]
+    return Section(
+        NAME,
+        "trust",
+        words.text(NAME, "title"),
+        f"{words.text(NAME, 'sentence')} {told}" if told else words.text(NAME, "none"),
+        [_quote(words, name, *part) for name, part in latest.items()],
+        [
+            _build_chart(words, name, found[name]["months"], months)
+            for name, months in measured.items()
+        ],
+        tables,
+        [*_list_notes(data, found)],
+    )
+
+
+def _list_measured(target: Part) -> list[str]:
+    """Return the months with mature scores, ascending."""
+    return sorted(name for name, part in target.get("months", {}).items() if part["used"])
+
+
+def _compare(part: Part) -> _Compared:
+    """Return the numbers of a part; the range is that of the ratio, as numbers of outcomes."""
+    ratio, expected = part["metrics"]["actual_to_expected"], part["expected"]
+    low, high = (None if ratio[end] is None else ratio[end] * expected for end in ("low", "high"))
+    return _Compared(expected, part["actual"], low, high)
+
+
+def _name_month(words: PageWords, month: str) -> str:
+    year, number = month.split("-")
+    return words.text(NAME, f"month_{number}", year=year)
+
+
+def _tell(words: PageWords, target: str, month: str, part: Part) -> str:
+    """Return the sentence about one month of a target."""
+    found = _compare(part)
+    values = {
+        "target": target,
+        "month": _name_month(words, month),
+        "expected": words.number(found.expected),
+        "actual": words.number(found.actual),
+        "range": _write_range(words, found),
+        "verdict": words.text(NAME, found.verdict),
+    }
+    if part["used"] == part["leads"]:
+        return words.count(NAME, "told_leads", part["leads"], **values)
+    leads = words.number(part["leads"])
+    return words.count(NAME, "told_scores", part["used"], leads=leads, **values)
+
+
+def _write_range(words: PageWords, found: _Compared) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    low, high = words.number(found.low), words.number(found.high)
+    return words.text(NAME, "range", low=low, high=high)
+
+
+def _quote(words: PageWords, target: str, month: str, part: Part) -> Quote:
+    found = _compare(part)
+    numbers = {key: words.number(getattr(found, key)) for key in ("actual", "expected")}
+    value = words.text(NAME, "quote_value", **numbers)
+    hint = ""
+    if found.low is not None and found.high is not None:
+        low, high = words.number(found.low), words.number(found.high)
+        hint = words.text(NAME, "quote_hint", low=low, high=high)
+    label = words.text(NAME, "quote", target=target, month=_name_month(words, month))
+    return Quote(label, value, hint)
+
+
+def _build_chart(
+    words: PageWords, target: str, parts: Mapping[str, Part], months: list[str]
+) -> Chart:
+    """Return the chart of a target: promised and actual outcomes of each month with mature rows."""
+    compared = {month: _compare(parts[month]) for month in months}
+    rows = [{"month": month, **vars(found)} for month, found in compared.items()]
+    kept = sum(found.verdict == "as_promised" for found in compared.values())
+    caption = words.text(NAME, "caption", target=target)
+    table = _build_month_table(words, caption, parts)
+    numbers = {"kept": words.number(kept), "months": words.number(len(months))}
+    summary = words.text(NAME, "summary", target=target, **numbers)
+    return Chart(f"promised-{target}", caption, summary, _draw(words), rows, table)
+
+
+def _build_month_table(words: PageWords, caption: str, parts: Mapping[str, Part]) -> Table:
+    """Return the months as texts; one without mature rows has its row too."""
+    keys = ("month", "scores", "promised", "came", "low", "high", "waiting")
+    rows = [
+        [_name_month(words, month), *_write_part(words, part)]
+        for month, part in sorted(parts.items())
+    ]
+    headings = [words.text(NAME, key) for key in keys]
+    return Table(caption, headings, rows, frozenset(range(1, len(keys))))
+
+
+def _write_part(words: PageWords, part: Part) -> list[str]:
+    """Return the cells of a part: used, expected, actual, low, high and immature."""
+    cells = ["–"] * 4
+    if part["used"]:
+        found = _compare(part)
+        ends = (found.low, found.high)
+        cells = [
+            words.number(found.expected, 1),
+            words.number(found.actual),
+            *("–" if end is None else words.number(end, 1) for end in ends),
+        ]
+    return [words.number(part["used"]), *cells, words.number(part.get("immature", 0))]
+
+
+def _draw(words: PageWords) -> dict[str, Any]:
+    """Return the specification: a range, a filled point in it, and a tick for the promise."""
+    promised, came = words.text(NAME, "promised"), words.text(NAME, "came")
+    axis = {"type": "quantitative", "title": words.text(NAME, "number")}
+    scale = {"domain": [promised, came], "range": ["var(--ink)", "var(--link)"]}
+    return {
+        "height": 200,
+        "encoding": {
+            "x": {"field": "month", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}}
+        },
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeWidth": 6, "opacity": 0.35},
+                "encoding": {
+                    "y": {"field": "low", **axis},
+                    "y2": {"field": "high"},
+                    "color": {"datum": came, "scale": scale, "title": None},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+                "encoding": {
+                    "y": {"field": "actual", **axis},
+                    "color": {"datum": came, "title": None},
+                },
+            },
+            {
+                "mark": {"type": "tick", "thickness": 3, "size": 26, "opacity": 1},
+                "encoding": {
+                    "y": {"field": "expected", **axis},
+                    "color": {"datum": promised, "title": None},
+                },
+            },
+        ],
+    }
+
+
+def _share(part: Part, key: str) -> float | None:
+    return part[key] / part["used"] if part["used"] else None
+
+
+def _build_grade_table(words: PageWords, found: Mapping[str, Part]) -> Table:
+    headings = ["target", "grade", "scores", "share_promised", "share_came"]
+    return Table(
+        words.text(NAME, "caption_grades"),
+        [words.text(NAME, key) for key in headings],
+        [
+            [
+                name,
+                grade,
+                words.number(part["used"]),
+                words.percent(_share(part, "expected")),
+                words.percent(_share(part, "actual")),
+            ]
+            for name, target in found.items()
+            for grade, part in target["grades"].items()
+        ],
+        frozenset({2, 3, 4}),
+    )
+
+
+def _build_version_table(words: PageWords, found: Mapping[str, Part]) -> Table:
+    """Return one row per target and model version; one without mature rows has its row too."""
+    headings = ["target", "version", "scores", "promised", "came", "low", "high", "waiting"]
+    rows = [
+        [name, version, *_write_part(words, part)]
+        for name, target in found.items()
+        for version, part in target["versions"].items()
+    ]
+    return Table(
+        words.text(NAME, "caption_versions"),
+        [words.text(NAME, key) for key in headings],
+        rows,
+        frozenset(range(2, len(headings))),
+    )
+
+
+def _list_notes(data: PageData, found: Mapping[str, Part]) -> Iterator[str]:
+    """Yield what limits the numbers, and what is missing."""
+    words = data.words
+    if found:
+        yield from _date_report(data, found)
+        yield words.text(NAME, "rule")
+    for name in data.targets:
+        if name not in found:
+            yield from [words.text(NAME, "absent", target=name)] if found else []
+            yield _tell_first(data, name)
+        else:
+            yield from _describe_target(words, name, found[name])
+    if len(found) < len(data.targets) or not any(map(_list_measured, found.values())):
+        yield words.text(NAME, "bring")
+
+
+def _date_report(data: PageData, found: Mapping[str, Part]) -> Iterator[str]:
+    """Yield the report's own as-of; the newest night's page is older than it by some hours only."""
+    words = data.words
+    texts = [target["as_of"] for target in found.values() if target["as_of"]]
+    if texts:
+        known = max(map(datetime.fromisoformat, texts))
+        newest = pc.max(data.runs.filter(pc.field("status") == "published")["as_of"]).as_py()
+        is_past = newest is not None and data.as_of < newest and data.as_of < known
+        yield words.text(NAME, "later" if is_past else "known", moment=words.moment(known))
+
+
+def _describe_target(words: PageWords, name: str, target: Part) -> Iterator[str]:
+    if "months" not in target:
+        yield words.text(NAME, "older")
+    for order in target["grade_order"]:
+        if order["reversed"]:
+            chance = words.text(NAME, "certain" if order["certain"] else "chance")
+            grades = {key: order[key] for key in ("better", "worse")}
+            yield words.text(NAME, "order", target=name, chance=chance, **grades)
+    if young := target["rows"]["immature"]:
+        yield words.count(NAME, "young", young, target=name)
+        if target["first_mature"]:
+            day = words.day(datetime.fromisoformat(target["first_mature"]))
+            yield words.text(NAME, "next", target=name, day=day)
+
+
+def _tell_first(data: PageData, target: str) -> str:
+    """Return when the first outcome of a target can be known."""
+    words, horizon = data.words, data.project.targets[target].horizon
+    mask = (pc.field("status") == "published") & (pc.field("target") == target)
+    first = pc.min(data.runs.filter(mask)["as_of"]).as_py() or data.as_of
+    if horizon is None:
+        return words.text(NAME, "first_unknown", target=target)
+    return words.text(
+        NAME,
+        "first",
+        target=target,
+        day=words.day(first + horizon),
+        horizon=words.language.duration(horizon),
+    )
