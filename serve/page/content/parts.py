@@ -50,6 +50,7 @@ class Table:
         rows: Cells of each row, as many as there are headings.
         numeric: Positions of the columns that hold numbers, which are aligned to the right.
         english: Positions of the columns whose texts are English in a page of any language.
+        folded: Whether a table of a section is shown only when its caption is pressed.
     """
 
     caption: str
@@ -57,6 +58,7 @@ class Table:
     rows: Sequence[Sequence[str | LeadCell]]
     numeric: frozenset[int] = frozenset()
     english: frozenset[int] = frozenset()
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,11 @@ class Section:
         sentence: What the section means, in one sentence.
         quotes: Numbers that a reader may quote.
         charts: Charts, in their order.
-        tables: Tables, in their order.
+        tables: Tables after the charts, in their order.
         notes: Further sentences: limits of what is shown, and what is missing.
         template: File of a template for contents of its own, such as the list of leads.
         blocks: Data that the page's script reads for this section.
+        opening: Tables that stand before the charts, such as warnings.
     """
 
     name: str
@@ -120,3 +123,4 @@ class Section:
     notes: Sequence[str] = ()
     template: str | None = None
     blocks: Sequence[Block] = field(default=(), repr=False)
+    opening: Sequence[Table] = ()

@@ -19,7 +19,7 @@ VERDICTS = ("stop", "warn", "none", "pass")
 # Values of these must not fall below their limits, those of all others must not exceed them.
 FLOORS = frozenset({"rows", "new_rows", "suppressed", "leads"})
 # How an observed value is written: a text of the page, and decimals; a share without a text.
-COUNT, SHARE, DAYS, INDEX = (None, 0), ("share", 0), ("days", 1), (None, 2)
+COUNT, SHARE, DAYS, INDEX = (None, 0), ("share", 1), ("days", 0), (None, 2)
 UNITS: dict[str, tuple[str | None, int]] = {
     **dict.fromkeys(FLOORS, COUNT),
     **dict.fromkeys(("freshness", "model_age"), DAYS),
@@ -42,11 +42,9 @@ def build_checks(data: PageData) -> Section:
     charts = [chart for check in DRIFTS if (chart := _build_chart(words, check, results))]
     if not tonight:
         return Section(NAME, "trust", title, words.text(NAME, "none"), charts=charts)
-    by_check = _group_results(tonight)
+    by_check = _group_results(words, tonight)
     verdicts = {check: _judge(rows) for check, rows in by_check.items()}
     alerts = [row for row in tonight if row["verdict"] != "pass"]
-    tables = [_build_alert_table(words, alerts)] if alerts else []
-    tables.append(_build_check_table(words, by_check, verdicts))
     return Section(
         NAME,
         "trust",
@@ -54,17 +52,28 @@ def build_checks(data: PageData) -> Section:
         f"{sentence} {_summarize(words, verdicts)}",
         [*_quote(words, data, verdicts)],
         charts,
-        tables,
+        [_build_check_table(words, by_check, verdicts)],
         [*_list_notes(words, tonight, results)],
+        opening=[_build_alert_table(words, alerts)] if alerts else [],
     )
 
 
-def _group_results(results: list[Result]) -> dict[str, list[Result]]:
-    """Return the results by check, those that stop or warn first."""
+def _group_results(words: PageWords, results: list[Result]) -> dict[str, list[Result]]:
+    """Return the results by check: by verdict, the worst first, then as the texts name them."""
     groups: dict[str, list[Result]] = {}
     for row in results:
         groups.setdefault(row["check"], []).append(row)
-    return dict(sorted(groups.items(), key=lambda group: VERDICTS.index(_judge(group[1]))))
+    order = [key.removeprefix("name_") for key in words.texts[NAME] if key.startswith("name_")]
+    known = {check: place for place, check in enumerate(order)}
+    return dict(
+        sorted(
+            groups.items(),
+            key=lambda group: (
+                VERDICTS.index(_judge(group[1])),
+                known.get(group[0], len(known)),
+            ),
+        )
+    )
 
 
 def _judge(results: list[Result]) -> str:
@@ -148,7 +157,10 @@ def _build_check_table(
         )
     headings = ("check", "verdict", "observed", "limit", "watches")
     return Table(
-        words.text(NAME, "caption_checks"), [words.text(NAME, key) for key in headings], rows
+        words.text(NAME, "caption_checks"),
+        [words.text(NAME, key) for key in headings],
+        rows,
+        folded=True,
     )
 
 
@@ -163,8 +175,11 @@ def _rank_result(check: str, row: Result) -> tuple[int, float]:
 
 def _write_value(words: PageWords, check: str, value: float) -> str:
     unit, digits = UNITS[check]
+    if unit == "days":
+        return words.language.days(value)
     if unit == "share":
-        return words.percent(value, digits if value in (0, 1) else 1)
+        # Whole per cent, such as limits, need no decimal.
+        return words.percent(value, 0 if round(100 * value, 6) % 1 == 0 else digits)
     number = words.number(value, digits)
     return number if unit is None else words.text(NAME, unit, number=number)
 
@@ -243,21 +258,26 @@ def _draw(words: PageWords, axis: str, limits: list[tuple[float, str]]) -> dict[
     """Return the specification: a line per target, and a dashed line with its name per limit."""
     y = {"type": "quantitative", "title": words.text(NAME, axis)}
     x = {"field": "night", **AXIS_DAY}
+    at = {"x": x, "y": {"field": "observed", **y}}
     target = {"field": "target", "title": None}
-    lines = [
+    # Shapes besides colours; a line has no shape, so the points are a layer of their own.
+    layers: list[dict[str, Any]] = [
+        {"mark": {"type": "line", "color": "var(--soft)"}, "encoding": {**at, "detail": target}},
         {
-            "mark": {"type": "line", "point": True},
-            "encoding": {"x": x, "y": {"field": "observed", **y}, "color": target, "shape": target},
-        }
+            "mark": {"type": "point", "opacity": 1},
+            "encoding": {**at, "color": target, "shape": target},
+        },
     ]
     for limit, label in limits:
-        at = {"datum": limit, **y}
+        height = {"y": {"datum": limit, **y}}
         dashes = {"type": "rule", "strokeDash": [6, 4], "color": "var(--ink)"}
         name = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3}
         name |= {"text": label, "color": "var(--ink)"}
-        lines.append({"mark": dashes, "encoding": {"y": at}})
-        lines.append({"mark": name, "encoding": {"y": at, "x": {"value": "width"}}})
-    return {"height": 180, "layer": lines}
+        # Data of one row of their own, or they would be drawn for every night.
+        once = {"data": {"values": [{}]}}
+        layers.append({**once, "mark": dashes, "encoding": height})
+        layers.append({**once, "mark": name, "encoding": {**height, "x": {"value": "width"}}})
+    return {"height": 180, "layer": layers}
 
 
 def _tabulate(words: PageWords, check: str, found: list[Result]) -> Table:

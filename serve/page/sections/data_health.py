@@ -86,14 +86,14 @@ def _build_source_table(
     words: PageWords, counts: Mapping[str, Mapping[str, int]], tonight: list[Result]
 ) -> Table:
     ages = {
-        row["subject"]: row["observed"]
+        row["subject"]: words.language.days(row["observed"])
         for row in tonight
         if row["check"] == "freshness" and row["observed"] is not None
     }
     headings = ("source", "read", "used", "not_yet", "suppressed", "aside", "age")
     keys = (ROWS_IN, ROWS_USED, ROWS_NOT_YET, ROWS_SUPPRESSED, QUARANTINED)
     rows = [
-        [source, *(words.number(count[key]) for key in keys), _write_age(words, ages.get(source))]
+        [source, *(words.number(count[key]) for key in keys), ages.get(source, "–")]
         for source, count in counts.items()
     ]
     return Table(
@@ -102,15 +102,6 @@ def _build_source_table(
         rows,
         frozenset(range(1, 6)),
     )
-
-
-def _write_age(words: PageWords, days: float | None) -> str:
-    """Return the age of a row in whole days, or in whole hours below two days."""
-    if days is None:
-        return "–"
-    if days < 2:
-        return words.count(NAME, "age_hours", round(24 * days))
-    return words.count(NAME, "age_days", round(days))
 
 
 def _build_reason_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
@@ -135,17 +126,20 @@ def _name_reason(words: PageWords, reason: str) -> str:
 
 def _build_form_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
     """Yield how each source is written, as its checks of form have it."""
-    rows = []
+    columns: dict[tuple[str, str, str], list[str]] = {}
     for row in tonight:
         if row["check"] == FORM_CHECK:
             source, rest = _split_subject(row["subject"])
             key, column = _split_subject(rest)
-            part = f"part_{key}"
-            named = words.text(NAME, part) if part in words.texts[NAME] else key
-            rows.append([source, named, column, row["message"] or ""])
+            columns.setdefault((source, key, row["message"] or ""), []).append(column)
+    rows = []
+    for (source, key, value), names in columns.items():
+        part = f"part_{key}"
+        named = words.text(NAME, part) if part in words.texts[NAME] else key
+        rows.append([source, named, value, ", ".join(filter(None, names))])
     if rows:
-        headings = [words.text(NAME, key) for key in ("source", "part", "column", "value")]
-        yield Table(words.text(NAME, "caption_form"), headings, rows)
+        headings = [words.text(NAME, key) for key in ("source", "part", "value", "columns")]
+        yield Table(words.text(NAME, "caption_form"), headings, rows, folded=True)
 
 
 def _build_doubt_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
@@ -188,6 +182,7 @@ def _build_night_table(words: PageWords, nights: list[Night]) -> Table:
         [words.text(NAME, key) for key in headings],
         [_write_night(words, rows) for rows in nights],
         frozenset({2, 3}),
+        folded=True,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from features.tools.json_values import format_json
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Chart, Quote, Section, Table
 from serve.page.content.words import PageWords
@@ -160,10 +161,16 @@ def _write_part(words: PageWords, part: Part) -> list[str]:
 
 
 def _draw(words: PageWords) -> dict[str, Any]:
-    """Return the specification: a range, a filled point in it, and a tick for the promise."""
-    promised, came = words.text(NAME, "promised"), words.text(NAME, "came")
-    axis = {"type": "quantitative", "title": words.text(NAME, "number")}
-    scale = {"domain": [promised, came], "range": ["var(--ink)", "var(--link)"]}
+    """Return the specification: by month a range, a dot in it, and a dash for the promise."""
+    title = words.text(NAME, "number")
+    kinds = ["expected", "actual"]
+    names = format_json(
+        {"expected": words.text(NAME, "promised"), "actual": words.text(NAME, "came")}
+    )
+    kind = {"field": "kind", "title": None, "legend": {"labelExpr": f"({names})[datum.label]"}}
+    colours = {"domain": kinds, "range": ["var(--ink)", "var(--series-1)"]}
+    # Points are filled, so a dash is a flat rectangle.
+    shapes = {"domain": kinds, "range": ["M-2,-0.25H2V0.25H-2Z", "circle"]}
     return {
         "height": 200,
         "encoding": {
@@ -171,25 +178,24 @@ def _draw(words: PageWords) -> dict[str, Any]:
         },
         "layer": [
             {
-                "mark": {"type": "rule", "strokeWidth": 6, "opacity": 0.35},
+                "mark": {
+                    "type": "rule",
+                    "strokeWidth": 6,
+                    "opacity": 0.4,
+                    "color": "var(--series-1)",
+                },
                 "encoding": {
-                    "y": {"field": "low", **axis},
+                    "y": {"field": "low", "type": "quantitative", "title": title},
                     "y2": {"field": "high"},
-                    "color": {"datum": came, "scale": scale, "title": None},
                 },
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+                "transform": [{"fold": kinds, "as": ["kind", "value"]}],
+                "mark": {"type": "point", "size": 120, "opacity": 1},
                 "encoding": {
-                    "y": {"field": "actual", **axis},
-                    "color": {"datum": came, "title": None},
-                },
-            },
-            {
-                "mark": {"type": "tick", "thickness": 3, "size": 26, "opacity": 1},
-                "encoding": {
-                    "y": {"field": "expected", **axis},
-                    "color": {"datum": promised, "title": None},
+                    "y": {"field": "value", "type": "quantitative", "title": title},
+                    "color": {**kind, "scale": colours},
+                    "shape": {**kind, "scale": shapes},
                 },
             },
         ],
@@ -272,10 +278,10 @@ def _describe_target(words: PageWords, name: str, target: Part) -> Iterator[str]
             grades = {key: order[key] for key in ("better", "worse")}
             yield words.text(NAME, "order", target=name, chance=chance, **grades)
     if young := target["rows"]["immature"]:
-        yield words.count(NAME, "young", young, target=name)
-        if target["first_mature"]:
-            day = words.day(datetime.fromisoformat(target["first_mature"]))
-            yield words.text(NAME, "next", target=name, day=day)
+        first = target["first_mature"]
+        day = words.day(datetime.fromisoformat(first)) if first else ""
+        known = words.text(NAME, "next", day=day) if first else ""
+        yield words.count(NAME, "young", young, target=name, next=known)
 
 
 def _tell_first(data: PageData, target: str) -> str:
