@@ -1,7 +1,7 @@
 """Row counts of the sources, stored with the checks of a night.
 
-They judge nothing, so they always pass. With them the table tells what became of every row that was
-read: rows_in = rows_used + rows_not_yet + rows_suppressed + all that are quarantined.
+They judge nothing, so they always pass. With them the table has the use of every row that was read:
+rows_in = rows_used + rows_not_yet + rows_suppressed + all that are quarantined.
 """
 
 from __future__ import annotations

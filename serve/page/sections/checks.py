@@ -37,23 +37,23 @@ def build_checks(data: PageData) -> Section:
     """Return the section: findings, all checks of the night, and the drift by night."""
     words = data.words
     results = [row for row in data.checks.to_pylist() if row["check"] not in COUNT_CHECKS]
-    tonight = [row for row in results if row["as_of"] == data.as_of]
+    current = [row for row in results if row["as_of"] == data.as_of]
     title, sentence = words.text(NAME, "title"), words.text(NAME, "sentence")
     charts = [chart for check in DRIFTS if (chart := _build_chart(words, check, results))]
-    if not tonight:
+    if not current:
         return Section(NAME, "trust", title, words.text(NAME, "none"), charts=charts)
-    by_check = _group_results(words, tonight)
-    verdicts = {check: _judge(rows) for check, rows in by_check.items()}
-    alerts = [row for row in tonight if row["verdict"] != "pass"]
+    by_check = _group_results(words, current)
+    verdicts = {check: _judge_check(rows) for check, rows in by_check.items()}
+    alerts = [row for row in current if row["verdict"] != "pass"]
     return Section(
         NAME,
         "trust",
         title,
-        f"{sentence} {_summarize(words, verdicts)}",
-        [*_quote(words, data, verdicts)],
+        f"{sentence} {_summarize_verdicts(words, verdicts)}",
+        [*_build_quotes(words, data, verdicts)],
         charts,
         [_build_check_table(words, by_check, verdicts)],
-        [*_list_notes(words, tonight, results)],
+        [*_list_notes(words, current, results)],
         opening=[_build_alert_table(words, alerts)] if alerts else [],
     )
 
@@ -69,14 +69,14 @@ def _group_results(words: PageWords, results: list[Result]) -> dict[str, list[Re
         sorted(
             groups.items(),
             key=lambda group: (
-                VERDICTS.index(_judge(group[1])),
+                VERDICTS.index(_judge_check(group[1])),
                 known.get(group[0], len(known)),
             ),
         )
     )
 
 
-def _judge(results: list[Result]) -> str:
+def _judge_check(results: list[Result]) -> str:
     """Return the worst verdict of a check; none where a reason is all that it has."""
     verdicts = {row["verdict"] for row in results}
     if verdicts != {"pass"}:
@@ -89,18 +89,18 @@ def _judge(results: list[Result]) -> str:
     return "pass" if is_compared or results[0]["check"] not in UNITS else "none"
 
 
-def _summarize(words: PageWords, verdicts: Mapping[str, str]) -> str:
-    found = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
-    if found:
-        return words.count(NAME, "some_warn", found, all=words.number(len(verdicts)))
+def _summarize_verdicts(words: PageWords, verdicts: Mapping[str, str]) -> str:
+    alerts_count = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
+    if alerts_count:
+        return words.count(NAME, "some_warn", alerts_count, all=words.number(len(verdicts)))
     compared = sum(verdict == "pass" for verdict in verdicts.values())
     return words.count(NAME, "all_well", compared)
 
 
-def _quote(words: PageWords, data: PageData, verdicts: Mapping[str, str]) -> Iterator[Quote]:
-    found = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
+def _build_quotes(words: PageWords, data: PageData, verdicts: Mapping[str, str]) -> Iterator[Quote]:
+    alerts_count = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
     total = len(verdicts)
-    numbers = {"passed": words.number(total - found), "all": words.number(total)}
+    numbers = {"passed": words.number(total - alerts_count), "all": words.number(total)}
     yield Quote(words.text(NAME, "quote_passed"), words.text(NAME, "quote_passed_value", **numbers))
     nights = set(data.checks["as_of"].to_pylist())
     alerts = data.checks.filter(pc.field("verdict") != "pass")
@@ -212,40 +212,42 @@ def _select_drift(check: str, results: list[Result]) -> list[Result]:
 
 def _build_chart(words: PageWords, check: str, results: list[Result]) -> Chart | None:
     """Return the chart of one kind of drift by night with its limits; None without a value."""
-    found = sorted(_select_drift(check, results), key=lambda row: (row["target"], row["as_of"]))
-    if not found:
+    values = sorted(_select_drift(check, results), key=lambda row: (row["target"], row["as_of"]))
+    if not values:
         return None
     caption = words.text(NAME, f"caption_{check}")
-    newest = max(found, key=lambda row: row["as_of"])["as_of"]
-    latest = max(row["observed"] for row in found if row["as_of"] == newest)
+    newest = max(values, key=lambda row: row["as_of"])["as_of"]
+    latest = max(row["observed"] for row in values if row["as_of"] == newest)
     above = {
-        row["as_of"] for row in found if row["warn"] is not None and row["observed"] > row["warn"]
+        row["as_of"] for row in values if row["warn"] is not None and row["observed"] > row["warn"]
     }
     summary = words.text(
         NAME,
         "summary",
         value=_write_value(words, check, latest),
         above=words.number(len(above)),
-        nights=words.number(len({row["as_of"] for row in found})),
+        nights=words.number(len({row["as_of"] for row in values})),
     )
     rows = [
         {
             "night": words.wall_time(row["as_of"]),
             **{key: row[key] for key in ("target", "observed", "warn", "stop")},
         }
-        for row in found
+        for row in values
     ]
-    spec = _draw(words, DRIFTS[check], _list_limits(words, found))
-    return Chart(f"checks-{check}", caption, summary, spec, rows, _tabulate(words, check, found))
+    spec = _build_spec(words, DRIFTS[check], _list_limits(words, values))
+    return Chart(
+        f"checks-{check}", caption, summary, spec, rows, _build_value_table(words, check, values)
+    )
 
 
-def _list_limits(words: PageWords, found: list[Result]) -> list[tuple[float, str]]:
+def _list_limits(words: PageWords, values: list[Result]) -> list[tuple[float, str]]:
     """Return the newest limits of a kind of drift with their names.
 
     The limit of a stop is left out where it lies so high that nothing else could be seen.
     """
-    newest = max(found, key=lambda row: row["as_of"])
-    top = 2 * max(row["observed"] for row in found)
+    newest = max(values, key=lambda row: row["as_of"])
+    top = 2 * max(row["observed"] for row in values)
     limits = [(newest["warn"], "warn"), (newest["stop"], "stop")]
     return [
         (limit, words.text(NAME, kind))
@@ -254,7 +256,7 @@ def _list_limits(words: PageWords, found: list[Result]) -> list[tuple[float, str
     ]
 
 
-def _draw(words: PageWords, axis: str, limits: list[tuple[float, str]]) -> dict[str, Any]:
+def _build_spec(words: PageWords, axis: str, limits: list[tuple[float, str]]) -> dict[str, Any]:
     """Return the specification: a line per target, and a dashed line with its name per limit."""
     y = {"type": "quantitative", "title": words.text(NAME, axis)}
     x = {"field": "night", **AXIS_DAY}
@@ -274,13 +276,13 @@ def _draw(words: PageWords, axis: str, limits: list[tuple[float, str]]) -> dict[
         name = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3}
         name |= {"text": label, "color": "var(--ink)"}
         # Data of one row of their own, or they would be drawn for every night.
-        once = {"data": {"values": [{}]}}
+        once: dict[str, Any] = {"data": {"values": [{}]}}
         layers.append({**once, "mark": dashes, "encoding": height})
         layers.append({**once, "mark": name, "encoding": {**height, "x": {"value": "width"}}})
     return {"height": 180, "layer": layers}
 
 
-def _tabulate(words: PageWords, check: str, found: list[Result]) -> Table:
+def _build_value_table(words: PageWords, check: str, values: list[Result]) -> Table:
     """Return the values of a chart as texts, newest first."""
     rows = [
         [
@@ -291,13 +293,13 @@ def _tabulate(words: PageWords, check: str, found: list[Result]) -> Table:
                 for key in ("observed", "warn", "stop")
             ),
         ]
-        for row in sorted(found, key=lambda row: row["as_of"], reverse=True)
+        for row in sorted(values, key=lambda row: row["as_of"], reverse=True)
     ]
     headings = [words.text(NAME, key) for key in ("night", "target", "value", "warn", "stop")]
     return Table(words.text(NAME, f"caption_{check}"), headings, rows, frozenset({2, 3, 4}))
 
 
-def _list_notes(words: PageWords, tonight: list[Result], results: list[Result]) -> Iterator[str]:
+def _list_notes(words: PageWords, current: list[Result], results: list[Result]) -> Iterator[str]:
     drift = _select_drift("drift", results)
     if not drift:
         yield words.text(NAME, "undrawn")
@@ -305,5 +307,5 @@ def _list_notes(words: PageWords, tonight: list[Result], results: list[Result]) 
         yield words.text(NAME, "index")
         if len({row["as_of"] for row in drift}) == 1:
             yield words.text(NAME, "few")
-    if any(row["check"] == "reading" for row in tonight):
+    if any(row["check"] == "reading" for row in current):
         yield words.text(NAME, "reading_hint")

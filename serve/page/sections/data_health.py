@@ -36,41 +36,41 @@ Night = list[Mapping[str, Any]]
 def build_data_health(data: PageData) -> Section:
     """Return the section: rows by source, reasons, forms, doubts and the last nights."""
     words = data.words
-    tonight = data.checks.filter(pc.field("as_of") == pa.scalar(data.as_of, INSTANT)).to_pylist()
-    counts = _count_rows(tonight)
+    current = data.checks.filter(pc.field("as_of") == pa.scalar(data.as_of, INSTANT)).to_pylist()
+    counts = _count_rows(current)
     nights = _list_nights(data)
     tables = [
-        *([_build_source_table(words, counts, tonight)] if counts else []),
-        *_build_reason_table(words, tonight),
-        *_build_form_table(words, tonight),
-        *_build_doubt_table(words, tonight),
+        *([_build_source_table(words, counts, current)] if counts else []),
+        *_build_reason_table(words, current),
+        *_build_form_table(words, current),
+        *_build_reading_table(words, current),
         *([_build_night_table(words, nights)] if nights else []),
     ]
     sentence = words.text(NAME, "none")
     if counts:
-        read, used = (sum(each[key] for each in counts.values()) for key in (ROWS_IN, ROWS_USED))
-        told = words.count(NAME, "told", read, used=words.number(used))
-        sentence = f"{words.text(NAME, 'sentence')} {told}"
+        read, used = (sum(count[key] for count in counts.values()) for key in (ROWS_IN, ROWS_USED))
+        count = words.count(NAME, "counted", read, used=words.number(used))
+        sentence = f"{words.text(NAME, 'sentence')} {count}"
     if nights:
         done = words.number(_count_published(nights))
-        sentence += f" {words.count(NAME, 'nights_told', len(nights), done=done)}"
+        sentence += f" {words.count(NAME, 'nights_published', len(nights), done=done)}"
     return Section(
         NAME,
         "trust",
         words.text(NAME, "title"),
         sentence,
-        [*_quote(words, counts, nights)],
+        [*_build_quotes(words, counts, nights)],
         tables=tables,
-        notes=[*_list_notes(words, counts, tonight)],
+        notes=[*_list_notes(words, counts, current)],
     )
 
 
-def _count_rows(tonight: list[Result]) -> dict[str, dict[str, int]]:
+def _count_rows(current: list[Result]) -> dict[str, dict[str, int]]:
     """Return the row counts by source and check; ``quarantined`` holds the sum of all reasons."""
     counts = {
-        row["subject"]: dict.fromkeys(COUNT_CHECKS, 0) for row in tonight if row["check"] == ROWS_IN
+        row["subject"]: dict.fromkeys(COUNT_CHECKS, 0) for row in current if row["check"] == ROWS_IN
     }
-    for row in tonight:
+    for row in current:
         if row["check"] in COUNT_CHECKS:
             counts[_split_subject(row["subject"])[0]][row["check"]] += int(row["observed"])
     return counts
@@ -83,11 +83,11 @@ def _split_subject(subject: str) -> tuple[str, str]:
 
 
 def _build_source_table(
-    words: PageWords, counts: Mapping[str, Mapping[str, int]], tonight: list[Result]
+    words: PageWords, counts: Mapping[str, Mapping[str, int]], current: list[Result]
 ) -> Table:
     ages = {
         row["subject"]: words.language.days(row["observed"])
-        for row in tonight
+        for row in current
         if row["check"] == "freshness" and row["observed"] is not None
     }
     headings = ("source", "read", "used", "not_yet", "suppressed", "aside", "age")
@@ -104,13 +104,13 @@ def _build_source_table(
     )
 
 
-def _build_reason_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
+def _build_reason_table(words: PageWords, current: list[Result]) -> Iterator[Table]:
     """Yield the reasons of quarantine, the most frequent first."""
-    found = sorted(
-        (row for row in tonight if row["check"] == QUARANTINED), key=lambda row: -row["observed"]
+    results = sorted(
+        (row for row in current if row["check"] == QUARANTINED), key=lambda row: -row["observed"]
     )
     rows = []
-    for row in found:
+    for row in results:
         source, reason = _split_subject(row["subject"])
         rows.append([source, _name_reason(words, reason), words.number(row["observed"])])
     if rows:
@@ -124,10 +124,10 @@ def _name_reason(words: PageWords, reason: str) -> str:
     return words.text(NAME, key) if key in words.texts[NAME] else reason
 
 
-def _build_form_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
+def _build_form_table(words: PageWords, current: list[Result]) -> Iterator[Table]:
     """Yield how each source is written, as its checks of form have it."""
     columns: dict[tuple[str, str, str], list[str]] = {}
-    for row in tonight:
+    for row in current:
         if row["check"] == FORM_CHECK:
             source, rest = _split_subject(row["subject"])
             key, column = _split_subject(rest)
@@ -142,11 +142,11 @@ def _build_form_table(words: PageWords, tonight: list[Result]) -> Iterator[Table
         yield Table(words.text(NAME, "caption_form"), headings, rows, folded=True)
 
 
-def _build_doubt_table(words: PageWords, tonight: list[Result]) -> Iterator[Table]:
+def _build_reading_table(words: PageWords, current: list[Result]) -> Iterator[Table]:
     """Yield the doubtful readings, with the messages of the table as they are stored."""
     rows = [
         [" · ".join(part for part in (row["target"], row["subject"]) if part), row["message"] or ""]
-        for row in tonight
+        for row in current
         if row["check"] == "reading"
     ]
     if rows:
@@ -205,7 +205,7 @@ def _write_night(words: PageWords, rows: Night) -> list[str]:
     ]
 
 
-def _quote(
+def _build_quotes(
     words: PageWords, counts: Mapping[str, Mapping[str, int]], nights: list[Night]
 ) -> Iterator[Quote]:
     if counts:
@@ -223,13 +223,13 @@ def _quote(
 
 
 def _list_notes(
-    words: PageWords, counts: Mapping[str, Mapping[str, int]], tonight: list[Result]
+    words: PageWords, counts: Mapping[str, Mapping[str, int]], current: list[Result]
 ) -> Iterator[str]:
     if counts:
         yield words.text(NAME, "note_used")
         if any(count[QUARANTINED] for count in counts.values()):
             yield words.text(NAME, "note_aside")
-        if not any(row["check"] == "reading" for row in tonight):
+        if not any(row["check"] == "reading" for row in current):
             yield words.text(NAME, "no_doubts")
-        if not any(row["check"] == "freshness" for row in tonight):
+        if not any(row["check"] == "freshness" for row in current):
             yield words.text(NAME, "untimed")

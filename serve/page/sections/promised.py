@@ -43,28 +43,28 @@ def build_promised(data: PageData) -> Section:
     """Return the section; without mature scores it says when the first will be known."""
     words = data.words
     reported = (data.outcomes or {}).get("targets", {})
-    found = {name: reported[name] for name in data.targets if name in reported}
-    measured = {name: months for name in found if (months := _list_measured(found[name]))}
+    targets = {name: reported[name] for name in data.targets if name in reported}
+    measured = {name: months for name in targets if (months := _list_measured(targets[name]))}
     latest = {
-        name: (months[-1], found[name]["months"][months[-1]]) for name, months in measured.items()
+        name: (months[-1], targets[name]["months"][months[-1]]) for name, months in measured.items()
     }
-    told = " ".join(_tell(words, name, *part) for name, part in latest.items())
+    sentence = " ".join(_write_sentence(words, name, *part) for name, part in latest.items())
     tables = [
-        *([_build_grade_table(words, found)] if latest else []),
-        *([_build_version_table(words, found)] if found else []),
+        *([_build_grade_table(words, targets)] if latest else []),
+        *([_build_version_table(words, targets)] if targets else []),
     ]
     return Section(
         NAME,
         "trust",
         words.text(NAME, "title"),
-        f"{words.text(NAME, 'sentence')} {told}" if told else words.text(NAME, "none"),
-        [_quote(words, name, *part) for name, part in latest.items()],
+        f"{words.text(NAME, 'sentence')} {sentence}" if sentence else words.text(NAME, "none"),
+        [_build_quote(words, name, *part) for name, part in latest.items()],
         [
-            _build_chart(words, name, found[name]["months"], months)
+            _build_chart(words, name, targets[name]["months"], months)
             for name, months in measured.items()
         ],
         tables,
-        [*_list_notes(data, found)],
+        [*_list_notes(data, targets)],
     )
 
 
@@ -73,7 +73,7 @@ def _list_measured(target: Part) -> list[str]:
     return sorted(name for name, part in target.get("months", {}).items() if part["used"])
 
 
-def _compare(part: Part) -> _Compared:
+def _compare_part(part: Part) -> _Compared:
     """Return the numbers of a part; the range is that of the ratio, as numbers of outcomes."""
     ratio, expected = part["metrics"]["actual_to_expected"], part["expected"]
     low, high = (None if ratio[end] is None else ratio[end] * expected for end in ("low", "high"))
@@ -85,16 +85,16 @@ def _name_month(words: PageWords, month: str) -> str:
     return words.text(NAME, f"month_{number}", year=year)
 
 
-def _tell(words: PageWords, target: str, month: str, part: Part) -> str:
+def _write_sentence(words: PageWords, target: str, month: str, part: Part) -> str:
     """Return the sentence about one month of a target."""
-    found = _compare(part)
+    numbers = _compare_part(part)
     values = {
         "target": target,
         "month": _name_month(words, month),
-        "expected": words.number(found.expected),
-        "actual": words.number(found.actual),
-        "range": _write_range(words, found),
-        "verdict": words.text(NAME, found.verdict),
+        "expected": words.number(numbers.expected),
+        "actual": words.number(numbers.actual),
+        "range": _write_range(words, numbers),
+        "verdict": words.text(NAME, numbers.verdict),
     }
     if part["used"] == part["leads"]:
         return words.count(NAME, "told_leads", part["leads"], **values)
@@ -102,20 +102,20 @@ def _tell(words: PageWords, target: str, month: str, part: Part) -> str:
     return words.count(NAME, "told_scores", part["used"], leads=leads, **values)
 
 
-def _write_range(words: PageWords, found: _Compared) -> str:
-    if found.low is None or found.high is None:
+def _write_range(words: PageWords, numbers: _Compared) -> str:
+    if numbers.low is None or numbers.high is None:
         return ""
-    low, high = words.number(found.low), words.number(found.high)
+    low, high = words.number(numbers.low), words.number(numbers.high)
     return words.text(NAME, "range", low=low, high=high)
 
 
-def _quote(words: PageWords, target: str, month: str, part: Part) -> Quote:
-    found = _compare(part)
-    numbers = {key: words.number(getattr(found, key)) for key in ("actual", "expected")}
+def _build_quote(words: PageWords, target: str, month: str, part: Part) -> Quote:
+    compared = _compare_part(part)
+    numbers = {key: words.number(getattr(compared, key)) for key in ("actual", "expected")}
     value = words.text(NAME, "quote_value", **numbers)
     hint = ""
-    if found.low is not None and found.high is not None:
-        low, high = words.number(found.low), words.number(found.high)
+    if compared.low is not None and compared.high is not None:
+        low, high = words.number(compared.low), words.number(compared.high)
         hint = words.text(NAME, "quote_hint", low=low, high=high)
     label = words.text(NAME, "quote", target=target, month=_name_month(words, month))
     return Quote(label, value, hint)
@@ -125,14 +125,14 @@ def _build_chart(
     words: PageWords, target: str, parts: Mapping[str, Part], months: list[str]
 ) -> Chart:
     """Return the chart of a target: promised and actual outcomes of each month with mature rows."""
-    compared = {month: _compare(parts[month]) for month in months}
-    rows = [{"month": month, **vars(found)} for month, found in compared.items()]
-    kept = sum(found.verdict == "as_promised" for found in compared.values())
+    compared = {month: _compare_part(parts[month]) for month in months}
+    rows = [{"month": month, **vars(numbers)} for month, numbers in compared.items()]
+    kept = sum(numbers.verdict == "as_promised" for numbers in compared.values())
     caption = words.text(NAME, "caption", target=target)
     table = _build_month_table(words, caption, parts)
     numbers = {"kept": words.number(kept), "months": words.number(len(months))}
     summary = words.text(NAME, "summary", target=target, **numbers)
-    return Chart(f"promised-{target}", caption, summary, _draw(words), rows, table)
+    return Chart(f"promised-{target}", caption, summary, _build_spec(words), rows, table)
 
 
 def _build_month_table(words: PageWords, caption: str, parts: Mapping[str, Part]) -> Table:
@@ -150,17 +150,17 @@ def _write_part(words: PageWords, part: Part) -> list[str]:
     """Return the cells of a part: used, expected, actual, low, high and immature."""
     cells = ["–"] * 4
     if part["used"]:
-        found = _compare(part)
-        ends = (found.low, found.high)
+        numbers = _compare_part(part)
+        ends = (numbers.low, numbers.high)
         cells = [
-            words.number(found.expected, 1),
-            words.number(found.actual),
+            words.number(numbers.expected, 1),
+            words.number(numbers.actual),
             *("–" if end is None else words.number(end, 1) for end in ends),
         ]
     return [words.number(part["used"]), *cells, words.number(part.get("immature", 0))]
 
 
-def _draw(words: PageWords) -> dict[str, Any]:
+def _build_spec(words: PageWords) -> dict[str, Any]:
     """Return the specification: by month a range, a dot in it, and a dash for the promise."""
     title = words.text(NAME, "number")
     kinds = ["expected", "actual"]
@@ -202,11 +202,11 @@ def _draw(words: PageWords) -> dict[str, Any]:
     }
 
 
-def _share(part: Part, key: str) -> float | None:
+def _divide_by_used(part: Part, key: str) -> float | None:
     return part[key] / part["used"] if part["used"] else None
 
 
-def _build_grade_table(words: PageWords, found: Mapping[str, Part]) -> Table:
+def _build_grade_table(words: PageWords, targets: Mapping[str, Part]) -> Table:
     headings = ["target", "grade", "scores", "share_promised", "share_came"]
     return Table(
         words.text(NAME, "caption_grades"),
@@ -216,22 +216,22 @@ def _build_grade_table(words: PageWords, found: Mapping[str, Part]) -> Table:
                 name,
                 grade,
                 words.number(part["used"]),
-                words.percent(_share(part, "expected")),
-                words.percent(_share(part, "actual")),
+                words.percent(_divide_by_used(part, "expected")),
+                words.percent(_divide_by_used(part, "actual")),
             ]
-            for name, target in found.items()
+            for name, target in targets.items()
             for grade, part in target["grades"].items()
         ],
         frozenset({2, 3, 4}),
     )
 
 
-def _build_version_table(words: PageWords, found: Mapping[str, Part]) -> Table:
+def _build_version_table(words: PageWords, targets: Mapping[str, Part]) -> Table:
     """Return one row per target and model version; one without mature rows has its row too."""
     headings = ["target", "version", "scores", "promised", "came", "low", "high", "waiting"]
     rows = [
         [name, version, *_write_part(words, part)]
-        for name, target in found.items()
+        for name, target in targets.items()
         for version, part in target["versions"].items()
     ]
     return Table(
@@ -242,26 +242,26 @@ def _build_version_table(words: PageWords, found: Mapping[str, Part]) -> Table:
     )
 
 
-def _list_notes(data: PageData, found: Mapping[str, Part]) -> Iterator[str]:
+def _list_notes(data: PageData, targets: Mapping[str, Part]) -> Iterator[str]:
     """Yield what limits the numbers, and what is missing."""
     words = data.words
-    if found:
-        yield from _date_report(data, found)
+    if targets:
+        yield from _date_report(data, targets)
         yield words.text(NAME, "rule")
     for name in data.targets:
-        if name not in found:
-            yield from [words.text(NAME, "absent", target=name)] if found else []
-            yield _tell_first(data, name)
+        if name not in targets:
+            yield from [words.text(NAME, "absent", target=name)] if targets else []
+            yield _write_first_day(data, name)
         else:
-            yield from _describe_target(words, name, found[name])
-    if len(found) < len(data.targets) or not any(map(_list_measured, found.values())):
+            yield from _describe_target(words, name, targets[name])
+    if len(targets) < len(data.targets) or not any(map(_list_measured, targets.values())):
         yield words.text(NAME, "bring")
 
 
-def _date_report(data: PageData, found: Mapping[str, Part]) -> Iterator[str]:
+def _date_report(data: PageData, targets: Mapping[str, Part]) -> Iterator[str]:
     """Yield the report's own as-of; the newest night's page is older than it by some hours only."""
     words = data.words
-    texts = [target["as_of"] for target in found.values() if target["as_of"]]
+    texts = [target["as_of"] for target in targets.values() if target["as_of"]]
     if texts:
         known = max(map(datetime.fromisoformat, texts))
         newest = pc.max(data.runs.filter(pc.field("status") == "published")["as_of"]).as_py()
@@ -284,7 +284,7 @@ def _describe_target(words: PageWords, name: str, target: Part) -> Iterator[str]
         yield words.count(NAME, "young", young, target=name, next=known)
 
 
-def _tell_first(data: PageData, target: str) -> str:
+def _write_first_day(data: PageData, target: str) -> str:
     """Return when the first outcome of a target can be known."""
     words, horizon = data.words, data.project.targets[target].horizon
     mask = (pc.field("status") == "published") & (pc.field("target") == target)

@@ -67,7 +67,7 @@ def build(project, store, language="en"):
     return build_checks(make_data(project, run=run, language=language, checks=checks))
 
 
-def test_each_check_has_one_line_and_warnings_come_first(tmp_path, project, store):
+def test_table_has_one_line_a_check_and_warnings_first(tmp_path, project, store):
     (table,) = build(project, store).tables
     counts = ", ".join(f"'{name}'" for name in COUNT_CHECKS)
     names = ask(
@@ -158,7 +158,7 @@ def test_model_without_training_distribution_is_named(project):
     assert json.dumps(section.tables[0].rows)
 
 
-def test_every_check_of_the_config_has_a_name_in_plain_words(project):
+def test_checks_of_the_config_have_plain_names(project):
     texts = make_data(project).words.texts["checks"]
     names = {*type(project.checks).model_fields} - {"nights"} | {"champion", "form", "names"}
     names |= {"reading", "probabilities", SUPPRESSED_CHECK}

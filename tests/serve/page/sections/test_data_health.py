@@ -124,7 +124,7 @@ def test_night_of_an_earlier_version_says_that_counts_are_missing(project):
     assert "earlier version" in section.sentence and not section.tables and not section.quotes
 
 
-def test_every_reason_of_quarantine_has_words(project):
+def test_reasons_of_quarantine_have_words(project):
     rows = {reason: 1 for reason in REASONS if reason not in NOT_QUARANTINED}
     count = SourceCount("leads", len(rows), 0, quarantined=rows)
     data = Dataset(LEADS.empty_table(), EVENTS.empty_table(), (count,), "f")

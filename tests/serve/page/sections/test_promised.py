@@ -150,7 +150,7 @@ def test_range_that_is_not_known_is_left_out(project):
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_without_report_the_first_day_and_the_command_are_named(project, tmp_path, language):
+def test_first_day_and_command_are_named_before_any_report(project, tmp_path, language):
     store = Store(tmp_path / "scores.db")
     for night in (0, 1):
         publish(store, make_run(night))
@@ -161,7 +161,7 @@ def test_without_report_the_first_day_and_the_command_are_named(project, tmp_pat
     assert not section.quotes and not section.charts and not section.tables
 
 
-def test_without_mature_scores_the_first_day_is_that_of_the_report(project):
+def test_first_day_is_that_of_the_report_before_a_score_is_mature(project):
     young = {"2025-05": {"used": 0, "immature": 18}}
     versions = {"2": {"used": 0, "immature": 18}}
     section = build(
