@@ -123,7 +123,7 @@ def test_russian_page_marks_english_messages(project, store):
     checks = store.past_checks(project.project, run.as_of + DAY)
     scores = store.scores(project.project, run.as_of)
     data = make_data(project, scores, run, "ru", checks=checks)
-    assert f'<td lang="en">{ALERT}</td>' in build_page(data).decode()
+    assert f' lang="en">{ALERT}</td>' in build_page(data).decode()
 
 
 def test_drift_by_night_equals_the_table(project, store):
