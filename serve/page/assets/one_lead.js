@@ -89,7 +89,8 @@ class LeadDialog {
 
   fillMissing(entity) {
     const { words } = this.content;
-    const command = `leadscore explain ${words.config} ${LeadDialog.quote(entity)}`;
+    // Where ids are personal the page has none, so the text says where to find it.
+    const command = words.explain ?? `leadscore explain ${words.config} ${LeadDialog.quote(entity)}`;
     this.find(".lead-missing .sentence").textContent = words.missing;
     this.find(".lead-missing .note").textContent = words.unscored.replace("{command}", () => command);
   }

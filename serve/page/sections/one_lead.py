@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from features.intake.objections import has_personal_ids
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Block, Section
 from serve.page.one_lead.cards import CardWriter, get_base_value, quote_config
@@ -19,6 +20,7 @@ def build_one_lead(data: PageData) -> Section:
         "words": {
             **words.texts[SCRIPT_WORDS],
             "config": quote_config(data),
+            "explain": _explain_hidden(data),
             "model": words.text(NAME, "model", version="{version}"),
         },
         "charts": {
@@ -44,13 +46,20 @@ def build_one_lead(data: PageData) -> Section:
 def _build_notes(data: PageData, shown: int) -> list[str]:
     words, config = data.words, quote_config(data)
     numbers = {"shown": words.number(shown), "all": words.number(data.scores.num_rows)}
-    is_all = shown == data.scores.num_rows
+    command = _explain_hidden(data) or f"leadscore explain {config} ID"
     notes = [
         words.text(NAME, "detailed_all")
-        if is_all
-        else words.text(NAME, "detailed", command=f"leadscore explain {config} ID", **numbers)
+        if shown == data.scores.num_rows
+        else words.text(NAME, "detailed", command=command, **numbers)
     ]
     if data.facts is None:
         notes.append(words.text(NAME, "no_facts", config=config))
     without = [name for name in data.targets if get_base_value(data, name) is None]
     return notes + [words.text(NAME, "no_base", target=name) for name in without]
+
+
+def _explain_hidden(data: PageData) -> str | None:
+    """Return how to explain a lead where the page has no ids; None where a command has the id."""
+    if not has_personal_ids(data.project):
+        return None
+    return data.words.text(NAME, "explain_hidden", config=quote_config(data))

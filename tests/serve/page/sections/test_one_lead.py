@@ -195,6 +195,18 @@ def test_leads_beyond_the_limit_are_named_with_the_command(published, monkeypatc
     assert section.notes[0].endswith("leadscore explain acme.yaml ID")
 
 
+def test_personal_ids_are_in_no_command(published, tmp_path, monkeypatch):
+    data = published()
+    monkeypatch.setattr(page_data, "choose_detailed_leads", lambda scores: scores.slice(0, 2))
+    hidden = make_project(tmp_path, privacy={"personal": ["id"]})
+    section = build_one_lead(dataclasses.replace(data, project=hidden))
+    expected = "leadscore explain acme.yaml ID, with the id that scores.csv has"
+    assert expected in section.notes[0]
+    assert section.blocks[0].content["words"]["explain"].startswith(expected)
+    plain = build_one_lead(dataclasses.replace(data))
+    assert plain.blocks[0].content["words"]["explain"] is None
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_cards_hold_no_property_and_no_personal_value(published, language):
     reasons = json.dumps([a_reason(0.5, "opened a mail")])
