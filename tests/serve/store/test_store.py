@@ -244,6 +244,19 @@ def test_past_scores_are_those_of_some_entities_at_the_last_published_nights(sto
     assert store.past_scores("acme", ["nobody"], LATER, 9).num_rows == 0
 
 
+def test_previous_scores_of_some_entities_are_theirs_of_the_night_before(store):
+    for number, night in enumerate([MONDAY, TUESDAY]):
+        run = a_run(f"r{number}", night, targets=("close", "propensity"))
+        publish(store, run, some_scores(run, ["a", "b'\\\"", "é😀"], seed=number))
+    columns = ("entity_id", "reasons", "score")
+    asked = ["é😀", "b'\\\"", "nobody"]
+    found = store.previous_scores("acme", "close", LATER, columns=columns, entity_ids=asked)
+    expected = store.scores("acme", TUESDAY, "close").select(columns).to_pylist()[1:]
+    assert sorted(found.to_pylist(), key=lambda row: row["entity_id"]) == expected
+    assert store.previous_scores("acme", "close", LATER, entity_ids=[]).num_rows == 0
+    assert store.previous_scores("acme", "close", MONDAY, entity_ids=asked).num_rows == 0
+
+
 def test_past_scores_leave_out_who_was_suppressed_since(store):
     run = a_run("r1", MONDAY)
     publish(store, run)
