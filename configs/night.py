@@ -103,6 +103,9 @@ class Publish(FrozenModel):
         description="group of the operating system, by name or number, that may read the exports; "
         "default: only the user who runs leadscore",
     )
+    page: bool = Field(
+        True, description="also write a page to look at, index.html, next to the export"
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

@@ -14,6 +14,8 @@ from configs.loading.yaml_file import expand_variables
 WORKSPACE_VARIABLE = "LEADSCORE_WORKSPACE"
 DEFAULT_WORKSPACE = "workspace"
 OWNER_FILE, SCORES_FILE, REGISTRY_FILE = "project.txt", "scores.db", "mlflow.db"
+# Reports for people, and the file of the realised outcomes among them.
+REPORT_FOLDER, OUTCOMES_FILE = "reports", "outcomes.json"
 # What a training or a night leaves; `check` alone leaves none of these.
 RESULTS = (SCORES_FILE, REGISTRY_FILE, "exports")
 LOG = logging.getLogger(__name__)

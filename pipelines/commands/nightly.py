@@ -265,11 +265,13 @@ def _rehearse_night(project: Project, as_of: str | None, form: str, as_json: boo
 def _write_export(project: Project, as_of: str | None, form: str, as_json: bool) -> None:
     from pipelines.nightly.export import export_from_store
 
-    path = export_from_store(project, as_of, form)
+    written = export_from_store(project, as_of, form, log_always)
     if as_json:
-        print_json({"export": str(path)}, stored=True)
+        print_json(written.to_json(), stored=True)
     else:
-        log_always(f"wrote {path}")
+        log_always(f"wrote {written.file}")
+        if written.page:
+            log_always(f"wrote {written.page}")
 
 
 def _give_up_night(project: Project, night: str, as_json: bool) -> None:

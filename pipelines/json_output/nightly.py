@@ -61,6 +61,10 @@ class ReportOutput(JsonObject):
     """Output of `report`."""
 
     page: str = make_key("path of the page")
+    as_of: str = make_instant("the as-of of its scores")
+    leads: int = make_key("leads that have a score")
+    targets: list[str] = make_key("the scored targets")
+    bytes: int = make_key("size of the file")
 
 
 class BackfilledNightJson(PublishedJson):
@@ -81,6 +85,8 @@ class ScoreOutput(BackfilledNightJson):
     """The published night."""
 
     export: str = make_key("the CRM's file")
+    page: str | None = make_key("the page next to it; null without one")
+    page_problem: str | None = make_key("why the page could not be built; null if it was")
     deliveries: list[DeliveryJson] = make_key("deliveries to the CRMs of the config", default=[])
 
 
@@ -324,6 +330,8 @@ class ExportOutput(JsonObject):
     """The CRM's file, written again."""
 
     export: str = make_key("path of the file")
+    page: str | None = make_key("path of the page next to it; null without one")
+    page_problem: str | None = make_key("why the page could not be built; null if it was")
 
 
 class GivenUpOutput(JsonObject):
@@ -357,6 +365,8 @@ class DemoOutput(PublishedJson):
 
     targets: dict[str, DemoTargetJson] = make_key("training and scores of each target")
     export: str = make_key("the CRM's file")
+    page: str | None = make_key("the page next to it; null without one")
+    page_problem: str | None = make_key("why the page could not be built; null if it was")
     deliveries: list[DeliveryJson] = make_key("deliveries to the CRMs of the config", default=[])
 
 

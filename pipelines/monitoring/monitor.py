@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from configs.durations import parse_duration
 from configs.errors import ConfigError, DataError, LeadscoreError
+from configs.loading.workspace_place import OUTCOMES_FILE, REPORT_FOLDER
 from configs.schema import Project
 from configs.targets import ColumnOutcome
 from features.build import build_features
@@ -56,8 +57,6 @@ from serve.monitoring.realised import RECENT_WEEKS, RealisedOutcomes, build_mask
 from serve.scoring.weekly_lists import EXPLORE, PICK, total_weekly_capacity
 from serve.store.store import Store
 
-REPORT_FOLDER, REPORT_NAME = "reports", "outcomes"
-
 
 def monitor_targets(
     project: Project, as_of: str | None, targets: list[str], runner: Runner
@@ -81,10 +80,9 @@ def monitor_targets(
             fix=f"run `leadscore score {project.path}` first",
         )
     results = _follow_targets(project, as_of, targets, runner, store)
-    folder = project.workspace_path / REPORT_FOLDER
-    text = format_json(outcomes_to_json(results), indent=1)
-    _write_report(folder, text, "json")
-    _write_report(folder, render_monitor_markdown(project, results), "md")
+    path = project.workspace_path / REPORT_FOLDER / OUTCOMES_FILE
+    _write_report(path, format_json(outcomes_to_json(results), indent=1))
+    _write_report(path.with_suffix(".md"), render_monitor_markdown(project, results))
     return results
 
 
@@ -366,15 +364,15 @@ def _count_mature(cutoff: np.ndarray, horizon: timedelta, observed: datetime) ->
     return int((cutoff <= to_microseconds(observed - horizon)).sum())
 
 
-def _write_report(folder: Path, text: str, ending: str) -> None:
+def _write_report(path: Path, text: str) -> None:
     """Write one report file atomically; raise LeadscoreError if that fails."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{REPORT_NAME}.{ending}", text.rstrip("\n") + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.rstrip("\n") + "\n")
     except OSError as error:
         raise LeadscoreError(
             "cannot write the report",
-            where=str(folder),
+            where=str(path.parent),
             found=str(error),
             fix="free disk space, then run it again",
         ) from error

@@ -22,11 +22,11 @@ def finish_night(context: NightContext, published: PublishedScores, form: str) -
     # before.
     staged = published.staged_export.result()
     # The export comes before the deliveries, any of which may fail without taking the file away.
-    path, exported_as_of = context.runner.run(export_newest_scores, context, form, staged)
+    export, exported_as_of = context.runner.run(export_newest_scores, context, form, staged)
     deliveries = deliver_all_exports(context, published.scores)
     remove_old_scores(context, published)
     return NightResult(
-        published=published, export=path, exported_as_of=exported_as_of, deliveries=deliveries
+        published=published, export=export, exported_as_of=exported_as_of, deliveries=deliveries
     )
 
 

@@ -45,8 +45,8 @@ def backfill_nights(
         nights = [_backfill_night(context, dataset, as_of, clock) for as_of in instants]
         # The CRM's file is that of the newest night, so it is written once, after all of them.
         if any(night.published for night in nights):
-            path, exported_as_of = runner.run(export_newest_scores, context, "csv")
-            runner.log(f"export: {path}, as of {exported_as_of.isoformat()}")
+            export, exported_as_of = runner.run(export_newest_scores, context, "csv")
+            runner.log(f"export: {export.file}, as of {exported_as_of.isoformat()}")
             deliver_all_exports(context)
         return nights
 

@@ -15,7 +15,6 @@ from configs.errors import ConfigError, LeadscoreError
 from configs.schema import Project
 from models.registry.registry import Registry
 from pipelines.nightly.context import NightContext
-from pipelines.nightly.suppress import drop_suppressed
 from pipelines.runner import Runner, read_clock
 from pipelines.state.required import require_complete_night
 from pipelines.workspace import find_published_run, open_store, open_workspace
@@ -30,6 +29,7 @@ from serve.export.atomic_folders import (
     read_current_run_id,
     require_replaceable_link,
 )
+from serve.export.suppress import drop_suppressed
 from serve.run import Run
 from serve.store.store import Store
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 
 from configs.schema import Project
 from pipelines.as_of import parse_as_of
 from pipelines.nightly.context import NightContext
-from pipelines.nightly.suppress import drop_suppressed, keep_complete_accounts
+from pipelines.page.gather import make_page_builder
 from pipelines.runner import read_clock
 from pipelines.state.required import require_complete_night
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.export import StagedExport, require_export_format, write_export
+from serve.export.page_file import CurrentExport
+from serve.export.suppress import drop_suppressed, keep_complete_accounts
 from serve.run import Run
 from serve.store.store import Store
 
 
 def export_newest_scores(
     context: NightContext, form: str, staged: StagedExport | None = None
-) -> tuple[Path, datetime]:
-    """Make the newest published as-of the CRM's file; return the file and that as-of in UTC.
+) -> tuple[CurrentExport, datetime]:
+    """Make the newest published as-of the CRM's file; return the files and that as-of in UTC.
 
     A ``staged`` file of that run is moved into place: reading a million rows back takes longer
     than writing them. Otherwise the file is written from the table, without the leads that are
@@ -32,18 +34,35 @@ def export_newest_scores(
     newest = find_published_run(store, project)
     # Where a newer night was published before, the file stays that of the newer one.
     if staged and staged.run_id == newest.run_id:
-        return staged.make_current(), newest.as_of
-    require_complete_night(project, store)
-    scores = drop_suppressed(project, store.scores(project.project, newest.as_of))
-    return write_export_from_store(store, project, newest, form, scores), newest.as_of
+        export = staged.make_current()
+    else:
+        require_complete_night(project, store)
+        scores = drop_suppressed(project, store.scores(project.project, newest.as_of))
+        export = write_export_from_store(store, project, newest, form, scores)
+    warn_about_page(export, project, context.runner.log)
+    return export, newest.as_of
 
 
 def write_export_from_store(
     store: Store, project: Project, run: Run, form: str, scores: pa.Table
-) -> Path:
-    """Write the CRM's file of a published run, with the accounts whose leads are all in it."""
+) -> CurrentExport:
+    """Write the CRM's file and the page of a published run.
+
+    ``scores`` are its SCORES without suppressed leads; accounts are those whose leads are all in
+    them.
+    """
     accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
-    return write_export(scores, project.workspace_path, run, form, accounts)
+    build_page = make_page_builder(project, store, run, scores)
+    return write_export(scores, project.workspace_path, run, form, accounts, build_page)
+
+
+def warn_about_page(export: CurrentExport, project: Project, log: Callable[[str], None]) -> None:
+    """Log why an export has no page, if it could not be built."""
+    if export.page_problem:
+        log(
+            f"warn: the export is current, but without its page: {export.page_problem}; "
+            f"`leadscore export {project.path}` writes both again"
+        )
 
 
 def covers_newest_run(scores: pa.Table | None, newest: Run, project: Project) -> bool:
@@ -55,7 +74,9 @@ def covers_newest_run(scores: pa.Table | None, newest: Run, project: Project) ->
     return of_newest_run and set(newest.models) == set(project.targets)
 
 
-def export_from_store(project: Project, as_of: str | None, form: str) -> Path:
+def export_from_store(
+    project: Project, as_of: str | None, form: str, log: Callable[[str], None]
+) -> CurrentExport:
     """Write the CRM's file from the table, for the given as-of or the newest published one.
 
     Raises ConfigError for an unknown format and where nothing was published, and WorkspaceBusy.
@@ -66,4 +87,6 @@ def export_from_store(project: Project, as_of: str | None, form: str) -> Path:
         require_complete_night(project, store)
         run = find_published_run(store, project, parse_as_of(project, as_of, read_clock()))
         scores = drop_suppressed(project, store.scores(project.project, run.as_of))
-        return write_export_from_store(store, project, run, form, scores)
+        export = write_export_from_store(store, project, run, form, scores)
+    warn_about_page(export, project, log)
+    return export

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import ConfigError, DataError, LeadscoreError
+from configs.loading.workspace_place import REPORT_FOLDER
 from configs.schema import Project
-from features.intake.objections import WORKSPACE_LIST, workspace_list_source
+from features.intake.objections import WORKSPACE_LIST, has_personal_ids, workspace_list_source
 from features.intake.reading import read_rows
 from features.intake.same_as import read_merges
 from features.intake.time_limits import TimeLimits
@@ -19,9 +20,11 @@ from features.tools.atomic_file import write_atomically
 from pipelines.nightly.export import write_export_from_store
 from pipelines.workspace import open_store, open_workspace
 from serve.erasure.deliveries import erase_deliveries, erase_export
+from serve.erasure.pages import erase_page
 from serve.erasure.predictions import erase_predictions
 from serve.erasure.quarantine import erase_quarantine
 from serve.erasure.sweep import find_remaining_mentions
+from serve.export.page_file import PAGE_NAME
 from serve.store.entity_matcher import MIN_WORD_LENGTH, EntityMatcher
 from serve.store.store import Store
 
@@ -110,6 +113,8 @@ def _erase_record(
         root / "exports", matcher, lambda: _rewrite_current_export(store, project)
     )
     erased |= erase_deliveries(root / "exports", matcher)
+    page, shows_ids = root / REPORT_FOLDER / PAGE_NAME, not has_personal_ids(project)
+    erased["reports/index.html (removed)"] = erase_page(page, matcher, shows_ids)
     erased |= erase_quarantine(root / "quarantine", matcher, _map_id_columns(project))
     erased["predictions of trainings"] = erase_predictions(root, matcher)
     remaining = find_remaining_mentions(root, matcher)

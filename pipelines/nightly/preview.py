@@ -37,7 +37,6 @@ from pipelines.nightly.publish import (
 )
 from pipelines.nightly.publish_checks import load_champion_scorers
 from pipelines.nightly.score import score_targets
-from pipelines.nightly.suppress import drop_suppressed
 from pipelines.results.dry_run import DryRun, TargetChange
 from pipelines.runner import Runner, read_clock
 from pipelines.state.required import require_sound_state
@@ -50,6 +49,7 @@ from pipelines.workspace import (
     require_owner,
 )
 from serve.checks.checks import CheckResult, select_alerts
+from serve.export.suppress import drop_suppressed
 from serve.run import Run
 from serve.store.database import RETRY_SECONDS
 from serve.store.store import Store

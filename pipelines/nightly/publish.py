@@ -21,11 +21,13 @@ from pipelines.nightly.attempt import create_run, record_and_enforce, record_att
 from pipelines.nightly.context import NightContext
 from pipelines.nightly.publish_checks import check_data, load_champion_scorers
 from pipelines.nightly.score import ScoredTargets, score_targets
+from pipelines.page.gather import make_page_builder
 from pipelines.results.night import PublishedScores
 from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
 from serve.checks.checks import CheckResult, build_check_table, select_alerts
 from serve.export.export import StagedExport, stage_export
+from serve.export.page_file import PageBuilder
 from serve.run import Run
 from serve.store.store import Store
 
@@ -56,12 +58,17 @@ def publish_night(
         run = replace(run, data_fingerprint=snapshot.dataset.fingerprint)
         # Only the newest run with all targets becomes the CRM's file, so only it is worth staging.
         staged_form = form if is_newest_and_complete(context, run) else None
-        root = context.project.workspace_path
-        # Writing the file takes seconds, so it runs while the table is written. Nothing points to
-        # it until the scores are committed.
-        with run_in_background(stage_newest_export, scored, root, run, staged_form) as staged:
+        root, checks_of_run = context.project.workspace_path, describe_checks(recorded, run)
+        build_page = make_page_builder(
+            context.project, context.store, run, scored.scores, checks_of_run
+        )
+        # Writing the files takes seconds, so it runs while the table is written. Nothing points to
+        # them until the scores are committed.
+        with run_in_background(
+            stage_newest_export, scored, root, run, staged_form, build_page
+        ) as staged:
             context.runner.run(
-                publish_scores, context.store, scored, run, snapshot.dataset, recorded
+                publish_scores, context.store, scored, run, snapshot.dataset, checks_of_run
             )
     return _summarize_publication(run, scored, staged, recorded, snapshot)
 
@@ -94,14 +101,25 @@ def wait_for_snapshot(reading: Future[Snapshot]) -> Snapshot:
 
 
 def stage_newest_export(
-    scored: ScoredTargets, root: Path, run: Run, form: str | None
+    scored: ScoredTargets,
+    root: Path,
+    run: Run,
+    form: str | None,
+    build_page: PageBuilder | None = None,
 ) -> StagedExport | None:
-    """Write the CRM's file of a run next to the current one; None without a ``form``."""
-    return stage_export(scored.scores, root, run, form, scored.accounts) if form else None
+    """Write the CRM's file of a run and its page next to the current ones; None without a form."""
+    if form is None:
+        return None
+    return stage_export(scored.scores, root, run, form, scored.accounts, build_page)
+
+
+def describe_checks(checks: Sequence[CheckResult], run: Run) -> pa.Table:
+    """Return the results of a run's checks as SCORE_CHECKS."""
+    return build_check_table(checks, run.run_id, run.project, run.as_of)
 
 
 def publish_scores(
-    store: Store, scored: ScoredTargets, run: Run, dataset: Dataset, checks: Sequence[CheckResult]
+    store: Store, scored: ScoredTargets, run: Run, dataset: Dataset, checks: pa.Table
 ) -> None:
     """Write the scores, the run's checks and the suppressed leads in one transaction."""
     store.publish(
@@ -109,7 +127,7 @@ def publish_scores(
         run.run_id,
         read_clock(),
         run.data_fingerprint,
-        build_check_table(checks, run.run_id, run.project, run.as_of),
+        checks,
         dataset.suppressed.rows,
         scored.accounts,
     )

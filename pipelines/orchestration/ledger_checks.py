@@ -97,7 +97,7 @@ def check_last_attempt(watched: Watched) -> Findings:
 
 
 def check_export(watched: Watched) -> Findings:
-    """Return an alarm if the CRM's file is not of the newest published run."""
+    """Return an alarm if the CRM's file is not of the newest run, a warning if it has no page."""
     from serve.export.atomic_folders import CURRENT_LINK, read_manifest
 
     project, good = watched.project, watched.last_good
@@ -109,7 +109,9 @@ def check_export(watched: Watched) -> Findings:
     except (OSError, ValueError) as error:
         return Findings((f"the export cannot be read ({type(error).__name__}): {fix}",))
     if manifest.get("run_id") == good.run_id:
-        return Findings()
+        problem = manifest.get("page_problem")
+        line = f"the export has no page, since it could not be built ({problem}): {fix}"
+        return Findings(warnings=(line,) if problem else ())
     as_of = manifest.get("as_of")
     return Findings((f"the export is as of {as_of}, not the newest published night: {fix}",))
 

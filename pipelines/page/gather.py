@@ -7,17 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from configs.errors import DataError
+from configs.errors import DataError, LeadscoreError, StateError
+from configs.loading.workspace_place import OUTCOMES_FILE, REPORT_FOLDER
 from configs.schema import Project
-from features.score_tables import SCORES
-from features.tools.instants import MICROSECOND
+from features.contracts import INSTANT, Dataset
+from features.score_tables import SCORE_RUNS, SCORES
 from models.evaluation.record import EvaluationRecord, read_evaluation
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
-from pipelines.monitoring.monitor import REPORT_FOLDER, REPORT_NAME
+from pipelines.page.lead_facts import collect_lead_facts
 from pipelines.workspace import find_registry
+from serve.export.export import sort_scores
+from serve.export.page_file import PageBuilder
 from serve.page.content.detailed_leads import PAST_NIGHTS, list_detailed_entities
+from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.content.page_data import LeadFacts, PageData
 from serve.page.content.shown_leads import choose_compared_leads, choose_shown_rows
 from serve.page.content.words import PageWords
@@ -28,31 +33,71 @@ from serve.store.store import Store
 CHECK_NIGHTS = 28
 # What the list of leads compares with.
 PREVIOUS_COLUMNS = ("target", "entity_id", "reasons", "model_version")
+# Columns that differ each time a night is scored; the page of the same scores is the same file.
+OWN_TO_RUN = ("run_id", "scored_at")
 
 
 def gather_page_data(
-    project: Project, store: Store, run: Run, facts: LeadFacts | None = None
+    project: Project,
+    store: Store,
+    run: Run,
+    scores: pa.Table,
+    checks: pa.Table | None = None,
+    facts: LeadFacts | None = None,
 ) -> PageData:
-    """Return the contents of the page of a published run.
+    """Return the contents of the page of a run.
 
-    ``facts`` are those of the leads that ``list_detailed_entities`` names; None leaves them out.
+    ``scores`` are SCORES of its as-of without suppressed leads, ``checks`` SCORE_CHECKS of the run.
+    A run that is about to publish has both in hand; without ``checks`` they are read. The contents
+    are the same before the run has published and after it. ``facts`` are those of the leads that
+    ``list_detailed_entities`` names; None leaves them out.
     """
-    scores = store.scores(project.project, run.as_of)
+    scores = sort_scores(scores)
     detailed = list_detailed_entities(scores)
-    return PageData(
+    past = store.past_scores(project.project, detailed, run.as_of, PAST_NIGHTS)
+    past_checks = store.past_checks(project.project, run.as_of, CHECK_NIGHTS)
+    own_checks = store.run_checks(run.run_id) if checks is None else checks
+    data = PageData(
         project=project,
         run=run,
-        scores=scores,
-        past=store.past_scores(project.project, detailed, run.as_of, PAST_NIGHTS),
-        runs=store.runs(project.project),
-        # Later than the as-of by a microsecond, since the checks of its own run belong to the page.
-        checks=store.past_checks(project.project, run.as_of + MICROSECOND, CHECK_NIGHTS + 1),
+        scores=scores.drop_columns([*OWN_TO_RUN]),
+        past=past.drop_columns([*OWN_TO_RUN]),
+        runs=_complete_ledger(store.runs(project.project), run, scores),
+        checks=pa.concat_tables([past_checks, _sort_checks(own_checks)]),
         words=PageWords.load(project.publish.language, project.zone),
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),
         facts=facts,
-        **read_models(find_registry(project), run),
+        **_read_models_if_possible(project, run),
     )
+    return hide_personal_ids(data)
+
+
+def make_page_builder(
+    project: Project,
+    store: Store,
+    run: Run,
+    scores: pa.Table,
+    checks: pa.Table | None = None,
+    dataset: Dataset | None = None,
+) -> PageBuilder | None:
+    """Return a function that builds the page of a run; None where the config wants no page.
+
+    The arguments are those of ``gather_page_data``; without the ``dataset`` of the run the page
+    shows no events of single leads.
+    """
+    if not project.publish.page:
+        return None
+
+    def build() -> bytes:
+        # Imported here, so that a broken library of the page keeps no scores back.
+        from serve.page.build import build_page
+
+        entities = list_detailed_entities(sort_scores(scores))
+        facts = collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
+        return build_page(gather_page_data(project, store, run, scores, checks, facts))
+
+    return build
 
 
 def read_previous(project: Project, store: Store, run: Run, scores: pa.Table) -> pa.Table:
@@ -72,11 +117,30 @@ def read_previous(project: Project, store: Store, run: Run, scores: pa.Table) ->
 
 def read_outcomes(project: Project) -> Mapping[str, Any] | None:
     """Return the content of the newest report of outcomes; None if there is none."""
-    path = project.workspace_path / REPORT_FOLDER / f"{REPORT_NAME}.json"
+    path = project.workspace_path / REPORT_FOLDER / OUTCOMES_FILE
     if not path.is_file():
         return None
-    content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    # Of a JSON text or of UTF-8.
+    except ValueError:
+        raise StateError(
+            "the report of outcomes is damaged",
+            where=str(path),
+            fix=f"run `leadscore outcomes {project.path}`, or remove it",
+        ) from None
     return content
+
+
+def _read_models_if_possible(project: Project, run: Run) -> dict[str, Any]:
+    """Return what ``read_models`` returns; nothing where the registry cannot be read.
+
+    A night goes on without its registry, and so does its page.
+    """
+    try:
+        return read_models(find_registry(project), run)
+    except LeadscoreError:
+        return {}
 
 
 def read_models(registry: Registry | None, run: Run) -> dict[str, Any]:
@@ -100,3 +164,27 @@ def _read_record(registry: Registry, version: RegisteredVersion) -> EvaluationRe
         return read_evaluation(registry.scorer_directory(version))
     except DataError:
         return None
+
+
+def _sort_checks(checks: pa.Table) -> pa.Table:
+    """Return the checks of a run in an order that does not depend on the database."""
+    return checks.sort_by([(name, "ascending") for name in ("target", "check", "subject")])
+
+
+def _complete_ledger(runs: pa.Table, run: Run, scores: pa.Table) -> pa.Table:
+    """Return the runs of earlier as-ofs, and the page's own run as a published one.
+
+    Of the page's own as-of only that run counts, and its times are those of no clock: the page is
+    built before the ledger has them.
+    """
+    earlier = runs.filter(pc.field("as_of") < pa.scalar(run.as_of, INSTANT))
+    counts = scores.group_by("target").aggregate([([], "count_all")]).to_pylist()
+    rows = {row["target"]: row["count_all"] for row in counts}
+    values = {name: value for name, value in vars(run).items() if name in SCORE_RUNS.names}
+    values |= {"status": "published", "started_at": run.as_of, "finished_at": run.as_of}
+    values |= {"driver": "direct", "flow_run_id": None}
+    own = [
+        values | {"target": target, "model_version": version, "rows": rows.get(target, 0)}
+        for target, version in run.models.items()
+    ]
+    return pa.concat_tables([earlier, pa.Table.from_pylist(own, schema=SCORE_RUNS)])

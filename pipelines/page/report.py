@@ -3,41 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from configs.errors import ConfigError
+from configs.loading.workspace_place import REPORT_FOLDER
 from configs.schema import Project
 from features.tools.atomic_file import write_atomically
+from features.tools.instants import format_iso
 from pipelines.as_of import parse_as_of
-from pipelines.monitoring.monitor import REPORT_FOLDER
 from pipelines.page.gather import gather_page_data
 from pipelines.page.lead_facts import read_lead_facts
 from pipelines.runner import read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
+from serve.export.export import sort_scores
+from serve.export.page_file import PAGE_NAME
+from serve.export.suppress import drop_suppressed
 from serve.page.build import build_page
 from serve.page.content.detailed_leads import list_detailed_entities
 
-PAGE_NAME = "index.html"
+PAGE_ENDINGS = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class WrittenPage:
+    """A page that was written on request.
+
+    Attributes:
+        path: Its file.
+        as_of: The as-of of its scores, in UTC.
+        leads: Number of leads that have a score.
+        targets: Names of the scored targets.
+        size: Size of the file in bytes.
+    """
+
+    path: Path
+    as_of: datetime
+    leads: int
+    targets: list[str]
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "page": str(self.path),
+            "as_of": format_iso(self.as_of),
+            "leads": self.leads,
+            "targets": self.targets,
+            "bytes": self.size,
+        }
+
+    def describe(self) -> str:
+        """Return in one line what the page shows."""
+        return (
+            f"{self.leads:,} leads, scored for {', '.join(self.targets)} as of "
+            f"{self.as_of.isoformat()}; {self.size / 1e6:.1f} MB, one file that needs no network"
+        )
 
 
 def write_report(
-    project: Project, as_of: str | None, log: Callable[[str], None], published: bool = False
-) -> Path:
-    """Write the page of the newest published as-of, or of the given one; return its file.
+    project: Project,
+    as_of: str | None,
+    log: Callable[[str], None],
+    published: bool = False,
+    out: Path | None = None,
+) -> WrittenPage:
+    """Write the page of the newest published as-of, or of the given one.
 
-    With ``published`` the sources are not read, and the page shows no events of single leads.
+    With ``published`` the sources are not read, and the page shows no events of single leads. It is
+    written to ``out``, by default into the workspace; its owner alone can read it.
 
-    Raises ConfigError where nothing was published as of it, and WorkspaceBusy.
+    Raises ConfigError where nothing was published as of it and for an ``out`` that no page can
+    have, and WorkspaceBusy.
     """
+    if out:
+        require_page_path(project, out)
     clock = read_clock()
     with open_workspace(project) as root:
         store = open_store(project)
         run = find_published_run(store, project, parse_as_of(project, as_of, clock))
+        log(f"reading the scores as of {run.as_of.isoformat()}")
+        scores = sort_scores(drop_suppressed(project, store.scores(project.project, run.as_of)))
         facts = None
         if not published:
-            entities = list_detailed_entities(store.scores(project.project, run.as_of))
+            entities = list_detailed_entities(scores)
             facts = read_lead_facts(project, entities, run.as_of, clock, log)
-        page = build_page(gather_page_data(project, store, run, facts))
-        path = root / REPORT_FOLDER / PAGE_NAME
+        data = gather_page_data(project, store, run, scores, facts=facts)
+        log("building the page")
+        page = build_page(data)
+        path = out or root / REPORT_FOLDER / PAGE_NAME
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, page.decode())
-    return path
+    leads = len(scores["entity_id"].unique())
+    return WrittenPage(path, run.as_of, leads, data.targets, len(page))
+
+
+def require_page_path(project: Project, path: Path) -> None:
+    """Raise ConfigError for a path that no page can be written to, before any work is done."""
+    exports = project.workspace_path / "exports"
+    problem, fix = "", ""
+    if path.suffix.lower() not in PAGE_ENDINGS:
+        problem, fix = "a page is no such file", f"end the name in {PAGE_ENDINGS[0]}"
+    elif not path.parent.is_dir():
+        problem, fix = "no such folder", "create it first"
+    elif path.is_dir():
+        problem, fix = "there is a folder of this name", "name a file"
+    # A folder of an export holds exactly what its manifest lists.
+    elif path.parent.resolve().is_relative_to(exports.resolve()):
+        problem, fix = "only a night writes into exports/", "name a file elsewhere"
+    if problem:
+        raise ConfigError(problem, where=f"--out {path}", fix=fix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from features.intake.objections import has_personal_ids
 from pipelines.reports.escaping import escape_cell, escape_markdown, format_code
 from pipelines.reports.metric_tables import (
     build_challenger_table,
@@ -16,7 +17,7 @@ from pipelines.reports.monitor_tables import (
     describe_counts,
     describe_recommendation,
 )
-from pipelines.reports.night_tables import build_count_table
+from pipelines.reports.night_tables import build_count_table, build_top_leads_table
 
 if TYPE_CHECKING:
     from configs.schema import Project
@@ -51,12 +52,27 @@ def render_training_markdown(project: Project, results: list[TargetTraining]) ->
 
 
 def render_night_markdown(project: Project, night: NightResult) -> str:
-    """Return the summary of a night."""
-    published = night.published
-    head = f"# {project.project}: scores as of {published.as_of.isoformat()}"
-    place = f"run {format_code(published.run_id)}, export {format_code(str(night.export))}"
-    table = render_markdown_table(build_count_table(published))
-    return "\n".join([head, "", place, "", *table])
+    """Return the summary of a night: its files, its checks that warned, and its best leads.
+
+    Prefect keeps it, so it has no ids where these are personal; target and rank name a lead then.
+    """
+    published, export = night.published, night.export
+    lines = [
+        f"# {project.project}: scores as of {published.as_of.isoformat()}",
+        "",
+        f"run {format_code(published.run_id)}, export {format_code(str(export.file.absolute()))}",
+        "",
+    ]
+    if export.page:
+        lines += [f"page to look at: {format_code(str(export.page.absolute()))}", ""]
+    elif export.page_problem:
+        lines += [f"no page: {escape_markdown(export.page_problem)}", ""]
+    lines += render_markdown_table(build_count_table(published))
+    if published.checks:
+        lines += ["", "## Checks that warned", ""]
+        lines += [f"- {escape_markdown(str(check))}" for check in published.checks]
+    leads = build_top_leads_table(published, shows_ids=not has_personal_ids(project))
+    return "\n".join([*lines, "", "## Best leads", "", *render_markdown_table(leads)])
 
 
 def render_monitor_markdown(project: Project, results: list[MonitorResult]) -> str:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 MAX_RANK = 10
 
 
-def build_top_leads_table(published: PublishedScores) -> list[list[str]]:
+def build_top_leads_table(published: PublishedScores, shows_ids: bool = True) -> list[list[str]]:
     """Return the best leads of each target, each with its strongest reason."""
     headers = ["target", "rank", "entity", "probability (90 % interval)", "score", "grade"]
     rows = [
         [
             row["target"],
             str(row["rank"]),
-            row["entity_id"],
+            row["entity_id"] if shows_ids else "",
             format_probability(row),
             str(row["score"]),
             row["grade"],

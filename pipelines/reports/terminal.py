@@ -175,7 +175,11 @@ def render_delivery(night: NightResult) -> RenderableType:
     rows = ", ".join(f"{target} {count:,}" for target, count in published.rows.items())
     as_of = published.as_of.isoformat()
     lines = [f"\npublished as of {as_of}: {rows} (run {published.run_id})"]
-    lines.append(f"export: {night.export}")
+    lines.append(f"export: {night.export.file}")
+    if night.export.page:
+        lines.append(f"page: {night.export.page}")
+    elif night.export.page_problem:
+        lines.append(f"no page: {night.export.page_problem}")
     if night.exported_as_of != published.as_of:
         lines.append(
             f"  it stays at {night.exported_as_of.isoformat()}, the newest; "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from features.tools.instants import format_iso
 from serve.checks.checks import CheckResult
 from serve.crm.delivery import DeliveryResult
 from serve.export.export import StagedExport
+from serve.export.page_file import CurrentExport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,20 +63,20 @@ class NightResult:
 
     Attributes:
         published: The published scores.
-        export: The CRM's file.
+        export: The CRM's file and its page.
         exported_as_of: The as-of of that file, in UTC: the newest published one, which may be
             later than that of this run.
         deliveries: Deliveries to the configured CRMs.
     """
 
     published: PublishedScores
-    export: Path
+    export: CurrentExport
     exported_as_of: datetime
     deliveries: tuple[DeliveryResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values; without deliveries the key is left out."""
-        payload = {**self.published.to_json(), "export": str(self.export)}
+        payload = {**self.published.to_json(), **self.export.to_json()}
         if self.deliveries:
             payload["deliveries"] = [delivery.to_json() for delivery in self.deliveries]
         return payload

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from serve.crm.stored_deliveries import STATE_FILE
+from serve.erasure.pages import page_names_entity
 from serve.export.atomic_folders import (
     CURRENT_LINK,
     FOLDER_NAME,
@@ -25,6 +26,7 @@ from serve.export.atomic_folders import (
     write_durably,
     write_manifest,
 )
+from serve.export.page_file import PAGE_NAME
 from serve.private_files import share_like
 from serve.store.entity_matcher import REDACTED, EntityMatcher, remove_rows
 
@@ -84,8 +86,10 @@ def erase_deliveries(exports: Path, matcher: EntityMatcher) -> dict[str, int]:
 
 
 def _count_rows_by_file(folder: Path, matcher: EntityMatcher) -> dict[str, int]:
-    """Return by file how many rows name the entity, and whether the manifest does."""
+    """Return by file how many rows name the entity, and whether page and manifest do."""
     counts = {path.name: remove_rows(path, matcher)[0] for path in _list_tables(folder)}
+    if (folder / PAGE_NAME).exists():
+        counts[PAGE_NAME] = int(page_names_entity(folder / PAGE_NAME, matcher))
     if (folder / MANIFEST_NAME).exists():
         counts[MANIFEST_NAME] = int(
             _redact_manifest(manifest := read_manifest(folder), matcher, {}) != manifest

@@ -45,6 +45,7 @@ from serve.export.atomic_folders import (
     write_durably,
     write_manifest,
 )
+from serve.export.page_file import PAGE_NAME, CurrentExport, PageBuilder, write_page
 from serve.run import Run
 
 # Version of the manifest and the columns.
@@ -105,20 +106,22 @@ def write_export(
     run: Run,
     file_format: str = "csv",
     accounts: pa.Table | None = None,
-) -> Path:
+    build_page: PageBuilder | None = None,
+) -> CurrentExport:
     """Write the scores of one as-of into the workspace ``root`` and make them current.
 
-    Return the file of ``file_format``. ``scores`` is a SCORES table; ``accounts`` is an
-    ACCOUNT_SCORES table, which goes into ``accounts.csv`` next to it if it has rows; ``run`` is the
-    run that published them. The CSV is always written, so that another format does not take it from
-    the CRM; ``jsonl`` or ``parquet`` is written in addition. The newest KEPT_FOLDERS former exports
-    are kept. Call it while the workspace is locked.
+    Return the file of ``file_format`` and the page. ``scores`` is a SCORES table; ``accounts`` is
+    an ACCOUNT_SCORES table, which goes into ``accounts.csv`` next to it if it has rows; ``run`` is
+    the run that published them. The CSV is always written, so that another format does not take it
+    from the CRM; ``jsonl`` or ``parquet`` is written in addition. ``build_page`` builds the page of
+    the same scores; where that fails, the files become current without a page, and the result says
+    why. The newest KEPT_FOLDERS former exports are kept. Call it while the workspace is locked.
 
     Raises ConfigError for an unknown format, ValueError if a row is of another project or as-of
     than the run, LeadscoreError if the files cannot be written; the former export then stays
     current.
     """
-    return stage_export(scores, root, run, file_format, accounts).make_current()
+    return stage_export(scores, root, run, file_format, accounts, build_page).make_current()
 
 
 @dataclass(frozen=True)
@@ -130,15 +133,19 @@ class StagedExport:
         run_id: Id of the run that published the scores.
         file_format: Format of the file that ``make_current`` returns.
         folder_name: Name that the export will have.
+        has_page: Whether it has a page.
+        page_problem: Why the page could not be built; None if it was, or was not wanted.
     """
 
     folder: Path
     run_id: str
     file_format: str
     folder_name: str
+    has_page: bool = False
+    page_problem: str | None = None
 
-    def make_current(self) -> Path:
-        """Make it the current export in one step; return the file of its format.
+    def make_current(self) -> CurrentExport:
+        """Make it the current export in one step; return its files.
 
         Raises LeadscoreError if the files cannot be moved.
         """
@@ -147,11 +154,21 @@ class StagedExport:
             switch_current(self.folder, self.folder_name)
             # Last: until the switch one of the former exports is the current one.
             _prune_exports(self.folder, self.folder_name)
-        return self.folder / CURRENT_LINK / f"scores.{self.file_format}"
+        current = self.folder / CURRENT_LINK
+        return CurrentExport(
+            current / f"scores.{self.file_format}",
+            current / PAGE_NAME if self.has_page else None,
+            self.page_problem,
+        )
 
 
 def stage_export(
-    scores: pa.Table, root: Path, run: Run, file_format: str, accounts: pa.Table | None = None
+    scores: pa.Table,
+    root: Path,
+    run: Run,
+    file_format: str,
+    accounts: pa.Table | None = None,
+    build_page: PageBuilder | None = None,
 ) -> StagedExport:
     """Write the files of an export without making them current; raise as ``write_export`` does."""
     require_export_format(file_format)
@@ -160,12 +177,19 @@ def stage_export(
         _require_rows_of_run(accounts, run)
         tables["accounts"] = accounts.select(ACCOUNTS_SCHEMA.names).cast(ACCOUNTS_SCHEMA)
     _require_rows_of_run(scores, run)
-    folder = root / "exports"
+    folder, manifest = root / "exports", _describe_export(scores, run)
     with report_write_failure(folder, "export"):
         name = _write_staging(
-            folder, tables, _describe_export(scores, run), dict.fromkeys(["csv", file_format])
+            folder, tables, manifest, dict.fromkeys(["csv", file_format]), build_page
         )
-    return StagedExport(folder, run.run_id, file_format, name)
+    return StagedExport(
+        folder,
+        run.run_id,
+        file_format,
+        name,
+        manifest["page"] is not None,
+        manifest["page_problem"],
+    )
 
 
 def require_export_format(file_format: str, configured: Iterable[str] | None = None) -> None:
@@ -194,13 +218,20 @@ def _write_staging(
     tables: Mapping[str, pa.Table],
     manifest: dict[str, Any],
     file_formats: Mapping[str, None],
+    build_page: PageBuilder | None,
 ) -> str:
-    """Write files and manifest into the staging folder; return the name that it will have."""
+    """Write files and manifest into the staging folder; return the name that it will have.
+
+    The rest of the manifest is added to ``manifest``.
+    """
     staging = create_staging(folder)
     for file_format, (name, table) in product(file_formats, tables.items()):
         write_durably(staging / f"{name}.{file_format}", partial(WRITERS[file_format], table))
+    # Last: while it is built, the CRM's file is complete.
+    problem = write_page(staging, build_page) if build_page else None
     files = {path.name: fingerprint_file(path) for path in sorted(staging.iterdir())}
-    manifest |= {"files": files, **files["scores.csv"]}
+    manifest |= {"files": files, **files["scores.csv"], "page_problem": problem}
+    manifest["page"] = PAGE_NAME if PAGE_NAME in files else None
     if "accounts" in tables:
         manifest |= {
             "account_rows": tables["accounts"].num_rows,
@@ -230,17 +261,20 @@ def _prune_exports(folder: Path, current: str) -> None:
 
 def _build_export_table(scores: pa.Table) -> pa.Table:
     """Return an EXPORT_SCHEMA table: sorted scores, with the sentences of reasons as columns."""
-    ordered = (
-        scores
-        if _is_sorted(scores)
-        else scores.sort_by([(name, "ascending") for name in SORT_ORDER])
-    )
+    ordered = sort_scores(scores)
     columns = {name: ordered[name] for name in EXPORT_SCHEMA.names if name in ordered.column_names}
     columns |= {
         name: texts.dictionary_decode()
         for name, texts in reason_columns(ordered["reasons"]).items()
     }
     return pa.table(columns, schema=EXPORT_SCHEMA)
+
+
+def sort_scores(scores: pa.Table) -> pa.Table:
+    """Return the scores in SORT_ORDER."""
+    if _is_sorted(scores):
+        return scores
+    return scores.sort_by([(name, "ascending") for name in SORT_ORDER])
 
 
 def reason_columns(reasons: pa.ChunkedArray) -> dict[str, pa.DictionaryArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from models.evaluation.record import EvaluationRecord
 from serve.page.content.evaluated import Evaluated, TrainingContents
@@ -55,6 +56,9 @@ def build_page(data: PageData) -> bytes:
     """Return the page of a night as one HTML file, UTF-8."""
     sections = [section for build in SECTIONS if (section := build(data)) is not None]
     words = data.words
+    if data.hides_ids:
+        note = words.text("frame", "hidden_ids")
+        sections[0] = replace(sections[0], notes=[*sections[0].notes, note])
     facts = {
         words.text("frame", "as_of"): words.moment(data.as_of),
         words.text("frame", "scores"): words.number(data.scores.num_rows),

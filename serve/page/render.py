@@ -7,17 +7,15 @@ could not run either. Data lie in compressed blocks, which are no scripts.
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from features.tools.json_values import format_json
+from serve.page.blocks import pack_block
 from serve.page.content.parts import Block, Section
 from serve.page.content.words import PageWords
 from serve.page.runtime import bundle_chart_library
@@ -36,8 +34,6 @@ SCRIPTS = (
 )
 # The frame first; a section with contents of its own adds a file.
 STYLES = ("page.css", "lead_list.css", "one_lead.css")
-# Level 6 takes a third of the time of 9 and gives nearly the same size.
-COMPRESSION = 6
 
 
 def render_page(
@@ -63,7 +59,7 @@ def render_page(
         # Our own files and the library's, which hold no text of a user.
         scripts=[Markup(script) for script in scripts],
         style=Markup(style),
-        blocks={block.name: _pack_block(block.content) for block in blocks},
+        blocks={block.name: pack_block(block.content) for block in blocks},
     )
     return text.encode()
 
@@ -112,10 +108,3 @@ def _hash_source(text: str) -> str:
 
 def _read_asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
-
-
-def _pack_block(content: Any) -> str:
-    # Without a time stamp, so that the same content gives the same bytes.
-    encoded = content if isinstance(content, bytes) else format_json(content).encode()
-    packed = gzip.compress(encoded, COMPRESSION, mtime=0)
-    return base64.b64encode(packed).decode()

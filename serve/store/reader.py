@@ -222,6 +222,12 @@ class ScoreReader:
             query, SCORE_CHECKS, checks.as_of, checks.target, checks.check, checks.subject
         )
 
+    def run_checks(self, run_id: str) -> pa.Table:
+        """Return the checks of one run as a SCORE_CHECKS table."""
+        checks = CHECKS_TABLE.c
+        query = sa.select(CHECKS_TABLE).where(checks.run_id == run_id)
+        return self._read(query, SCORE_CHECKS, checks.target, checks.check, checks.subject)
+
     def last_published_run(self, project: str, as_of: datetime | None = None) -> Run | None:
         """Return the run that last published an as-of, by default the latest one.
 

@@ -47,12 +47,14 @@ class PageData:
     Attributes:
         project: Config of the company.
         run: Run that published the as-of.
-        scores: SCORES of the as-of, sorted by target and rank, without suppressed leads.
+        scores: SCORES of the as-of, sorted by target and rank, without suppressed leads. The
+            columns run_id and scored_at are missing, here and in ``past``: the page of the same
+            scores is the same file.
         past: SCORES at the last earlier as-ofs of the leads that are shown in detail, sorted by
             target, entity and as-of.
         previous: ``target``, ``entity_id``, ``reasons`` and ``model_version`` of the leads at the
             last earlier as-of of their target.
-        runs: SCORE_RUNS of the project.
+        runs: SCORE_RUNS of earlier as-ofs, and of the page's run, whose times are its as-of.
         checks: SCORE_CHECKS of the as-of's run and of earlier nights.
         evaluations: Evaluation of the model version that scored each target, by target; absent
             where it was trained by an earlier version of leadscore, or its files are gone.
@@ -60,6 +62,8 @@ class PageData:
         outcomes: Content of the newest ``reports/outcomes.json``; None if there is none.
         facts: Facts that only the source data has; None if it was not read.
         words: Texts of the page.
+        hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
+            the ids then, in all tables, so a section shows them as they are.
     """
 
     project: Project
@@ -74,6 +78,7 @@ class PageData:
     versions: Mapping[str, Sequence[RegisteredVersion]] = field(default_factory=dict)
     outcomes: Mapping[str, Any] | None = None
     facts: LeadFacts | None = None
+    hides_ids: bool = False
 
     @property
     def as_of(self) -> datetime:

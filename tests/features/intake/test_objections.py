@@ -21,7 +21,7 @@ from features.intake.objections import (
 )
 from features.sources import read_sources
 from features.spine import build_scoring_spine
-from pipelines.nightly.suppress import drop_suppressed
+from serve.export.suppress import drop_suppressed
 from tests.features.company import EVENT, LEAD, project, write
 
 LEADS = (

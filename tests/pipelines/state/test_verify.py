@@ -248,4 +248,4 @@ def test_copied_link_is_named_before_anything_is_published(project):
     assert len(open_store(project).runs("tiny")) == 1
     link.rename(link.with_name("current.copied"))
     (link.with_name(".staging")).symlink_to("nowhere")
-    assert score_night(project, SECOND, Runner()).export.exists() and link.is_symlink()
+    assert score_night(project, SECOND, Runner()).export.file.exists() and link.is_symlink()

@@ -45,7 +45,7 @@ def table(path):
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_remove_rows_removes_only_rows_of_entity(tmp_path, gone, form):
     run = a_run()
-    path = write_export(some_scores(run, ids=HOSTILE), tmp_path, run, form)
+    path = write_export(some_scores(run, ids=HOSTILE), tmp_path, run, form).file
     rows, content = remove_rows(path, EntityMatcher(gone))
     rest = tmp_path / path.name
     rest.write_bytes(content)

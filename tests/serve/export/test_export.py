@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, LeadscoreError
-from serve.export import atomic_folders, export
+from serve.export import atomic_folders, export, page_file
 from serve.export.export import ACCOUNTS_SCHEMA, EXPORT_SCHEMA, KEPT_FOLDERS, write_export
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_accounts, some_scores
 
@@ -53,7 +53,20 @@ def complete(root):
     for name, file in manifest["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
     assert len(read(folder / "scores.csv")) == manifest["rows"]
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", *manifest["files"]}
+    assert (manifest["page"] == "index.html") == ("index.html" in manifest["files"])
+    if manifest["page"]:
+        assert (folder / "index.html").read_bytes() == page_of_id(manifest["run_id"])
     return manifest
+
+
+def page_of_id(run_id):
+    return f"the page of {run_id}\n".encode() * 1000
+
+
+def page_of(run):
+    """Return a builder of the page of a run."""
+    return lambda: page_of_id(run.run_id)
 
 
 def test_csv_has_columns_rows_and_number_formats(tmp_path):
@@ -66,7 +79,7 @@ def test_csv_has_columns_rows_and_number_formats(tmp_path):
         trend=[None, -3, 0, 4],
         rank=[2, 1, 1, 2],
     )
-    rows = read(write_export(scores, tmp_path, run))
+    rows = read(write_export(scores, tmp_path, run).file)
     assert list(rows[0]) == COLUMNS == EXPORT_SCHEMA.names
     assert [(row["target"], row["rank"], row["entity_id"]) for row in rows] == [
         ("close", "1", "b"),
@@ -96,7 +109,7 @@ def test_reasons_become_columns(tmp_path):
         some_scores(run, reasons=[json.dumps(sentences), "[]", json.dumps(sentences[4:])]),
         tmp_path,
         run,
-    )
+    ).file
     sides = [
         [row[f"{side}_{place}"] for side in ("reason", "against") for place in (1, 2, 3)]
         for row in read(path)
@@ -112,7 +125,7 @@ def test_csv_follows_rfc_4180(tmp_path):
     run = a_run()
     content = write_export(
         some_scores(run, ids=['say "hi", you', "é😀", "0012"]), tmp_path, run
-    ).read_bytes()
+    ).file.read_bytes()
     assert content.startswith(b"project,target,")
     assert content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r") == 4
     assert content.endswith(b"\r\n")
@@ -123,7 +136,7 @@ def test_csv_follows_rfc_4180(tmp_path):
 def test_manifest_describes_export(tmp_path):
     run = a_run(targets=("close", "propensity", "empty"))
     scores = some_scores(a_run(targets=("close", "propensity")))
-    path = write_export(scores, tmp_path, run)
+    path = write_export(scores, tmp_path, run).file
     manifest = json.loads((path.parent / "manifest.json").read_text())
     assert [column["name"] for column in manifest.pop("columns")] == COLUMNS
     files = manifest.pop("files")
@@ -141,28 +154,30 @@ def test_manifest_describes_export(tmp_path):
         "config_hash": "c0ffee",
         "data_fingerprint": "f00d",
         "code_version": "0.1.0",
+        "page": None,
+        "page_problem": None,
     }
     assert files == {"scores.csv": {"sha256": manifest["sha256"], "bytes": manifest["bytes"]}}
 
 
 def test_export_without_scores_is_a_header(tmp_path):
     run = a_run()
-    path = write_export(some_scores(run, ids=[]), tmp_path, run)
+    path = write_export(some_scores(run, ids=[]), tmp_path, run).file
     assert path.read_bytes() == ",".join(COLUMNS).encode() + b"\r\n"
     assert complete(tmp_path)["scored_at"] is None
 
 
 def test_runs_of_same_as_of_write_same_file(tmp_path):
     first, second = a_run("r1"), a_run("r2")
-    content = write_export(some_scores(first), tmp_path, first).read_bytes()
+    content = write_export(some_scores(first), tmp_path, first).file.read_bytes()
     rows = some_scores(second, scored_at=[LATER + timedelta(days=1)] * 3)
-    assert write_export(rows.take([2, 0, 1]), tmp_path, second).read_bytes() == content
+    assert write_export(rows.take([2, 0, 1]), tmp_path, second).file.read_bytes() == content
     assert complete(tmp_path)["run_id"] == "r2"
 
 
 def test_export_replaces_edited_file(tmp_path):
     run = a_run()
-    path = write_export(some_scores(run), tmp_path, run)
+    path = write_export(some_scores(run), tmp_path, run).file
     path.write_text("saved by a spreadsheet")
     write_export(some_scores(run), tmp_path, run)
     assert complete(tmp_path)["rows"] == 3
@@ -171,7 +186,9 @@ def test_export_replaces_edited_file(tmp_path):
 def test_other_formats_are_written_next_to_csv(tmp_path):
     run = a_run()
     hostile = some_scores(run, ids=["=1+1", "a\nb", "c"])
-    lines = write_export(hostile, tmp_path, run, "jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (
+        write_export(hostile, tmp_path, run, "jsonl").file.read_text(encoding="utf-8").splitlines()
+    )
     rows = [json.loads(line) for line in lines]
     assert list(rows[0]) == COLUMNS
     assert [row["entity_id"] for row in rows] == ["=1+1", "a\nb", "c"]
@@ -180,7 +197,7 @@ def test_other_formats_are_written_next_to_csv(tmp_path):
         f"2025-07-07T0{hour}:30:00.123456Z" for hour in (4, 3, 2)
     ]
     assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.jsonl"}
-    table = pq.read_table(write_export(hostile, tmp_path, run, "parquet"))
+    table = pq.read_table(write_export(hostile, tmp_path, run, "parquet").file)
     assert table.schema == EXPORT_SCHEMA
     assert table["entity_id"].to_pylist() == ["=1+1", "a\nb", "c"]
     assert set(complete(tmp_path)["files"]) == {"scores.csv", "scores.parquet"}
@@ -202,7 +219,7 @@ def test_export_keeps_newest_former_exports(tmp_path):
     (tmp_path / "exports" / "mine").mkdir(parents=True)
     runs = [a_run(as_of=MONDAY - timedelta(days=i)) for i in range(KEPT_FOLDERS + 3)]
     for i, run in enumerate(runs):
-        path = write_export(some_scores(run), tmp_path, run).resolve()
+        path = write_export(some_scores(run), tmp_path, run).file.resolve()
         os.utime(path.parent, ns=(i * 10**9, i * 10**9))
     names = sorted(
         path.name
@@ -243,7 +260,7 @@ def test_hostile_text_is_neutralised_and_nothing_else_changes(tmp_path_factory, 
         json.dumps([a_reason(0.5, s), a_reason(-0.5, s)], ensure_ascii=False) for s in sentences
     ]
     scores = some_scores(run, ids=ids, account_id=accounts, reasons=reasons)
-    path = write_export(scores, root, run)
+    path = write_export(scores, root, run).file
     names = ["entity_id", "account_id", "reason_1", "against_1"]
     expected = [[neutral(i), neutral(a), neutral(s), neutral(s)] for i, a, s in texts]
     assert [[row[name] for name in names] for row in read(path)] == expected
@@ -278,24 +295,29 @@ def failing_at(monkeypatch, step):
 
 def test_full_disk_at_any_step_leaves_consistent_export(tmp_path, monkeypatch):
     old, new = a_run("old"), a_run("new", TUESDAY)
-    write_export(some_scores(old), tmp_path, old)
+    write_export(some_scores(old), tmp_path, old, build_page=page_of(old))
+    without_page = 0
     for step in range(1, 100):
         with monkeypatch.context() as patch:
             failing_at(patch, step)
             try:
-                write_export(some_scores(new), tmp_path, new)
+                written = write_export(some_scores(new), tmp_path, new, build_page=page_of(new))
             except LeadscoreError as error:
                 assert "No space left on device" in str(error)
             else:
-                break
+                if written.page:
+                    break
+                without_page += 1
+                assert written.page_problem == "No space left on device"
         complete(tmp_path)
-    assert step > 10
+    # A page that cannot be flushed is left out.
+    assert step > 10 and without_page
     assert complete(tmp_path)["run_id"] == "new"
     assert not [path for path in (tmp_path / "exports").iterdir() if path.name.startswith(".")]
 
 
-DISK_WORK = {"write_export", "_write_staging", "switch_current"}
-DISK_FILES = {export.__file__, atomic_folders.__file__}
+DISK_WORK = {"write_export", "_write_staging", "switch_current", "write_page"}
+DISK_FILES = {export.__file__, atomic_folders.__file__, page_file.__file__}
 
 
 def in_a_fork(work):
@@ -324,12 +346,12 @@ def dying_export(root, run, line):
 
     scores = some_scores(run, ids=["only"])
     sys.settrace(trace)
-    write_export(scores, root, run)
+    write_export(scores, root, run, build_page=page_of(run))
 
 
 def test_kill_at_any_line_leaves_consistent_export(tmp_path):
     old, new = a_run("old"), a_run("new", TUESDAY)
-    write_export(some_scores(old), tmp_path, old)
+    write_export(some_scores(old), tmp_path, old, build_page=page_of(old))
     seen = []
     for line in range(200):
         _, status = os.waitpid(in_a_fork(partial(dying_export, tmp_path, new, line)), 0)
