@@ -44,15 +44,14 @@ def erase_export(
     Call it after the scores themselves are erased: ``rewrite_export`` writes the export from them.
     Return the number of rows in the current export and the number of former exports removed.
     """
-    rows = (
-        sum(_count_rows_by_file(folder / CURRENT_LINK, matcher).values())
-        if (folder / CURRENT_LINK).exists()
-        else 0
-    )
-    if rows:
+    current = folder / CURRENT_LINK
+    counts = _count_rows_by_file(current, matcher) if current.exists() else {}
+    if any(counts.values()):
         rewrite_export()
+    # The page is no row; it is written again with the rest.
+    counts.pop(PAGE_NAME, None)
     return {
-        "exports/current": rows,
+        "exports/current": sum(counts.values()),
         "exports, former (removed)": _remove_former_exports(folder, matcher),
     }
 

@@ -11,6 +11,7 @@ import pytest
 from pipelines import cli
 from pipelines.nightly import forget
 from serve.lock import lock_workspace
+from serve.page.blocks import read_page_texts
 from tests.pipelines import tiny
 
 
@@ -57,11 +58,25 @@ def holding(folder, entity):
         for path in (folder / "workspace").rglob("*")
         if path.is_file() and path.name != ".lock"
     ]
-    return [str(path.relative_to(folder)) for path in files if entity.encode() in path.read_bytes()]
+    return [str(path.relative_to(folder)) for path in files if entity in all_text(path)]
+
+
+def all_text(path):
+    """Return the text of a file, of a page with that of its packed data."""
+    content = path.read_bytes()
+    packed = read_page_texts(content) if path.suffix == ".html" else []
+    return "\n".join([content.decode("latin-1"), *(text for texts in packed for text in texts)])
 
 
 def test_entity_is_erased_everywhere_and_a_second_call_finds_nothing(run, scored):
     lead, other = everybody(scored)[:2]
+    assert run("report", "company.yaml")[0] == 0
+    pages = {"workspace/exports/current/index.html", "workspace/reports/index.html"}
+    assert pages <= {name for name in holding(scored, lead) if "/2" not in name} | {
+        f"workspace/exports/current/{path.name}"
+        for path in (scored / "workspace/exports/current").iterdir()
+        if lead in all_text(path)
+    }
     assert {"workspace/scores.db", "workspace/exports/current/scores.csv"} & set(
         holding(scored, lead)
     )
@@ -81,6 +96,9 @@ def test_entity_is_erased_everywhere_and_a_second_call_finds_nothing(run, scored
     assert lines["models, reports and all other files of the workspace"] == "nothing found"
     assert lines["exports, former (removed)"] == "2" and lines["suppressions"] == "nothing found"
     assert "not erased: the sources" in err and "not erased: the CRM" in err
+    assert lines["reports/index.html (removed)"] == "1"
+    assert not (scored / "workspace/reports/index.html").exists()
+    assert other in all_text(scored / "workspace/exports/current/index.html")
     assert holding(scored, lead) == [] and holding(scored, other) != []
     manifest = json.loads((scored / "workspace/exports/current/manifest.json").read_text())
     assert (
@@ -123,11 +141,16 @@ def test_entity_that_is_suppressed_too_is_never_scored_again(run, scored):
 
 
 @pytest.mark.parametrize(
-    "step", ["erase_export", "erase_deliveries", "erase_quarantine", "find_remaining_mentions"]
+    "step",
+    [
+        *("erase_export", "erase_deliveries", "erase_page", "erase_quarantine"),
+        "find_remaining_mentions",
+    ],
 )
 def test_erasure_killed_at_a_step_is_finished_by_a_second_call(run, scored, monkeypatch, step):
     lead = everybody(scored)[5]
     run("score", "company.yaml", "--as-of", "2025-01-04", "--direct")
+    assert run("report", "company.yaml")[0] == 0
 
     def dies(*_, **__):
         raise KeyboardInterrupt
