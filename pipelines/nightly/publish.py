@@ -60,7 +60,8 @@ def publish_night(
         staged_form = form if is_newest_and_complete(context, run) else None
         root, checks_of_run = context.project.workspace_path, describe_checks(recorded, run)
         build_page = make_page_builder(
-            context.project, context.store, run, scored.scores, checks_of_run
+            *(context.project, context.store, run),
+            *(scored.scores, checks_of_run, snapshot.dataset),
         )
         # Writing the files takes seconds, so it runs while the table is written. Nothing points to
         # them until the scores are committed.

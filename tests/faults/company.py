@@ -121,12 +121,12 @@ def left(folder: Path) -> dict:
 
 
 def exported(root: Path) -> str:
-    """Return the CSV's hash after checking it against its manifest."""
+    """Return the hashes of the CSV and of its page after checking them against the manifest."""
     folder = (root / "exports" / "current").resolve(strict=True)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     for name, file in manifest["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
-    return manifest["sha256"]
+    return f"{manifest['sha256']} {manifest['files']['index.html']['sha256']}"
 
 
 def delivered(folder: Path) -> list[str]:

@@ -97,7 +97,10 @@ def _serve() -> None:
     import mlflow.tracking  # noqa: F401
 
     import pipelines.nightly.night  # noqa: F401
+    from serve.page import render
 
+    # It would start threads before the forks, or take a second in each of them.
+    render.bundle_chart_library = lambda: ""
     for line in sys.stdin:
         command = json.loads(line)
         reading, writing = os.pipe()
