@@ -1,8 +1,8 @@
 """A large night from the sources to the CRM's file, and the floors it is compared with.
 
 ``python -m tests.benchmarks.night FOLDER prepare LEADS`` trains a champion on a small company and
-writes the sources of the large one. ``… night [AS_OF]`` scores it by the command's own function and
-prints one line of JSON; an as-of one day after another is compared with it, like all nights except
+writes the sources of the large one. ``… night [AS_OF [no-page]]`` scores it by the command's own
+function and prints one line of JSON; an as-of one day after another is compared with it, like all nights except
 the first. ``… floor`` prints the time of the bare parts: LightGBM's own ``predict`` of the
 champion's trees, and the scan that is a lower bound for the features.
 """
@@ -107,8 +107,11 @@ def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
     return pa.table([*columns, pa.nulls(size, pa.float64())], schema=EVENTS)
 
 
-def night(folder: Path, as_of: str = AS_OF) -> dict:
-    """Score, publish and export; return the seconds of each step and the peak memory in GiB."""
+def night(folder: Path, as_of: str = AS_OF, page: str = "page") -> dict:
+    """Score, publish and export; return the seconds of each step and the peak memory in GiB.
+
+    With ``no-page`` it writes no page to look at.
+    """
     from configs.schema import load_project
     from pipelines.nightly.night import score_night
     from pipelines.runner import Runner
@@ -128,6 +131,8 @@ def night(folder: Path, as_of: str = AS_OF) -> dict:
         return run
 
     project = load_project(folder / "large.yaml")
+    publish = project.publish.model_copy(update={"page": page == "page"})
+    project = project.model_copy(update={"publish": publish})
     begin, processor = time.perf_counter(), time.process_time()
     found = score_night(project, as_of, Runner(wrap=timed))
     return {
@@ -135,6 +140,8 @@ def night(folder: Path, as_of: str = AS_OF) -> dict:
         "processor": time.process_time() - processor,
         "steps": steps,
         "rows": sum(found.published.rows.values()),
+        "page": found.export.page.stat().st_size / 1e6 if found.export.page else None,
+        "problem": found.export.page_problem,
         "peak": peak(),
     }
 

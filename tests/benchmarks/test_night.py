@@ -18,7 +18,7 @@ from tests.benchmarks.machine import memory
 from tests.benchmarks.measure import ROOT
 
 LEADS = int(os.environ.get("LEADSCORE_BENCH_LEADS", 100_000))
-DAYS = ["2025-07-02", "2025-07-03"], ["2025-07-04", "2025-07-05"]
+DAYS = [f"2025-07-0{day}" for day in (2, 3, 4)], [f"2025-07-0{day}" for day in (5, 6, 7)]
 TITLE = f"A night, reasons for the top tenth; {cpu_count()} cores, {memory():.0f} GiB"
 
 
@@ -44,7 +44,10 @@ def test_night_at_size(tmp_path, report):
         column = f"{leads:,} leads"
         run(tmp_path, "prepare", leads)
         floor = run(tmp_path, "floor")
-        _, night = (run(tmp_path, "night", f"{day}T00:00:00+00:00") for day in days)
+        _, night, bare_night = (
+            run(tmp_path, "night", f"{day}T00:00:00+00:00", page)
+            for day, page in zip(days, ("page", "page", "no-page"), strict=True)
+        )
         bare, seconds[leads] = floor["scan"] + floor["predict"], night["seconds"]
         assert night["rows"] == leads
         report.add(TITLE, "events", column, f"{20 * leads:,}")
@@ -62,6 +65,11 @@ def test_night_at_size(tmp_path, report):
         for step, took in night["steps"].items():
             report.add(TITLE, f"of it {step}, s", column, f"{took:.1f}")
         report.add(TITLE, "night / (scan + predict)", column, f"{night['seconds'] / bare:.1f}")
+        assert night["problem"] is None
+        for measure in ("seconds", "processor"):
+            ratio = night[measure] / bare_night[measure]
+            report.add(TITLE, f"{measure} with the page / without", column, f"{ratio:.3f}")
+        report.add(TITLE, "page, MB", column, f"{night['page']:.1f}")
         report.add(TITLE, "peak memory, GiB", column, f"{night['peak']:.2f}")
     report.add(
         TITLE,
