@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from features.tools.json_values import format_json
+from serve.page.content.packed_columns import ALIGNMENT
 
 BLOCK_TYPE = "application/octet-stream"
 BLOCK = re.compile(rb'<script type="%b" id="block-[^"]*">([^<]*)</script>' % BLOCK_TYPE.encode())
+# Packed columns begin with the length of their header.
+HEADER_START = ALIGNMENT
 SCRIPT_OR_STYLE = re.compile(rb"<(script|style)\b.*?</\1>", re.DOTALL)
 # Tags, and the values of their attributes.
 TEXT_LIMIT = re.compile(r'[<>"]')
@@ -43,10 +46,18 @@ def read_page_texts(page: bytes) -> Iterator[list[str]]:
     for match in BLOCK.finditer(page):
         try:
             content = gzip.decompress(base64.b64decode(match[1], validate=True))
-            yield list(_list_texts(json.loads(content)))
+            yield list(_list_texts(json.loads(_find_json(content))))
         # An error of base64, of UTF-8 and of JSON is a ValueError.
         except (ValueError, OSError, EOFError, zlib.error):
             continue
+
+
+def _find_json(content: bytes) -> bytes:
+    """Return the JSON of a block: all of it, or the header of packed columns, behind its length."""
+    if content[:1] in (b"{", b"["):
+        return content
+    end = HEADER_START + int.from_bytes(content[:HEADER_START], "little")
+    return content[HEADER_START:end]
 
 
 def _list_texts(content: Any) -> Iterator[str]:

@@ -3,8 +3,8 @@
 ``python -m tests.benchmarks.night FOLDER prepare LEADS`` trains a champion on a small company and
 writes the sources of the large one. ``… night [AS_OF [no-page]]`` scores it by the command's own
 function and prints one line of JSON; an as-of one day after another is compared with it, like all
-nights except the first. ``… floor`` prints the time of the bare parts: LightGBM's own ``predict`` of the
-champion's trees, and the scan that is a lower bound for the features.
+nights except the first. ``… floor`` prints the time of the bare parts: LightGBM's own ``predict``
+of the champion's trees, and the scan that is a lower bound for the features.
 """
 
 import json

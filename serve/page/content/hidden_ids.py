@@ -46,6 +46,7 @@ def hide_personal_ids(data: PageData) -> PageData:
         data,
         scores=names.rename(data.scores),
         past=names.rename(data.past),
+        previous=names.rename(data.previous),
         facts=names.rename_facts(data.facts) if data.facts else None,
         hides_ids=True,
     )
