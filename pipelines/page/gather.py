@@ -41,17 +41,19 @@ def gather_page_data(
     project: Project,
     store: Store,
     run: Run,
-    scores: pa.Table,
-    checks: pa.Table | None = None,
     facts: LeadFacts | None = None,
+    scores: pa.Table | None = None,
+    checks: pa.Table | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
     ``scores`` are SCORES of its as-of without suppressed leads, ``checks`` SCORE_CHECKS of the run.
-    A run that is about to publish has both in hand; without ``checks`` they are read. The contents
+    A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``facts`` are those of the leads that
     ``list_detailed_entities`` names; None leaves them out.
     """
+    if scores is None:
+        scores = store.scores(project.project, run.as_of)
     scores = sort_scores(scores)
     detailed = list_detailed_entities(scores)
     past = store.past_scores(project.project, detailed, run.as_of, PAST_NIGHTS)
@@ -95,7 +97,7 @@ def make_page_builder(
 
         entities = list_detailed_entities(sort_scores(scores))
         facts = collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
-        return build_page(gather_page_data(project, store, run, scores, checks, facts))
+        return build_page(gather_page_data(project, store, run, facts, scores, checks))
 
     return build
 

@@ -90,7 +90,7 @@ def write_report(
         if not published:
             entities = list_detailed_entities(scores)
             facts = read_lead_facts(project, entities, run.as_of, clock, log)
-        data = gather_page_data(project, store, run, scores, facts=facts)
+        data = gather_page_data(project, store, run, facts, scores)
         log("building the page")
         page = build_page(data)
         path = out or root / REPORT_FOLDER / PAGE_NAME
