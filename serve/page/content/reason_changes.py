@@ -9,6 +9,7 @@ from serve.reasons.selection import MIN_CONTRIBUTION
 
 KINDS = ("new", "gone", "stronger", "weaker")
 MAX_CHANGES = 3
+# The rows are ordered, since the page of the same scores is the same file, to the byte.
 # Only changes in the direction of the score explain it. A reason that is missing counts as zero: it
 # is weaker than those that are shown.
 CHANGES_SQL = """
@@ -38,7 +39,7 @@ CHANGES_SQL = """
     )
     SELECT row, kind, sentence,
            row_number() OVER (PARTITION BY row ORDER BY size DESC, feature) - 1 AS place
-    FROM changes QUALIFY place < $most"""
+    FROM changes QUALIFY place < $most ORDER BY row, place"""
 REASON_FORM = '[{"feature": "VARCHAR", "contribution": "DOUBLE", "sentence": "VARCHAR"}]'
 
 
