@@ -13,7 +13,17 @@ import typer
 
 from configs.addresses.redaction import redact_text
 from configs.errors import ConfigError, LeadscoreError, make_printable
-from pipelines.commands import demo, nightly, privacy, proposal, report, schema, state, training
+from pipelines.commands import (
+    demo,
+    funnel,
+    nightly,
+    privacy,
+    proposal,
+    report,
+    schema,
+    state,
+    training,
+)
 from pipelines.commands.console import log_always, reset_console, stop_display
 from pipelines.commands.options import print_json, print_line
 from pipelines.commands.parser import (
@@ -22,6 +32,7 @@ from pipelines.commands.parser import (
     DATA_SCIENTIST,
     OPERATOR,
     PRIVACY,
+    SALES_LEAD,
     LeadscoreGroup,
     Quiet,
     Verbose,
@@ -83,6 +94,7 @@ COMMANDS = {
         nightly.outcomes,
         nightly.explain,
     ),
+    SALES_LEAD: (funnel.funnel,),
     OPERATOR: (nightly.score, nightly.deploy, state.verify),
     CRM: (nightly.export, report.report),
     PRIVACY: (privacy.forget,),

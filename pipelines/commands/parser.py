@@ -14,9 +14,10 @@ from configs.errors import ConfigError
 from pipelines.commands.console import CONSOLE, say_less, say_more
 
 # The groups of commands in the help, in their order.
-BEGIN, DATA_SCIENTIST, OPERATOR, CRM, PRIVACY = (
+BEGIN, DATA_SCIENTIST, SALES_LEAD, OPERATOR, CRM, PRIVACY = (
     "Start here",
     "For data scientists",
+    "For those who lead sales",
     "For operators",
     "For CRM administrators",
     "Privacy",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.json_output import explain, nightly, proposal, training, verify
+from pipelines.json_output import explain, funnel, nightly, proposal, training, verify
 from pipelines.json_output.shared import JsonObject
 
 # Each command with --json, as it is written on the command line, with the models of its output.
@@ -19,6 +19,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "backtest": (training.BacktestOutput,),
     "promote": (training.ChampionOutput,),
     "rollback": (training.ChampionOutput,),
+    "funnel": (funnel.FunnelOutput,),
     "score": (nightly.ScoreOutput,),
     "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),

@@ -19,6 +19,16 @@ from pipelines.reports.data_tables import (
     describe_catalog,
     describe_data,
 )
+from pipelines.reports.funnel_tables import (
+    build_cycle_rows,
+    build_paths_table,
+    build_stage_table,
+    build_stuck_rows,
+    describe_funnel,
+    describe_leak,
+    describe_naive_cycle,
+    iter_segments,
+)
 from pipelines.reports.lead_tables import (
     MAX_FEATURES,
     build_contribution_table,
@@ -67,6 +77,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from pipelines.results.backtest import TargetBacktest
     from pipelines.results.data_check import DataCheck
     from pipelines.results.dry_run import DryRun
+    from pipelines.results.funnel import FunnelResult
     from pipelines.results.monitoring import MonitorResult
     from pipelines.results.night import BackfilledNight, NightResult
     from pipelines.results.training import TargetTraining
@@ -242,6 +253,21 @@ def render_data_check(check: DataCheck) -> list[RenderableType]:
     problems = [f"problem: target {t.target}: {t.problem}" for t in check.targets if t.problem]
     notes = [f"note: {line}" for line in check.warnings]
     return [*parts, *(escape_text(line) for line in [*problems, *notes])]
+
+
+def render_funnel(result: FunnelResult) -> list[RenderableType]:
+    """Return the funnel: its stages, the biggest leak, the cycle, the paths, and stuck leads."""
+    parts: list[RenderableType] = [escape_text(describe_funnel(result))]
+    for segment, rows in iter_segments(result.funnel.to_pylist()):
+        title = "" if result.by is None else f"\n{result.by}: {segment}"
+        parts += [escape_text(title), render_table(build_stage_table(rows))]
+    parts += ["", escape_text(describe_leak(result))]
+    parts += _stack_tables(build_cycle_rows(result.cycle.to_pylist()))
+    parts += [escape_text(describe_naive_cycle(result))]
+    parts += _stack_tables(build_paths_table(result.paths.to_pylist()))
+    stuck = result.stuck.to_pylist()
+    parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that advanced"]
+    return [*parts, render_table(build_stuck_rows(stuck))] if stuck else parts
 
 
 def render_monitor_result(project: Project, result: MonitorResult) -> RenderableType:

@@ -1,0 +1,115 @@
+"""What the funnel's tables are computed from, and its stays as the estimator takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.paths.states import FunnelStates
+from features.paths.visits import OPEN, LeadPaths
+from features.tools.instants import US_PER_DAY
+from models.survival.bootstrap import summarize_replicates
+from models.survival.incidence import IncidenceSummary, summarize_incidence
+from models.survival.stays import CENSORED, Stays, count_stays
+
+# Ages at which shares are given, and shares of which the ages are given.
+DAYS = (30, 60, 90)
+SHARES = (0.25, 0.5, 0.8)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A division of the leads.
+
+    Attributes:
+        names: Name of each segment.
+        codes: Segment of each lead, int64 (leads,).
+    """
+
+    names: tuple[str, ...]
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class FunnelHistory:
+    """Paths of leads as known at an as-of. Instants are microseconds since 1970.
+
+    Attributes:
+        states: States of the funnel.
+        paths: Visits and spells.
+        created: Creation of each lead, int64 (leads,).
+        cluster: Hash of each lead's account, or of the lead without one, uint64 (leads,).
+        value: Amount of each lead, float64 (leads,), NaN where unknown; None if no amount is set.
+        as_of: The as-of.
+        observed_from: Outcomes before it were not recorded.
+        observed_until: Outcomes from it on may be missing; at the latest the as-of.
+    """
+
+    states: FunnelStates
+    paths: LeadPaths
+    created: np.ndarray
+    cluster: np.ndarray
+    value: np.ndarray | None
+    as_of: int
+    observed_from: int
+    observed_until: int
+
+    def list_visit_stays(self, group: np.ndarray) -> Stays:
+        """Return the visits as stays, in groups of their own; exits are numbers of states."""
+        visits = self.paths.visits
+        return self._to_stays(group, visits.lead, visits.start, visits.end, visits.exit)
+
+    def list_spell_stays(self, group: np.ndarray) -> Stays:
+        """Return the spells as stays, in groups of their own; the exits are 0 won and 1 lost."""
+        spells = self.paths.spells
+        ending = np.where(spells.exit == OPEN, OPEN, (spells.exit > self.states.won).astype(int))
+        return self._to_stays(group, spells.lead, spells.start, spells.end, ending)
+
+    def _to_stays(
+        self,
+        group: np.ndarray,
+        lead: np.ndarray,
+        start: np.ndarray,
+        end: np.ndarray,
+        ending: np.ndarray,
+    ) -> Stays:
+        # A stage that was reached before the lead was created was not observed until then.
+        begin = np.maximum(np.maximum(self.created[lead], self.observed_from) - start, 0)
+        is_seen = (ending != OPEN) & (end < self.observed_until)
+        last = np.where(is_seen, end, self.observed_until)
+        return Stays(
+            group.astype(np.int64),
+            begin,
+            last - start,
+            np.where(is_seen, ending, CENSORED).astype(np.int64),
+            self.cluster[lead],
+        )
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Estimates of groups, and their bootstrap replicates with the replicate as the first axis.
+
+    Attributes:
+        point: The estimates.
+        replicates: The replicates.
+        size: Stays of each group, int64 (groups,).
+    """
+
+    point: IncidenceSummary
+    replicates: IncidenceSummary
+    size: np.ndarray
+
+
+def estimate_groups(stays: Stays, groups: int, kinds: int) -> Estimates:
+    """Return the shares of each exit at DAYS and in the end, and its ages at SHARES, in days."""
+    ages, shares = np.array(DAYS, np.int64) * US_PER_DAY, np.array(SHARES)
+    point = summarize_incidence(count_stays(stays), groups, kinds, ages, shares)
+    replicates = summarize_replicates(stays, groups, kinds, ages, shares)
+    size = np.bincount(stays.select_observed().group, minlength=groups)
+    return Estimates(_to_days(point), _to_days(replicates), size)
+
+
+def _to_days(summary: IncidenceSummary) -> IncidenceSummary:
+    return IncidenceSummary(summary.within, summary.final, summary.quantile / US_PER_DAY)

@@ -1,0 +1,117 @@
+"""The biggest leak: the stage whose best past conversion would add most wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.tools.instants import format_iso, from_microseconds
+from models.funnel.funnel_table import AT_30D, COHORT_US, number_cohorts
+from models.funnel.history import Estimates, FunnelHistory, estimate_groups
+from models.survival.bootstrap import find_interval
+
+# Visits of a cohort from which its conversion is compared: fewer have a best quarter by chance.
+MIN_COHORT = 50
+
+
+@dataclass(frozen=True)
+class StageLeak:
+    """What a stage would add if it moved on as many visits as in its best cohort of 90 days.
+
+    Attributes:
+        stage: Name of the stage.
+        now: Share of the visits of the last 90 days that move on, to any later state, in 30 days.
+        best: That share in the best cohort.
+        best_from: Begin of the best cohort, ISO 8601.
+        added: Wins to expect in addition from the visits of the last 90 days.
+        added_low: Lower end of its 90 % interval.
+        added_high: Upper end of its 90 % interval.
+    """
+
+    stage: str
+    now: float
+    best: float
+    best_from: str
+    added: float
+    added_low: float
+    added_high: float
+
+
+def find_leaks(history: FunnelHistory, staged: Estimates) -> list[StageLeak]:
+    """Return the stages that once moved on more visits, the one that would add most wins first.
+
+    ``staged`` are the estimates of the stages of all leads. An additional visit that moves on is
+    valued by the chance of a win of those that moved on so far, less that of all visits.
+    """
+    stages, states = len(history.states.stages), history.states
+    cohort = number_cohorts(history)
+    cohorts = int(cohort.max(initial=-1)) + 1
+    if cohorts < 2:
+        return []
+    group = cohort * stages + history.paths.visits.stage
+    stays = history.list_visit_stays(group).take(cohort >= 0)
+    estimates = estimate_groups(stays, cohorts * stages, len(states.names))
+    now, drawn = (
+        _sum_forward(summary.within[..., AT_30D, :], states.won, stages, cohorts)
+        for summary in (estimates.point, estimates.replicates)
+    )
+    size = estimates.size.reshape(cohorts, stages)
+    worth = compute_move_values(staged.point.final, states.won)
+    drawn_worth = np.stack([compute_move_values(f, states.won) for f in staged.replicates.final])
+    leaks = []
+    for stage in range(stages):
+        enough = np.flatnonzero(size[:, stage] >= MIN_COHORT)
+        if len(enough) < 2 or enough[0] != 0:
+            continue
+        best = enough[np.argmax(now[enough, stage])]
+        gain = (drawn[:, best, stage] - drawn[:, 0, stage]) * drawn_worth[:, stage]
+        low, high = find_interval(gain * size[0, stage])
+        leaks.append(
+            StageLeak(
+                states.stages[stage],
+                float(now[0, stage]),
+                float(now[best, stage]),
+                _format_begin(history, int(best)),
+                float((now[best, stage] - now[0, stage]) * worth[stage] * size[0, stage]),
+                float(low),
+                float(high),
+            )
+        )
+    return sorted((leak for leak in leaks if leak.added > 0), key=lambda leak: -leak.added)
+
+
+def compute_win_chances(final: np.ndarray, won: int) -> np.ndarray:
+    """Return the chance of a win from each stage, float64 (stages,).
+
+    ``final`` is the share that leaves each stage for each state in the end, (stages, states). Where
+    a lead goes depends on its stage alone here.
+    """
+    shares = np.nan_to_num(final)
+    stages = shares[:, :won]
+    # What never leaves a stage is not won; the small rest keeps the equations solvable.
+    return np.linalg.solve(np.eye(won) * (1 + 1e-12) - stages, shares[:, won])
+
+
+def compute_move_values(final: np.ndarray, won: int) -> np.ndarray:
+    """Return by how much a move forward raises the chance of a win, float64 (stages,)."""
+    chances = np.append(compute_win_chances(final, won), 1.0)
+    shares = np.nan_to_num(final[:, : won + 1])
+    forward = np.triu(shares, 1)
+    total = forward.sum(axis=1)
+    after = np.divide(forward @ chances, total, out=np.zeros(won), where=total > 0)
+    return np.maximum(after - chances[:won], 0.0)
+
+
+def _sum_forward(within: np.ndarray, won: int, stages: int, cohorts: int) -> Any:
+    """Return the share that moves on to a later state, (…, cohorts, stages)."""
+    shaped = within.reshape(*within.shape[:-2], cohorts, stages, within.shape[-1])
+    later = np.arange(within.shape[-1]) > np.arange(stages)[:, None]
+    later[:, won + 1 :] = False
+    return (shaped * later).sum(axis=-1)
+
+
+def _format_begin(history: FunnelHistory, cohort: int) -> str:
+    begin = history.observed_until - (cohort + 1) * COHORT_US
+    return format_iso(from_microseconds(begin))

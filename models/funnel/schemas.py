@@ -1,0 +1,131 @@
+"""Columns of the funnel's tables."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from features.contracts import INSTANT, make_field
+
+FUNNEL = pa.schema(
+    [
+        make_field("as_of", INSTANT, "the as-of: only what was known before it counts"),
+        make_field("segment", pa.string(), "the segment, or `all`"),
+        make_field("stage", pa.string(), "the stage; `created` before the first one"),
+        make_field("entered", pa.int64(), "visits to the stage"),
+        make_field("advanced", pa.int64(), "visits that ended in the next stage"),
+        make_field("skipped", pa.int64(), "visits that ended in a later stage, or won early"),
+        make_field("lost", pa.int64(), "visits that ended in a loss"),
+        make_field("returned", pa.int64(), "visits that ended in an earlier stage"),
+        make_field("open", pa.int64(), "visits that last"),
+        make_field("mature", pa.int64(), "visits that began at least 30 days ago"),
+        make_field(
+            "advanced_30d",
+            pa.float64(),
+            "share that advances within 30 days; null without a visit",
+            nullable=True,
+        ),
+        make_field("advanced_30d_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("advanced_30d_high", pa.float64(), "upper end of its 90 % interval", True),
+        make_field(
+            "advanced_eventually",
+            pa.float64(),
+            "share that advances within the longest time that was observed",
+            nullable=True,
+        ),
+        make_field("open_too_young", pa.int64(), "open visits that began less than 30 days ago"),
+        make_field(
+            "median_days",
+            pa.float64(),
+            "days after which half of those that advance have advanced; null if none does",
+            nullable=True,
+        ),
+        make_field("p80_days", pa.float64(), "days after which 80 % of them have advanced", True),
+        make_field("stuck", pa.int64(), "open visits that have lasted longer than p80_days"),
+        make_field(
+            "change_vs_previous_cohort",
+            pa.float64(),
+            "advanced_30d of the visits begun in the last 90 days, less that of the 90 days before",
+            nullable=True,
+        ),
+        make_field(
+            "change_vs_previous_cohort_low", pa.float64(), "lower end of its 90 % interval", True
+        ),
+        make_field(
+            "change_vs_previous_cohort_high", pa.float64(), "upper end of its 90 % interval", True
+        ),
+        make_field(
+            "value_open", pa.float64(), "amounts of the open leads; null if no amount is set", True
+        ),
+        make_field("value_stuck", pa.float64(), "amounts of the stuck leads", True),
+    ]
+)
+
+PATHS = pa.schema(
+    [
+        make_field("from", pa.string(), "the stage that was left"),
+        make_field("to", pa.string(), "the stage, the win or the kind of loss that followed"),
+        make_field("n", pa.int64(), "visits that ended so"),
+        make_field("p30", pa.float64(), "share of the visits that end so within 30 days", True),
+        make_field("p30_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("p30_high", pa.float64(), "upper end of its 90 % interval", True),
+        make_field("median_days", pa.float64(), "days in which half of those that do have", True),
+        make_field("value", pa.float64(), "amounts of these leads; null if no amount is set", True),
+    ]
+)
+
+
+def _list_interval_fields(name: str, meaning: str) -> list[pa.Field]:
+    return [
+        make_field(name, pa.float64(), meaning, True),
+        make_field(f"{name}_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field(f"{name}_high", pa.float64(), "upper end of its 90 % interval", True),
+    ]
+
+
+CYCLE = pa.schema(
+    [
+        make_field("segment", pa.string(), "the segment, or `all`"),
+        *(
+            field
+            for share in (25, 50, 80)
+            for field in _list_interval_fields(
+                f"p{share}", f"days in which {share} % of those that are won eventually have been"
+            )
+        ),
+        *(
+            field
+            for days in (30, 60, 90)
+            for field in _list_interval_fields(
+                f"win_by_{days}", f"share of the leads that is won within {days} days"
+            )
+        ),
+        *(
+            make_field(f"lost_by_{days}", pa.float64(), f"share lost within {days} days", True)
+            for days in (30, 60, 90)
+        ),
+        make_field(
+            "bias_of_naive",
+            pa.float64(),
+            "median days of those won so far, as a share above (+) or below (-) p50",
+            nullable=True,
+        ),
+    ]
+)
+
+STUCK = pa.schema(
+    [
+        make_field("entity_id", pa.string(), "the lead"),
+        make_field("stage", pa.string(), "the stage that it is in"),
+        make_field("owner", pa.string(), "who works it; null without `capacity.owner`", True),
+        make_field("age_days", pa.float64(), "days in the stage"),
+        make_field("p80_days", pa.float64(), "days after which 80 % of those that advance have"),
+        make_field("value", pa.float64(), "amount of the lead; null if unknown", True),
+        make_field(
+            "moved_others",
+            pa.string(),
+            "last event before others moved on from the stage, with its share; a description, not "
+            "a cause",
+            nullable=True,
+        ),
+    ]
+)

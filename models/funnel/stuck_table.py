@@ -1,0 +1,83 @@
+"""Stuck leads, and what came last before others moved on from their stage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.contracts import Dataset
+from features.paths.last_touches import find_last_touches
+from features.tools.instants import US_PER_DAY
+from models.funnel.funnel_table import P80, find_stuck_visits
+from models.funnel.history import Estimates, FunnelHistory
+from models.funnel.schemas import STUCK
+
+# Latest visits of each stage from which the last event is read: shares are exact to about 1 %.
+MAX_VISITS = 5_000
+# Events that are named, the most frequent first.
+MAX_NAMED = 2
+# From fewer visits nothing can be said about what came last.
+MIN_VISITS = 10
+
+
+def build_stuck_table(
+    history: FunnelHistory, estimates: Estimates, dataset: Dataset, owner: pa.Array
+) -> pa.Table:
+    """Return STUCK: open leads, the most valuable first, then the oldest.
+
+    ``estimates`` are those of the stages of all leads; ``owner`` has one text per lead. Leads that
+    must not be scored are left out.
+    """
+    visits = history.paths.visits
+    stages = np.arange(len(history.states.stages))
+    p80 = estimates.point.quantile[stages, stages + 1, P80]
+    rows = np.flatnonzero(find_stuck_visits(history, visits.stage, p80))
+    lead, stage = pa.array(visits.lead[rows]), visits.stage[rows]
+    touches = describe_last_touches(history, dataset, np.unique(stage))
+    value = (
+        np.full(len(rows), np.nan) if history.value is None else history.value[visits.lead[rows]]
+    )
+    columns = [
+        dataset.leads["entity_id"].take(lead).combine_chunks(),
+        pa.array([history.states.stages[place] for place in stage], pa.string()),
+        owner.take(lead),
+        pa.array((history.as_of - visits.start[rows]) / US_PER_DAY),
+        pa.array(p80[stage]),
+        pa.array(value, from_pandas=True),
+        pa.array([touches[place] for place in stage.tolist()], pa.string()),
+    ]
+    table = pa.table(columns, schema=STUCK)
+    hidden = pc.is_in(table["entity_id"], value_set=dataset.suppressed.entity_ids)
+    table = table.filter(pc.invert(hidden)) if len(dataset.suppressed.entity_ids) else table
+    keys = [("value", "descending"), ("age_days", "descending"), ("entity_id", "ascending")]
+    return table.take(pc.sort_indices(table, keys))
+
+
+def describe_last_touches(
+    history: FunnelHistory, dataset: Dataset, stages: np.ndarray
+) -> dict[int, str | None]:
+    """Return for each stage the events that came last before visits went on to a later state.
+
+    Each has its share of those visits. None where fewer than MIN_VISITS went on, or all without an
+    event before.
+    """
+    visits = history.paths.visits
+    is_forward = (visits.exit > visits.stage) & (visits.exit <= history.states.won)
+    texts: dict[int, str | None] = {}
+    for stage in stages.tolist():
+        rows = np.flatnonzero(is_forward & (visits.stage == stage))
+        # The latest ones; visits are ordered by lead, so ties have one order.
+        rows = rows[np.argsort(-visits.end[rows], kind="stable")[:MAX_VISITS]]
+        texts[stage] = None
+        if len(rows) >= MIN_VISITS:
+            touches = find_last_touches(dataset, history.states, visits, rows)
+            texts[stage] = _describe_shares(touches)
+    return texts
+
+
+def _describe_shares(touches: pa.Array) -> str | None:
+    counts = pc.value_counts(touches.drop_null()).to_pylist()
+    counts.sort(key=lambda row: (-row["counts"], row["values"]))
+    named = [f"{row['values']} ({row['counts'] / len(touches):.0%})" for row in counts[:MAX_NAMED]]
+    return ", ".join(named) or None

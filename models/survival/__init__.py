@@ -1,0 +1,1 @@
+"""How long stays in a state last, and how they end."""

@@ -1,0 +1,110 @@
+"""Stays in a state, and their counts by age, from which every estimate follows.
+
+Counts are whole numbers. Those of shards, or of other parts of the leads, are added before anything
+is estimated, so that the estimate is the same to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+# What happens to a stay at an age, besides its exits, which are numbered from 0. The order counts:
+# at one age stays begin, then observations end, then exits happen.
+BEGIN, CENSORED = -2, -1
+
+
+@dataclass(frozen=True)
+class Stays:
+    """Stays in a state, one element per stay.
+
+    A stay is observed at the ages ``[begin, end)``. An exit happens at ``end``; without one the
+    observation ends there, and nothing is known of that age. Ages are whole numbers of one unit.
+    ``begin`` is above 0 where a stay is observed only from a later age on (left truncation): it is
+    known only because it lasted that long, so it is no evidence about earlier ages.
+
+    Attributes:
+        group: Number of the state, int64; each group has an estimate of its own.
+        begin: Age from which the stay is observed, int64.
+        end: Age of the exit, or at which the observation ends, int64.
+        exit: Kind of the exit from 0, int64, or CENSORED.
+        cluster: Number of what depends on each other, such as a hash of the account, uint64.
+    """
+
+    group: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    exit: np.ndarray
+    cluster: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of stays."""
+        return len(self.group)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return some of the stays, by a mask or by row numbers."""
+        columns = (self.group, self.begin, self.end, self.exit, self.cluster)
+        return type(self)(*(column[rows] for column in columns))
+
+    def select_observed(self) -> Self:
+        """Return the stays of which some age is observed.
+
+        A stay that ended before it was observed, or was observed for no time, is no evidence.
+        """
+        observed = np.where(self.exit == CENSORED, self.begin < self.end, self.begin <= self.end)
+        return self if observed.all() else self.take(np.flatnonzero(observed))
+
+
+@dataclass(frozen=True)
+class AgeCounts:
+    """Numbers of stays by group, age and what happened, ordered by these three, without zeros.
+
+    Attributes:
+        group: Number of the state, int64.
+        age: The age, int64.
+        kind: BEGIN, CENSORED, or the kind of an exit, int64.
+        count: Number of stays, int64.
+    """
+
+    group: np.ndarray
+    age: np.ndarray
+    kind: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def add_up(cls, parts: Iterable[Self]) -> Self:
+        """Return the sum of counts."""
+        columns = [(part.group, part.age, part.kind, part.count) for part in parts]
+        group, age, kind, count = (
+            np.concatenate([np.empty(0, np.int64), *column])
+            for column in zip(*columns, strict=True)
+        )
+        order = np.lexsort((kind, age, group))
+        group, age, kind, count = (column[order] for column in (group, age, kind, count))
+        first = _mark_first((group, age, kind))
+        starts = np.flatnonzero(first)
+        total = np.add.reduceat(count, starts) if len(starts) else count
+        return cls(group[starts], age[starts], kind[starts], total)
+
+
+def count_stays(stays: Stays) -> AgeCounts:
+    """Return the counts of stays; those without an observed age count nowhere."""
+    observed = stays.select_observed()
+    begins = np.full(len(observed), BEGIN, np.int64)
+    counts = AgeCounts(
+        np.concatenate([observed.group, observed.group]),
+        np.concatenate([observed.begin, observed.end]),
+        np.concatenate([begins, observed.exit]),
+        np.ones(2 * len(observed), np.int64),
+    )
+    return AgeCounts.add_up([counts])
+
+
+def _mark_first(columns: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Return a mask of the rows that differ from the row before."""
+    first = np.ones(len(columns[0]), bool)
+    first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return first

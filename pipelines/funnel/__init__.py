@@ -1,0 +1,1 @@
+"""The funnel of a company as known at an as-of."""

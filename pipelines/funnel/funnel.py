@@ -1,0 +1,150 @@
+"""Computes the funnel of a project at an as-of, and writes its tables to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import ConfigError
+from configs.schema import Project
+from features.contracts import Dataset
+from features.outcome_events import select_standing_outcomes
+from features.paths.states import FunnelStates, list_funnel_states
+from features.paths.visits import OPEN, find_paths
+from features.tools.instants import (
+    column_to_microseconds,
+    duration_to_microseconds,
+    to_microseconds,
+)
+from features.tools.row_hash import hash_texts
+from models.funnel.cycle_table import build_cycle_table, compute_naive_medians
+from models.funnel.funnel_table import build_funnel_table, estimate_stages
+from models.funnel.history import FunnelHistory
+from models.funnel.leaks import find_leaks
+from models.funnel.path_table import build_path_table
+from models.funnel.stuck_table import build_stuck_table
+from pipelines.funnel.segments import segment_leads, take_all_leads
+from pipelines.results.funnel import TABLES, FunnelResult
+from pipelines.runner import discard_line, read_clock
+from pipelines.table_file import write_tables
+from pipelines.training_data import Snapshot, load_snapshot
+from serve.scoring.scoring import look_up_amounts
+from serve.scoring.weekly_lists import look_up_owners
+
+LogLine = Callable[[str], None]
+
+
+def compute_funnel(
+    project: Project,
+    as_of: str | None,
+    by: str | None = None,
+    target: str | None = None,
+    log: LogLine = discard_line,
+) -> FunnelResult:
+    """Return the funnel as known at an as-of, by default at the end of the data.
+
+    ``by`` names a column whose values divide the leads into segments. Raises ConfigError for a
+    column that cannot, and for a project without an outcome that has a time.
+    """
+    states = list_funnel_states(project, target)
+    snapshot = load_snapshot(project, as_of, read_clock())
+    snapshot.log_warnings(log)
+    return build_funnel(snapshot, states, by)
+
+
+def build_funnel(snapshot: Snapshot, states: FunnelStates, by: str | None = None) -> FunnelResult:
+    """Return the funnel of a company's data."""
+    dataset, project = snapshot.dataset, snapshot.project
+    history = build_history(snapshot, states)
+    every = take_all_leads(dataset.leads.num_rows)
+    staged = estimate_stages(history, every)
+    funnel, cycle = (
+        [build_funnel_table(history, every, staged)],
+        [build_cycle_table(history, every)],
+    )
+    if by is not None:
+        segments = segment_leads(snapshot, by)
+        own = estimate_stages(history, segments)
+        funnel.append(build_funnel_table(history, segments, own))
+        cycle.append(build_cycle_table(history, segments))
+    owner = look_up_owners(
+        dataset, project.capacity_config, pa.array(np.arange(dataset.leads.num_rows))
+    )
+    spells = history.paths.spells
+    naive = compute_naive_medians(history, np.zeros(len(spells.lead), np.int64), 1)
+    return FunnelResult(
+        as_of=snapshot.as_of,
+        states=states,
+        by=by,
+        funnel=pa.concat_tables(funnel),
+        paths=build_path_table(history, staged.estimates),
+        cycle=pa.concat_tables(cycle),
+        stuck=build_stuck_table(history, staged.estimates, dataset, owner),
+        leaks=tuple(find_leaks(history, staged.estimates)),
+        leads=len(np.unique(spells.lead)),
+        won=int((spells.exit == states.won).sum()),
+        lost=int((spells.exit > states.won).sum()),
+        open=int((spells.exit == OPEN).sum()),
+        naive_median_days=float(naive[0]),
+    )
+
+
+def build_history(snapshot: Snapshot, states: FunnelStates) -> FunnelHistory:
+    """Return the paths of a company's leads with all that the tables need of them."""
+    dataset, project = snapshot.dataset, snapshot.project
+    target = project.target_config(states.target)
+    ids = dataset.leads["entity_id"]
+    clusters = dataset.find_clusters(ids)
+    clusters = clusters if isinstance(clusters, pa.ChunkedArray) else pa.chunked_array([clusters])
+    as_of = to_microseconds(snapshot.as_of)
+    delay = duration_to_microseconds(project.sources.complete_after)
+    recorded = target.observed_from
+    return FunnelHistory(
+        states=states,
+        paths=find_paths(dataset, project, states),
+        created=column_to_microseconds(dataset.leads["created_at"]),
+        cluster=hash_texts(clusters)[:, 0],
+        value=_look_up_values(dataset, project, states.target),
+        as_of=as_of,
+        observed_from=np.iinfo(np.int64).min // 2
+        if recorded is None
+        else to_microseconds(recorded),
+        observed_until=as_of - delay,
+    )
+
+
+def _look_up_values(dataset: Dataset, project: Project, target: str) -> np.ndarray | None:
+    """Return the amount of each lead, None if no amount is set.
+
+    An amount that is known only with the outcome is the mean of those known so far.
+    """
+    target_config = project.target_config(target)
+    leads = dataset.leads.num_rows
+    if target_config.learns_amount:
+        known = np.sort(select_standing_outcomes(dataset, target_config)["value"].drop_null())
+        return np.full(leads, known.mean() if len(known) else np.nan)
+    amounts = look_up_amounts(dataset, target_config, pa.array(np.arange(leads)))
+    return None if amounts is None else pc.fill_null(amounts, np.nan).to_numpy()
+
+
+def require_output_folder(out: Path) -> None:
+    """Raise ConfigError if the folder for the tables cannot be one, before any work is done."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(
+            "not a folder",
+            where=f"--out {out}",
+            fix="name a folder; the tables become files in it",
+        )
+
+
+def write_funnel(result: FunnelResult, out: Path) -> list[Path]:
+    """Write each table as CSV and as Parquet into a folder; return the files."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / f"{name}{ending}" for name in TABLES for ending in (".csv", ".parquet")]
+    for file in files:
+        write_tables(file, [getattr(result, file.stem)])
+    return files

@@ -1,0 +1,97 @@
+"""Segments of the leads by a column of theirs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import ConfigError
+from configs.suggestions import did_you_mean
+from features.contracts import Dataset
+from features.definitions.attributes import as_of_join, infer_attribute_kinds
+from features.tools.instants import column_to_microseconds, to_microseconds
+from models.funnel.history import Segmentation
+from pipelines.training_data import Snapshot
+from serve.scoring.weekly_lists import look_up_owners
+
+# Segments that are shown on their own, those with most leads; the others are one.
+MAX_SEGMENTS = 20
+ALL, OTHER, MISSING = "all", "other", "missing"
+# Columns that every project may have, besides its attributes.
+CHANNEL, OWNER = "channel", "owner"
+
+
+def segment_leads(snapshot: Snapshot, column: str) -> Segmentation:
+    """Return the segments of the leads by a column, those with most leads first.
+
+    The column is a category among the attributes, with the value known at the as-of; ``owner``, if
+    ``capacity.owner`` is set; or ``channel``, that of a lead's first event with one. Raises
+    ConfigError for any other.
+    """
+    values = _look_up_column(snapshot, column)
+    values = pc.if_else(pc.is_in(values, pa.array([ALL, OTHER, MISSING])), _quote(values), values)
+    counts = pc.value_counts(values.drop_null()).to_pylist()
+    counts.sort(key=lambda row: (-row["counts"], row["values"]))
+    names = [row["values"] for row in counts]
+    shown = names if len(names) <= MAX_SEGMENTS else names[: MAX_SEGMENTS - 1]
+    codes = pc.index_in(values, value_set=pa.array(shown, pa.string()))
+    codes = pc.fill_null(codes, len(shown)).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes[values.is_null().to_numpy(zero_copy_only=False)] = len(shown) + 1
+    return Segmentation((*shown, OTHER, MISSING), codes)
+
+
+def take_all_leads(leads: int) -> Segmentation:
+    """Return the division of leads into one segment."""
+    return Segmentation((ALL,), np.zeros(leads, np.int64))
+
+
+def _quote(values: pa.Array) -> pa.Array:
+    """Return values in quotation marks, to tell them from the segments of other meaning."""
+    return pc.binary_join_element_wise('"', values, '"', "")
+
+
+def _look_up_column(snapshot: Snapshot, column: str) -> pa.Array:
+    """Return the text of each lead in a column, null where it is missing."""
+    dataset, project = snapshot.dataset, snapshot.project
+    kinds = infer_attribute_kinds(dataset.values, dataset.readings.columns)
+    choices = [name for name in dataset.attributes if _is_text(dataset.leads[name])]
+    choices += [name for name, kind in kinds.items() if kind == "category"]
+    choices = [name for name in choices if name not in project.privacy.personal]
+    capacity = project.capacity_config
+    if column in choices and column in dataset.attributes:
+        return dataset.leads[column].combine_chunks()
+    if column in choices:
+        rows = np.arange(dataset.leads.num_rows)
+        cutoff = np.full(len(rows), to_microseconds(snapshot.as_of))
+        return as_of_join(dataset.values, column, "category", rows, cutoff, dataset.lead_ids)
+    if column == CHANNEL and dataset.events["channel"].null_count < dataset.events.num_rows:
+        return _find_first_channels(dataset)
+    if column == OWNER and capacity is not None and capacity.owner is not None:
+        return look_up_owners(dataset, capacity, pa.array(np.arange(dataset.leads.num_rows)))
+    raise ConfigError(
+        "cannot segment by this column",
+        where=f"--by {column}",
+        found="a number" if column in dataset.attributes else "no category of the leads",
+        fix=did_you_mean(column, choices) or f"name one of {', '.join([*choices, CHANNEL, OWNER])}",
+    )
+
+
+def _is_text(column: pa.ChunkedArray) -> bool:
+    return not pa.types.is_floating(column.type)
+
+
+def _find_first_channels(dataset: Dataset) -> pa.Array:
+    """Return the channel of each lead's first event with one; at a tie the first by name."""
+    events = dataset.events.select(["entity_id", "event_time", "channel"])
+    events = events.filter(events["channel"].is_valid())
+    lead = dataset.find_leads(events["entity_id"])
+    names = pc.unique(events["channel"])
+    names = names.take(pc.sort_indices(names))
+    code = pc.index_in(events["channel"], value_set=names).to_numpy()
+    order = np.lexsort((code, column_to_microseconds(events["event_time"]), lead))
+    order = order[lead[order] >= 0]
+    first = np.full(dataset.leads.num_rows, -1)
+    # Of several assignments to one element the last one stays: reversed, that is the first event.
+    first[lead[order][::-1]] = code[order][::-1]
+    return names.take(pa.array(np.maximum(first, 0), mask=first < 0))

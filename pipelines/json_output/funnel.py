@@ -1,0 +1,26 @@
+"""What `funnel` prints."""
+
+from __future__ import annotations
+
+from models.funnel.schemas import CYCLE, FUNNEL, PATHS, STUCK
+from pipelines.json_output.shared import JsonObject, create_row_model, make_key
+
+FunnelRowJson = create_row_model("FunnelRowJson", "Visits to a stage, by segment.", FUNNEL)
+PathRowJson = create_row_model("PathRowJson", "A transition between two states.", PATHS)
+CycleRowJson = create_row_model("CycleRowJson", "How long a win takes, by segment.", CYCLE)
+StuckLeadJson = create_row_model(
+    "StuckLeadJson", "A lead that stays in its stage longer than most that went on.", STUCK
+)
+FunnelRows = list[FunnelRowJson]  # type: ignore[valid-type]
+PathRows = list[PathRowJson]  # type: ignore[valid-type]
+CycleRows = list[CycleRowJson]  # type: ignore[valid-type]
+StuckLeads = list[StuckLeadJson]  # type: ignore[valid-type]
+
+
+class FunnelOutput(JsonObject):
+    """Where leads are, where they get stuck and drop off, and how long it takes."""
+
+    funnel: FunnelRows = make_key("each segment's stages; the first segment is `all`")
+    paths: PathRows = make_key("each transition that happened, of all leads")
+    cycle: CycleRows = make_key("each segment; the first is `all`")
+    stuck: StuckLeads = make_key("stuck leads, the most valuable first, then the oldest")

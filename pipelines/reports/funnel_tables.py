@@ -1,0 +1,175 @@
+"""The funnel as tables of texts for the terminal.
+
+A table is a list of rows of texts; the first row holds the headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from features.tools.instants import format_iso
+
+if TYPE_CHECKING:
+    from pipelines.results.funnel import FunnelResult
+
+# Stuck leads and transitions that the terminal shows; files and JSON have all.
+MAX_STUCK, MAX_PATHS = 10, 15
+NOTHING = "–"
+COUNTS = ("entered", "advanced", "skipped", "lost", "returned", "open", "stuck")
+
+
+def build_stage_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the funnel of one segment: counts, the share that advances, and how long it takes."""
+    header = ["stage", *COUNTS, "in 30 d", "ever", "half in", "80 % in", "change (pp)"]
+    has_value = any(row["value_open"] is not None for row in rows)
+    table = [[*header, *(["value", "stuck value"] if has_value else [])]]
+    for row in rows:
+        amounts = [format_amount(row[name]) for name in ("value_open", "value_stuck")]
+        table.append(
+            [
+                row["stage"],
+                *(f"{row[name]:,}" for name in COUNTS),
+                _format_interval(row, "advanced_30d"),
+                format_share(row["advanced_eventually"]),
+                format_days(row["median_days"]),
+                format_days(row["p80_days"]),
+                _format_change(row),
+                *(amounts if has_value else []),
+            ]
+        )
+    return table
+
+
+def build_paths_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the most frequent transitions."""
+    table = [["from", "to", "n", "in 30 d", "half in"]]
+    for row in sorted(rows, key=lambda row: -row["n"])[:MAX_PATHS]:
+        share, days = _format_interval(row, "p30"), format_days(row["median_days"])
+        table.append([row["from"], row["to"], f"{row['n']:,}", share, days])
+    return table
+
+
+def build_cycle_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return how long a win takes, and which share is won and lost by when."""
+    header = ["segment", "25 % in", "half in", "80 % in", "won in 30 d", "60 d", "90 d"]
+    table = [[*header, "lost in 30 d", "90 d", "naive median"]]
+    for row in rows:
+        low, high = format_days(row["p50_low"]), format_days(row["p50_high"])
+        bias = row["bias_of_naive"]
+        table.append(
+            [
+                row["segment"],
+                format_days(row["p25"]),
+                f"{format_days(row['p50'])} ({low}–{high})",
+                format_days(row["p80"]),
+                _format_interval(row, "win_by_30"),
+                format_share(row["win_by_60"]),
+                format_share(row["win_by_90"]),
+                format_share(row["lost_by_30"]),
+                format_share(row["lost_by_90"]),
+                NOTHING if bias is None else f"{bias:+.0%}",
+            ]
+        )
+    return table
+
+
+def build_stuck_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the first stuck leads."""
+    table = [
+        ["lead", "stage", "owner", "for", "80 % in", "value", "last event before others moved"]
+    ]
+    for row in rows[:MAX_STUCK]:
+        table.append(
+            [
+                row["entity_id"],
+                row["stage"],
+                row["owner"] or NOTHING,
+                format_days(row["age_days"]),
+                format_days(row["p80_days"]),
+                format_amount(row["value"]),
+                row["moved_others"] or NOTHING,
+            ]
+        )
+    return table
+
+
+def describe_funnel(result: FunnelResult) -> str:
+    """Return the funnel in a sentence."""
+    wins = " or ".join(result.states.wins)
+    again = result.won + result.lost + result.open - result.leads
+    reopened = f"; {again:,} reopened" if again else ""
+    return (
+        f"as of {format_iso(result.as_of)}: {result.leads:,} leads: {result.won:,} won ({wins}), "
+        f"{result.lost:,} lost, {result.open:,} open{reopened}"
+    )
+
+
+def describe_leak(result: FunnelResult) -> str:
+    """Return the biggest leak in a sentence."""
+    if not result.leaks:
+        return "biggest leak: none; no stage has moved on more of its visits before"
+    leak = result.leaks[0]
+    return (
+        f"biggest leak: {leak.stage}: {leak.now:.1%} of the visits of the last 90 days move on in "
+        f"30 days, {leak.best:.1%} of those from {leak.best_from[:10]} on did: reaching that again "
+        f"would add {leak.added:,.1f} wins ({leak.added_low:,.1f} to {leak.added_high:,.1f})"
+    )
+
+
+def describe_naive_cycle(result: FunnelResult) -> str:
+    """Return what the estimate of the cycle refers to, and how far the plain figure is off."""
+    median = result.cycle.column("p50")[0].as_py()
+    if median is None:
+        return "cycle: nothing has been won yet"
+    return (
+        f"those won so far took {result.naive_median_days:.1f} days (median): they are the fast "
+        f"ones; of all who win within the time observed half take {median:.1f} days or less"
+    )
+
+
+def iter_segments(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield each segment with its rows, in their order."""
+    for segment in dict.fromkeys(row["segment"] for row in rows):
+        yield segment, [row for row in rows if row["segment"] == segment]
+
+
+def format_share(value: float | None) -> str:
+    """Return a share as per cent."""
+    return NOTHING if value is None else f"{value:.1%}"
+
+
+def format_days(value: float | None) -> str:
+    """Return a number of days in the unit that suits it, such as ``7.8 d`` or ``45 min``."""
+    if value is None:
+        return NOTHING
+    for unit, size in (("d", 1.0), ("h", 24.0), ("min", 1440.0)):
+        if value * size >= 1:
+            return f"{value * size:.1f} {unit}"
+    return f"{value * 86400:.1f} s"
+
+
+def format_amount(value: float | None) -> str:
+    """Return an amount without decimals, a large one in thousands or millions."""
+    if value is None:
+        return NOTHING
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:,.1f} M"
+    return f"{value / 1e3:,.0f} k" if abs(value) >= 1e4 else f"{value:,.0f}"
+
+
+def _format_interval(row: dict[str, Any], name: str) -> str:
+    value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None or low is None:
+        return format_share(value)
+    return f"{value:.1%} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def _format_change(row: dict[str, Any]) -> str:
+    name = "change_vs_previous_cohort"
+    value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None or low is None:
+        return NOTHING
+    # Without a negative zero.
+    value, low, high = (round(100 * end, 1) + 0.0 for end in (value, low, high))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
