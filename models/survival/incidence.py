@@ -147,17 +147,15 @@ def _take_exits(rows: Any, row: int, end: int, at_risk: int, share: float, left:
 
 @jit_kernel
 def _summarize_groups(first: Any, rows: Any, questions: Any, answers: Any) -> None:
-    age = rows[0]
+    age, _, count = rows
     ages, shares = questions
     within, final, quantile = answers
     for group in range(len(first) - 1):
         begin, end = first[group], first[group + 1]
         left = np.zeros(final.shape[1])
         share, at_risk, row, place = 1.0, 0, begin, 0
-        known = False
         while row < end:
             row, at_risk = _pass_openings(rows, row, end, at_risk)
-            known = known or at_risk > 0
             while place < len(ages) and (row == end or age[row] > ages[place]):
                 within[group, place] = left
                 place += 1
@@ -165,7 +163,8 @@ def _summarize_groups(first: Any, rows: Any, questions: Any, answers: Any) -> No
                 row, at_risk, share = _take_exits(rows, row, end, at_risk, share, left)
         within[group, place:] = left
         final[group] = left
-        if not known:
+        # In a replicate the stays of a group may all have the weight zero.
+        if not count[begin:end].any():
             within[group], final[group] = np.nan, np.nan
         _find_quantiles(rows, (begin, end), shares, left, quantile[group])
 
