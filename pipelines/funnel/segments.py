@@ -69,11 +69,13 @@ def _look_up_column(snapshot: Snapshot, column: str) -> pa.Array:
         return _find_first_channels(dataset)
     if column == OWNER and capacity is not None and capacity.owner is not None:
         return look_up_owners(dataset, capacity, pa.array(np.arange(dataset.leads.num_rows)))
+    is_number = column in dataset.attributes or column in kinds
+    suggestion = None if is_number else did_you_mean(column, choices)
     raise ConfigError(
         "cannot segment by this column",
         where=f"--by {column}",
-        found="a number" if column in dataset.attributes else "no category of the leads",
-        fix=did_you_mean(column, choices) or f"name one of {', '.join([*choices, CHANNEL, OWNER])}",
+        found="a number" if is_number else "no category of the leads",
+        fix=suggestion or f"name one of {', '.join([*choices, CHANNEL, OWNER])}",
     )
 
 
