@@ -55,7 +55,7 @@ def build_funnel_table(
     stages, group = history.states.stages, staged.group
     groups = len(segments.names) * len(stages)
     stage = np.tile(np.arange(len(stages)), len(segments.names))
-    p80 = _pick(staged.estimates.point.quantile[..., P80], stage + 1)
+    p80 = _pick_exits(staged.estimates.point.quantile[..., P80], stage + 1)
     counts = _count_ends(history, group, groups) | _count_open(history, group, groups, p80)
     columns = {
         "as_of": pa.array(np.full(groups, history.as_of)).cast(INSTANT),
@@ -78,7 +78,7 @@ def find_stuck_visits(history: FunnelHistory, group: np.ndarray, p80: np.ndarray
     return (visits.exit == OPEN) & (age > p80[group])
 
 
-def _pick(values: np.ndarray, kind: np.ndarray) -> np.ndarray:
+def _pick_exits(values: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """Return the value of one exit of each group; groups and exits are the last two axes."""
     return values[..., np.arange(len(kind)), kind]
 
@@ -127,15 +127,15 @@ def sum_values(
 
 def _estimate_advances(estimates: Estimates, stage: np.ndarray) -> dict[str, np.ndarray]:
     """Return the columns of the share that advances."""
-    point = _pick(estimates.point.within[:, AT_30D], stage + 1)
-    ends = find_interval(_pick(estimates.replicates.within[:, :, AT_30D], stage + 1))
+    point = _pick_exits(estimates.point.within[:, AT_30D], stage + 1)
+    ends = find_interval(_pick_exits(estimates.replicates.within[:, :, AT_30D], stage + 1))
     low, high = widen_at_bounds(point, *ends, estimates.size)
     return {
         "advanced_30d": point,
         "advanced_30d_low": low,
         "advanced_30d_high": high,
-        "advanced_eventually": _pick(estimates.point.final, stage + 1),
-        "median_days": _pick(estimates.point.quantile[..., MEDIAN], stage + 1),
+        "advanced_eventually": _pick_exits(estimates.point.final, stage + 1),
+        "median_days": _pick_exits(estimates.point.quantile[..., MEDIAN], stage + 1),
     }
 
 
@@ -148,8 +148,8 @@ def _compare_cohorts(
     stays = history.list_visit_stays(group + groups * cohort)
     estimates = estimate_groups(stays.take((cohort >= 0) & (cohort < 2)), 2 * groups, kinds)
     both = np.tile(stage + 1, 2)
-    point = _pick(estimates.point.within[:, AT_30D], both)
-    drawn = _pick(estimates.replicates.within[:, :, AT_30D], both)
+    point = _pick_exits(estimates.point.within[:, AT_30D], both)
+    drawn = _pick_exits(estimates.replicates.within[:, :, AT_30D], both)
     low, high = find_interval(drawn[:, :groups] - drawn[:, groups:])
     # Where a cohort has no visit there is nothing to compare.
     change = point[:groups] - point[groups:]

@@ -58,15 +58,15 @@ def find_leaks(history: FunnelHistory, staged: Estimates) -> list[StageLeak]:
         for summary in (estimates.point, estimates.replicates)
     )
     size = estimates.size.reshape(cohorts, stages)
-    worth = compute_move_values(staged.point.final, states.won)
-    drawn_worth = np.stack([compute_move_values(f, states.won) for f in staged.replicates.final])
+    value = compute_move_values(staged.point.final, states.won)
+    drawn_value = np.stack([compute_move_values(f, states.won) for f in staged.replicates.final])
     leaks = []
     for stage in range(stages):
         enough = np.flatnonzero(size[:, stage] >= MIN_COHORT)
         if len(enough) < 2 or enough[0] != 0:
             continue
         best = enough[np.argmax(now[enough, stage])]
-        gain = (drawn[:, best, stage] - drawn[:, 0, stage]) * drawn_worth[:, stage]
+        gain = (drawn[:, best, stage] - drawn[:, 0, stage]) * drawn_value[:, stage]
         low, high = find_interval(gain * size[0, stage])
         leaks.append(
             StageLeak(
@@ -74,7 +74,7 @@ def find_leaks(history: FunnelHistory, staged: Estimates) -> list[StageLeak]:
                 float(now[0, stage]),
                 float(now[best, stage]),
                 _format_begin(history, int(best)),
-                float((now[best, stage] - now[0, stage]) * worth[stage] * size[0, stage]),
+                float((now[best, stage] - now[0, stage]) * value[stage] * size[0, stage]),
                 float(low),
                 float(high),
             )

@@ -8,7 +8,7 @@ from features.contracts import INSTANT, make_field
 
 FUNNEL = pa.schema(
     [
-        make_field("as_of", INSTANT, "the as-of: only what was known before it counts"),
+        make_field("as_of", INSTANT, "the as-of: only rows that were known before it count"),
         make_field("segment", pa.string(), "the segment, or `all`"),
         make_field("stage", pa.string(), "the stage; `created` before the first one"),
         make_field("entered", pa.int64(), "visits to the stage"),

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import Dataset
-from features.paths.last_touches import find_last_touches
+from features.paths.last_events import find_last_events
 from features.tools.instants import US_PER_DAY
 from models.funnel.funnel_table import P80, find_stuck_visits
 from models.funnel.history import Estimates, FunnelHistory
@@ -34,7 +34,7 @@ def build_stuck_table(
     p80 = estimates.point.quantile[stages, stages + 1, P80]
     rows = np.flatnonzero(find_stuck_visits(history, visits.stage, p80))
     lead, stage = pa.array(visits.lead[rows]), visits.stage[rows]
-    touches = describe_last_touches(history, dataset, np.unique(stage))
+    last_events = describe_last_events(history, dataset, np.unique(stage))
     value = (
         np.full(len(rows), np.nan) if history.value is None else history.value[visits.lead[rows]]
     )
@@ -45,7 +45,7 @@ def build_stuck_table(
         pa.array((history.as_of - visits.start[rows]) / US_PER_DAY),
         pa.array(p80[stage]),
         pa.array(value, from_pandas=True),
-        pa.array([touches[place] for place in stage.tolist()], pa.string()),
+        pa.array([last_events[place] for place in stage.tolist()], pa.string()),
     ]
     table = pa.table(columns, schema=STUCK)
     hidden = pc.is_in(table["entity_id"], value_set=dataset.suppressed.entity_ids)
@@ -54,7 +54,7 @@ def build_stuck_table(
     return table.take(pc.sort_indices(table, keys))
 
 
-def describe_last_touches(
+def describe_last_events(
     history: FunnelHistory, dataset: Dataset, stages: np.ndarray
 ) -> dict[int, str | None]:
     """Return for each stage the events that came last before visits went on to a later state.
@@ -71,13 +71,15 @@ def describe_last_touches(
         rows = rows[np.argsort(-visits.end[rows], kind="stable")[:MAX_VISITS]]
         texts[stage] = None
         if len(rows) >= MIN_VISITS:
-            touches = find_last_touches(dataset, history.states, visits, rows)
-            texts[stage] = _describe_shares(touches)
+            last_events = find_last_events(dataset, history.states, visits, rows)
+            texts[stage] = _describe_shares(last_events)
     return texts
 
 
-def _describe_shares(touches: pa.Array) -> str | None:
-    counts = pc.value_counts(touches.drop_null()).to_pylist()
+def _describe_shares(last_events: pa.Array) -> str | None:
+    counts = pc.value_counts(last_events.drop_null()).to_pylist()
     counts.sort(key=lambda row: (-row["counts"], row["values"]))
-    named = [f"{row['values']} ({row['counts'] / len(touches):.0%})" for row in counts[:MAX_NAMED]]
+    named = [
+        f"{row['values']} ({row['counts'] / len(last_events):.0%})" for row in counts[:MAX_NAMED]
+    ]
     return ", ".join(named) or None

@@ -30,7 +30,9 @@ def segment_leads(snapshot: Snapshot, column: str) -> Segmentation:
     ConfigError for any other.
     """
     values = _look_up_column(snapshot, column)
-    values = pc.if_else(pc.is_in(values, pa.array([ALL, OTHER, MISSING])), _quote(values), values)
+    values = pc.if_else(
+        pc.is_in(values, pa.array([ALL, OTHER, MISSING])), _quote_values(values), values
+    )
     counts = pc.value_counts(values.drop_null()).to_pylist()
     counts.sort(key=lambda row: (-row["counts"], row["values"]))
     names = [row["values"] for row in counts]
@@ -46,8 +48,8 @@ def take_all_leads(leads: int) -> Segmentation:
     return Segmentation((ALL,), np.zeros(leads, np.int64))
 
 
-def _quote(values: pa.Array) -> pa.Array:
-    """Return values in quotation marks, to tell them from the segments of other meaning."""
+def _quote_values(values: pa.Array) -> pa.Array:
+    """Return values in quotation marks, since the words have another meaning here."""
     return pc.binary_join_element_wise('"', values, '"', "")
 
 

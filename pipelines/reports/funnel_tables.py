@@ -23,9 +23,8 @@ def build_stage_table(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Return the funnel of one segment: counts, the share that advances, and how long it takes."""
     header = ["stage", *COUNTS, "in 30 d", "ever", "half in", "80 % in", "change (pp)"]
     has_value = any(row["value_open"] is not None for row in rows)
-    table = [[*header, *(["value", "stuck value"] if has_value else [])]]
+    table = [[*header, *(["value"] if has_value else [])]]
     for row in rows:
-        amounts = [format_amount(row[name]) for name in ("value_open", "value_stuck")]
         table.append(
             [
                 row["stage"],
@@ -35,7 +34,7 @@ def build_stage_table(rows: list[dict[str, Any]]) -> list[list[str]]:
                 format_days(row["median_days"]),
                 format_days(row["p80_days"]),
                 _format_change(row),
-                *(amounts if has_value else []),
+                *([format_amount(row["value_open"])] if has_value else []),
             ]
         )
     return table

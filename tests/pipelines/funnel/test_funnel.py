@@ -191,7 +191,7 @@ def test_suppressed_people_are_on_no_list(run, tmp_path):
         assert shown not in {row["entity_id"] for row in json.loads(out)["stuck"]}
 
 
-def test_no_lead_reached_a_stage(run, tmp_path):
+def test_company_without_any_stage_event_is_no_error(run, tmp_path):
     """Tables of a company without any event of the funnel are whole, not an error."""
     company.write(tmp_path)
     company.write_rows(

@@ -67,6 +67,7 @@ def printed(company, outputs, monkeypatch, capsys):
 
     for module in (
         commands.training,
+        commands.funnel,
         commands.nightly,
         commands.privacy,
         commands.proposal,
@@ -109,6 +110,7 @@ COMMANDS = [
     ("features --list", ["--as-of", tiny.END]),
     ("features --ablation", ["--as-of", tiny.END]),
     ("backtest", ["--as-of", tiny.END]),
+    ("funnel", ["--as-of", tiny.END]),
     ("train", ["--as-of", tiny.END, "--direct"]),
     ("train --if-needed", ["--as-of", tiny.END, "--direct"]),
     ("score", ["--as-of", NIGHT, "--direct"]),
@@ -200,6 +202,7 @@ def test_commands_with_json_have_a_schema():
         name
         for module in (
             commands.training,
+            commands.funnel,
             commands.nightly,
             commands.privacy,
             commands.proposal,

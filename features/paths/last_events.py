@@ -12,7 +12,7 @@ from features.paths.visits import Visits
 from features.tools.instants import column_to_microseconds
 
 
-def find_last_touches(
+def find_last_events(
     dataset: Dataset, states: FunnelStates, visits: Visits, rows: np.ndarray
 ) -> pa.Array:
     """Return the type of the last event within each of some ended visits, null without any.
@@ -20,7 +20,7 @@ def find_last_touches(
     An event counts in ``[start, end)``; of several at one instant it is the last by name.
     """
     leads, lead_of_visit = np.unique(visits.lead[rows], return_inverse=True)
-    events = _select_touches(dataset, states, leads)
+    events = _select_other_events(dataset, states, leads)
     own = np.searchsorted(leads, dataset.find_leads(events["entity_id"]))
     time = column_to_microseconds(events["event_time"])
     names, code = _encode_types(events["event_type"])
@@ -33,20 +33,20 @@ def find_last_touches(
     return names.take(pa.array(np.where(known, np.append(code, 0)[place], 0), mask=~known))
 
 
-def _select_touches(dataset: Dataset, states: FunnelStates, leads: np.ndarray) -> pa.Table:
+def _select_other_events(dataset: Dataset, states: FunnelStates, leads: np.ndarray) -> pa.Table:
     """Return the events of some leads that are no states."""
     columns = dataset.events.select(["entity_id", "event_time", "event_type"])
     types = pa.array(states.state_of_type, pa.string())
-    is_touch = ~pc.is_in(columns["event_type"], value_set=types).to_numpy()
+    is_other = ~pc.is_in(columns["event_type"], value_set=types).to_numpy()
     all_rows = dataset.lead_row_of_events
     if all_rows is not None:
         chosen = np.zeros(dataset.leads.num_rows + 1, bool)
         chosen[leads] = True
-        is_touch &= chosen[all_rows.to_numpy()]
+        is_other &= chosen[all_rows.to_numpy()]
     else:
         ids = dataset.leads["entity_id"].take(pa.array(leads)).combine_chunks()
-        is_touch &= pc.is_in(columns["entity_id"], value_set=ids).to_numpy()
-    return columns.filter(pa.array(is_touch))
+        is_other &= pc.is_in(columns["entity_id"], value_set=ids).to_numpy()
+    return columns.filter(pa.array(is_other))
 
 
 def _encode_types(types: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
