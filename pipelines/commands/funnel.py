@@ -39,8 +39,8 @@ def funnel(
 ) -> None:
     """Show where leads are, where they get stuck or drop off, and how long a win takes.
 
-    Only rows that were known before the as-of count. Open leads are neither won nor lost, and young ones
-    are followed as far as they go.
+    Only rows that were known before the as-of count. Open leads are neither won nor lost, and young
+    ones are followed as far as they go.
     """
     from pipelines.funnel.funnel import compute_funnel, require_output_folder, write_funnel
     from pipelines.reports import terminal
