@@ -143,13 +143,12 @@ def _compare_cohorts(
     history: FunnelHistory, group: np.ndarray, stage: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the change of the share that advances within 30 days, against the cohort before."""
-    groups, kinds = len(stage), len(history.states.names)
-    cohort = number_cohorts(history)
+    groups, cohort, visits = len(stage), number_cohorts(history), history.paths.visits
     stays = history.list_visit_stays(group + groups * cohort)
-    estimates = estimate_groups(stays.take((cohort >= 0) & (cohort < 2)), 2 * groups, kinds)
-    both = np.tile(stage + 1, 2)
-    point = _pick_exits(estimates.point.within[:, AT_30D], both)
-    drawn = _pick_exits(estimates.replicates.within[:, :, AT_30D], both)
+    stays = stays.merge_exits(visits.exit == visits.stage + 1)
+    estimates = estimate_groups(stays.take((cohort >= 0) & (cohort < 2)), 2 * groups, 2)
+    point = estimates.point.within[:, AT_30D, 0]
+    drawn = estimates.replicates.within[:, :, AT_30D, 0]
     low, high = find_interval(drawn[:, :groups] - drawn[:, groups:])
     # Where a cohort has no visit there is nothing to compare.
     change = point[:groups] - point[groups:]

@@ -105,8 +105,9 @@ class Estimates:
 def estimate_groups(stays: Stays, groups: int, kinds: int) -> Estimates:
     """Return the shares of each exit at DAYS and in the end, and its ages at SHARES, in days."""
     ages, shares = np.array(DAYS, np.int64) * US_PER_DAY, np.array(SHARES)
-    point = summarize_incidence(count_stays(stays), groups, kinds, ages, shares)
-    replicates = summarize_replicates(stays, groups, kinds, ages, shares)
+    counts = count_stays(stays)
+    point = summarize_incidence(counts, groups, kinds, ages, shares)
+    replicates = summarize_replicates(stays, counts, groups, kinds, ages, shares)
     size = np.bincount(stays.select_observed().group, minlength=groups)
     return Estimates(_to_days(point), _to_days(replicates), size)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -50,11 +49,12 @@ def find_leaks(history: FunnelHistory, staged: Estimates) -> list[StageLeak]:
     cohorts = int(cohort.max(initial=-1)) + 1
     if cohorts < 2:
         return []
-    group = cohort * stages + history.paths.visits.stage
-    stays = history.list_visit_stays(group).take(cohort >= 0)
-    estimates = estimate_groups(stays, cohorts * stages, len(states.names))
+    visits = history.paths.visits
+    stays = history.list_visit_stays(cohort * stages + visits.stage)
+    stays = stays.merge_exits((visits.exit > visits.stage) & (visits.exit <= states.won))
+    estimates = estimate_groups(stays.take(cohort >= 0), cohorts * stages, 2)
     now, drawn = (
-        _sum_forward(summary.within[..., AT_30D, :], states.won, stages, cohorts)
+        summary.within[..., AT_30D, 0].reshape(*summary.within.shape[:-3], cohorts, stages)
         for summary in (estimates.point, estimates.replicates)
     )
     size = estimates.size.reshape(cohorts, stages)
@@ -102,14 +102,6 @@ def compute_move_values(final: np.ndarray, won: int) -> np.ndarray:
     total = forward.sum(axis=1)
     after = np.divide(forward @ chances, total, out=np.zeros(won), where=total > 0)
     return np.maximum(after - chances[:won], 0.0)
-
-
-def _sum_forward(within: np.ndarray, won: int, stages: int, cohorts: int) -> Any:
-    """Return the share that moves on to a later state, (…, cohorts, stages)."""
-    shaped = within.reshape(*within.shape[:-2], cohorts, stages, within.shape[-1])
-    later = np.arange(within.shape[-1]) > np.arange(stages)[:, None]
-    later[:, won + 1 :] = False
-    return (shaped * later).sum(axis=-1)
 
 
 def _format_begin(history: FunnelHistory, cohort: int) -> str:

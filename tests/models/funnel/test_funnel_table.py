@@ -147,7 +147,7 @@ def histories(draw):
     return visits
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(histories(), st.randoms(use_true_random=False))
 def test_counts_add_up_and_order_changes_no_bit(visits, random):
     history = make_history(visits)

@@ -1,6 +1,7 @@
 """Intervals: weights by cluster, additive over shards, and their coverage."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,14 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.survival.bootstrap import (
-    arrange_rows,
-    count_replicate,
+    BUCKETS,
+    MAX_STEPS,
+    choose_steps,
+    count_steps,
+    draw_weights,
     find_interval,
     summarize_replicates,
+    summarize_steps,
     widen_at_bounds,
 )
 from models.survival.incidence import summarize_incidence
-from models.survival.stays import CENSORED, AgeCounts, Stays
+from models.survival.stays import CENSORED, Stays, count_stays
 from tests.models.survival.oracle import make_stays
 
 FULL = os.environ.get("LEADSCORE_ATTACK", "") not in ("", "0")
@@ -36,49 +41,72 @@ def split(rows):
     return make_stays([row[:4] for row in rows], [row[4] for row in rows])
 
 
-@settings(max_examples=50)
-@given(rows_with_cluster, st.integers(0, 50))
-def test_replicates_of_shards_add_up(rows, replicate):
-    whole = count_replicate(split(rows), replicate)
-    parts = [[row for row in rows if row[4] % 3 == shard] for shard in range(3)]
-    added = AgeCounts.add_up([count_replicate(split(part), replicate) for part in parts if part])
-    for name in ("group", "age", "kind", "count"):
-        assert getattr(added, name).tolist() == getattr(whole, name).tolist()
+def summarize(stays, *questions, replicates):
+    return summarize_replicates(stays, count_stays(stays), *questions, replicates=replicates)
+
+
+@given(rows_with_cluster, st.integers(1, 4))
+def test_counts_of_shards_add_up(rows, shards):
+    stays = split([(0, *row[1:]) for row in rows]).select_observed()
+    steps = choose_steps(count_stays(stays), 0, np.array([4])) if len(stays) else np.array([9])
+    whole = count_steps(stays, steps, 2).counts
+    parts = [count_steps(stays.take(stays.cluster % shards == k), steps, 2) for k in range(shards)]
+    assert sum(part.counts for part in parts).tobytes() == whole.tobytes()
 
 
 @settings(max_examples=40)
 @given(rows_with_cluster)
 def test_replicates_repeat_whole_clusters(rows):
-    """Each replicate counts every stay as often as its cluster's weight says."""
-    stays = split(rows)
+    """Each replicate is the estimate of stays repeated by the weight of their cluster's bucket."""
     questions = (2, 2, np.array([4]), np.array([0.5]))
-    drawn = summarize_replicates(stays, *questions, replicates=3)
-    for replicate in range(3):
-        weight = {
-            cluster: arrange_rows(make_stays([(0, 0, 1, 0)], [cluster]), 1).weigh(replicate)[0]
-            for cluster in range(6)
-        }
-        repeated = [row for row in rows for _ in range(weight[row[4]])]
-        alone = [count_replicate(split(rows), replicate)]
-        expected = summarize_incidence(AgeCounts.add_up(alone), *questions)
-        assert drawn.within[replicate].tobytes() == expected.within.tobytes()
-        observed = split(repeated).select_observed()
-        assert alone[0].count.sum() == 2 * len(observed)
+    drawn = summarize(split(rows), *questions, replicates=3)
+    for replicate, weights in enumerate(draw_weights(3)):
+        repeated = [row for row in rows for _ in range(int(weights[row[4] % BUCKETS]))]
+        expected = summarize_incidence(count_stays(split(repeated)), *questions)
+        for name in ("within", "final", "quantile"):
+            own, other = getattr(drawn, name)[replicate], getattr(expected, name)
+            assert own == pytest.approx(other, abs=1e-9, nan_ok=True)
+
+
+def test_steps_of_many_ages_change_little():
+    """With thousands of ages a replicate takes them in steps, and hardly differs."""
+    rng = np.random.default_rng(5)
+    length, limit = rng.exponential(20_000, 4000), rng.uniform(0, 60_000, 4000)
+    exits = np.where(length < limit, rng.integers(0, 2, 4000), CENSORED)
+    begin = np.where(rng.random(4000) < 0.3, rng.uniform(0, 9_000, 4000), 0)
+    columns = (np.zeros(4000), begin, np.minimum(length, limit), exits)
+    stays = Stays(*(column.astype(np.int64) for column in columns), rng.integers(0, 2**60, 4000))
+    stays = replace(stays, cluster=stays.cluster.astype(np.uint64)).select_observed()
+    ages, shares = np.array([5_000, 30_000]), np.array([0.5])
+    counts = count_stays(stays)
+    steps = choose_steps(counts, 0, ages)
+    assert MAX_STEPS <= len(steps) <= MAX_STEPS + 2 < len(np.unique(stays.end)) / 10
+    whole = summarize_steps(count_steps(stays, steps, 2), np.ones((1, BUCKETS)), ages, shares)
+    exact = summarize_incidence(counts, 1, 2, ages, shares)
+    assert whole.within[0] == pytest.approx(exact.within[0], rel=0.01)
+    assert whole.final[0] == pytest.approx(exact.final[0], rel=0.02)
+    assert whole.quantile[0] == pytest.approx(exact.quantile[0], rel=0.03)
+
+
+def test_order_of_stays_changes_no_bit():
+    rng = np.random.default_rng(6)
+    rows = [(0, 0, int(age), place % 2) for place, age in enumerate(rng.integers(0, 5000, 1500))]
+    clusters = rng.integers(0, 2**60, 1500)
+    stays, order = make_stays(rows, clusters), rng.permutation(1500)
+    questions = (1, 2, np.array([900]), np.array([0.5]))
+    one, other = (summarize(part, *questions, replicates=20) for part in (stays, stays.take(order)))
+    for name in ("within", "final", "quantile"):
+        assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
 
 
 def test_weights_are_poisson():
-    clusters = np.arange(20_000)
-    stays = make_stays([(0, 0, place + 1, 0) for place in clusters], clusters * 7919)
-    weights = arrange_rows(stays, 1).weigh(3)[1:]
-    shares = np.bincount(weights, minlength=4)[:4] / len(weights)
-    assert weights.mean() == pytest.approx(1, abs=0.03)
+    weights = draw_weights(200)
+    shares = np.bincount(weights.astype(int).ravel(), minlength=4)[:4] / weights.size
+    assert weights.mean() == pytest.approx(1, abs=0.02)
     assert shares == pytest.approx([0.3679, 0.3679, 0.1839, 0.0613], abs=0.01)
-
-
-def test_replicates_differ_from_each_other():
-    stays = make_stays([(0, 0, 5, place % 2) for place in range(200)])
-    drawn = summarize_replicates(stays, 1, 2, np.array([9]), np.array([0.5]), replicates=50)
-    assert len(np.unique(drawn.within[:, 0, 0, 0])) > 20
+    # Neither the buckets nor the replicates depend on each other.
+    assert np.abs(np.corrcoef(weights[:, :20].T) - np.eye(20)).max() < 0.3
+    assert len(np.unique(weights, axis=0)) == 200
 
 
 def test_interval_ends_are_order_statistics():
@@ -126,7 +154,8 @@ def test_intervals_hold_the_truth():
     held, values = [], []
     for _ in range(runs):
         stays = draw_exponential_stays(rng, 300)
-        drawn = summarize_replicates(stays, *questions).within[:, 0, 0, 0]
+        counts = count_stays(stays)
+        drawn = summarize_replicates(stays, counts, *questions).within[:, 0, 0, 0]
         low, high = find_interval(drawn)
         held.append(low <= truth <= high)
         values.append(np.mean(drawn))
