@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from configs.schema import Project
 from features.contracts import Dataset
+from features.engine.lead_index import sort_by_code
 from features.outcome_events import match_revocations
 from features.paths.states import FunnelStates
 from features.tools.instants import NEVER_US, column_to_microseconds
@@ -110,28 +111,39 @@ def _select_events(dataset: Dataset, project: Project, states: FunnelStates) -> 
     """Return the events that may change the state of a lead."""
     state_of_type = states.state_of_type
     names = pa.array(state_of_type, pa.string())
-    types = dataset.events["event_type"]
-    keep = pc.is_in(types, value_set=names).to_numpy()
+    places = pc.index_in(dataset.events["event_type"], value_set=names)
+    place = pc.fill_null(places, -1).to_numpy().astype(np.int16)
     for row in _list_revoked_rows(dataset, project, states):
-        keep[row] = False
-    rows = np.flatnonzero(keep)
-    events = dataset.events.select(["entity_id", "event_time", "event_type"]).take(pa.array(rows))
-    lead = _find_lead_rows(dataset, rows, events)
-    place = pc.index_in(events["event_type"], value_set=names).to_numpy()
-    state = np.array([*state_of_type.values()], np.int64)[place]
-    reopens = np.array([name in states.reopens for name in state_of_type])[place]
-    time = column_to_microseconds(events["event_time"])
-    known = np.flatnonzero(lead >= 0)
-    order = known[np.lexsort((state[known], time[known], lead[known]))]
+        place[row] = -1
+    rows = np.flatnonzero(place >= 0)
+    lead = _find_lead_rows(dataset, rows)
+    rows, lead = rows[lead >= 0], lead[lead >= 0]
+    time = column_to_microseconds(dataset.events["event_time"])[rows]
+    state = np.array([*state_of_type.values()], np.int64)[place[rows]]
+    order = _sort_events(lead, time, state, dataset.leads.num_rows)
+    reopens = np.array([name in states.reopens for name in state_of_type])[place[rows]]
     return _StateEvents(lead[order], time[order], state[order], reopens[order])
 
 
-def _find_lead_rows(dataset: Dataset, rows: np.ndarray, events: pa.Table) -> np.ndarray:
+def _sort_events(lead: np.ndarray, time: np.ndarray, state: np.ndarray, leads: int) -> np.ndarray:
+    """Return the order of events by lead, time and state."""
+    # Most logs are ordered in time, so that grouping by lead leaves nothing to sort.
+    order = sort_by_code(lead, leads)
+    sorted_time, sorted_state = time[order], state[order]
+    is_same = np.diff(lead[order]) == 0
+    step = np.diff(sorted_time)
+    if (is_same & ((step < 0) | ((step == 0) & (np.diff(sorted_state) < 0)))).any():
+        return np.lexsort((state, time, lead))
+    return order
+
+
+def _find_lead_rows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     """Return the lead of each selected event, -1 for none."""
     all_rows = dataset.lead_row_of_events
-    if all_rows is None:
-        return dataset.find_leads(events["entity_id"])
-    return all_rows.to_numpy()[rows].astype(np.int64)
+    if all_rows is not None:
+        return all_rows.to_numpy()[rows].astype(np.int64)
+    # To look up all ids costs less than to copy the texts of the selected ones.
+    return dataset.find_leads(dataset.events["entity_id"])[rows]
 
 
 def _list_revoked_rows(

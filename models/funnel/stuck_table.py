@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -64,16 +66,20 @@ def describe_last_events(
     """
     visits = history.paths.visits
     is_forward = (visits.exit > visits.stage) & (visits.exit <= history.states.won)
-    texts: dict[int, str | None] = {}
+    rows_of = {}
     for stage in stages.tolist():
         rows = np.flatnonzero(is_forward & (visits.stage == stage))
         # The latest ones; visits are ordered by lead, so ties have one order.
         rows = rows[np.argsort(-visits.end[rows], kind="stable")[:MAX_VISITS]]
-        texts[stage] = None
-        if len(rows) >= MIN_VISITS:
-            last_events = find_last_events(dataset, history.states, visits, rows)
-            texts[stage] = _describe_shares(last_events)
-    return texts
+        rows_of[stage] = rows if len(rows) >= MIN_VISITS else rows[:0]
+    # One call for all stages, since it reads the whole log.
+    every = np.concatenate([np.empty(0, np.int64), *rows_of.values()])
+    last_events = find_last_events(dataset, history.states, visits, every)
+    edges = np.cumsum([0, *(len(rows) for rows in rows_of.values())]).tolist()
+    return {
+        stage: _describe_shares(last_events.slice(begin, end - begin))
+        for stage, (begin, end) in zip(rows_of, pairwise(edges), strict=True)
+    }
 
 
 def _describe_shares(last_events: pa.Array) -> str | None:

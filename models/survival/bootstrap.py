@@ -20,13 +20,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy.stats import poisson
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from features.engine.lead_index import sort_by_code
+from features.tools.jit import jit_kernel
 from features.tools.parallel import parallel_map
 from models.survival.incidence import ROUNDING, IncidenceSummary, summarize_incidence
-from models.survival.stays import BEGIN, CENSORED, AgeCounts, Stays
+from models.survival.stays import BEGIN, AgeCounts, Stays
 
 REPLICATES = 200
 # They add an error of 4 % to the length of an interval, 200 replicates themselves one of 5 %.
@@ -57,7 +61,7 @@ def choose_steps(counts: AgeCounts, group: int, ages: np.ndarray) -> np.ndarray:
     """Return the last age of each step of a group; ``ages`` that it reached are among them."""
     rows = slice(*np.searchsorted(counts.group, [group, group + 1]))
     own = counts.age[rows]
-    distinct = np.unique(own)
+    distinct = own[np.flatnonzero(np.diff(own, prepend=-1))]
     if len(distinct) > MAX_STEPS:
         # By the ends of stays, since most begin at age 0.
         is_end = counts.kind[rows] != BEGIN
@@ -69,23 +73,10 @@ def choose_steps(counts: AgeCounts, group: int, ages: np.ndarray) -> np.ndarray:
 
 def count_steps(stays: Stays, steps: np.ndarray, kinds: int) -> StepCounts:
     """Return the counts of stays of one group, whose ages lie in the steps; shards add up."""
-    columns = EXITS + kinds
+    counts = np.zeros((BUCKETS, len(steps), EXITS + kinds))
     bucket = (stays.cluster % np.uint64(BUCKETS)).astype(np.int64)
-    place = np.searchsorted(steps, stays.end)
-    at_end = steps[place] == stays.end
-    column = np.where(
-        stays.exit == CENSORED, np.where(at_end, CENSORED_AT, CENSORED_IN), EXITS + stays.exit
-    )
-    first = np.searchsorted(steps, stays.begin)
-    # What is observed from the start is at risk in the whole first step.
-    entry = np.where((stays.begin == 0) | (steps[first] == stays.begin), BEGIN_AT, BEGIN_IN)
-    cells = [
-        (bucket * len(steps) + step) * columns + kind
-        for step, kind in ((place, column), (first, entry))
-    ]
-    size = BUCKETS * len(steps) * columns
-    counts = sum(np.bincount(cell, minlength=size) for cell in cells)
-    return StepCounts(steps, np.reshape(counts, (BUCKETS, len(steps), columns)).astype(float))
+    _add_stays((bucket, stays.begin, stays.end, stays.exit), steps, counts)
+    return StepCounts(steps, counts)
 
 
 def summarize_replicates(
@@ -105,7 +96,7 @@ def summarize_replicates(
     weights = np.concatenate([np.ones((1, BUCKETS)), draw_weights(replicates)])
     point = summarize_incidence(counts, groups, kinds, ages, shares)
     observed = stays.select_observed()
-    order = np.argsort(observed.group, kind="stable")
+    order = sort_by_code(observed.group, groups)
     edges = np.searchsorted(observed.group[order], np.arange(groups + 1))
 
     def summarize(group: int) -> IncidenceSummary:
@@ -116,7 +107,9 @@ def summarize_replicates(
         drawn = summarize_steps(steps, weights, ages, shares)
         return _move_to_point(drawn, point, group)
 
-    parts = list(parallel_map(summarize, range(groups)))
+    # Threads of the linear algebra would wait for each other within those of the groups.
+    with threadpool_limits(1):
+        parts = list(parallel_map(summarize, range(groups)))
     return IncidenceSummary(*(np.stack(column, axis=1) for column in _list_columns(parts)))
 
 
@@ -189,6 +182,25 @@ def _draw_all_weights(replicates: int) -> np.ndarray:
     # A weight above 12 has a probability below 1e-10.
     weight = np.searchsorted(poisson.cdf(np.arange(13), 1.0), uniform, side="right")
     return weight.reshape(replicates, BUCKETS).astype(float)
+
+
+@jit_kernel
+def _add_stays(stays: Any, steps: np.ndarray, counts: np.ndarray) -> None:
+    """Count the begin and the end of each stay in its bucket and step."""
+    bucket, begin, end, ending = stays
+    for stay in range(len(bucket)):
+        # What is observed from the start is at risk in the whole first step.
+        step, is_at = 0, True
+        if begin[stay] > 0:
+            step = np.searchsorted(steps, begin[stay])
+            is_at = steps[step] == begin[stay]
+        counts[bucket[stay], step, BEGIN_AT if is_at else BEGIN_IN] += 1
+        step = np.searchsorted(steps, end[stay])
+        if ending[stay] >= 0:
+            counts[bucket[stay], step, EXITS + ending[stay]] += 1
+        else:
+            is_at = steps[step] == end[stay]
+            counts[bucket[stay], step, CENSORED_AT if is_at else CENSORED_IN] += 1
 
 
 def _count_at_risk(counts: np.ndarray, gone: np.ndarray) -> np.ndarray:
