@@ -8,7 +8,7 @@ of clusters: the variance among them is that among clusters, estimated from fewe
 A replicate takes ages in steps, so that its cost does not depend on the number of stays: an exit
 counts at the end of its step. What begins or ends being observed within a step counts by half among
 those at risk in it. With at most MAX_STEPS different ages there is no difference to the estimate
-itself; otherwise replicates are moved by that of the whole sample.
+itself; otherwise shares of replicates are moved by that of the whole sample.
 
 Sources: Chamandy, Muralidharan, Najmi and Naidu, "Estimating uncertainty for massive data streams"
 (Google, 2012); for the halves, the actuarial estimate: Cutler and Ederer, *Journal of Chronic
@@ -35,8 +35,8 @@ from models.survival.stays import BEGIN, AgeCounts, Stays
 REPLICATES = 200
 # They add an error of 4 % to the length of an interval, 200 replicates themselves one of 5 %.
 BUCKETS = 256
-# A step holds about one per cent of what happens in a group.
-MAX_STEPS = 100
+# A step holds about 0.4 % of what happens in a group.
+MAX_STEPS = 250
 # Ends of the 90 % interval, as everywhere in the project.
 LOW, HIGH = 0.05, 0.95
 # Columns of counts by step: begins and ends of observations at a step's end, and within the step.
