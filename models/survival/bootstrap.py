@@ -121,7 +121,7 @@ def summarize_steps(
     The shapes are (rows, ages, kinds), (rows, kinds) and (rows, kinds, shares).
     """
     size = steps.counts.shape
-    # Whole numbers below 2**53: the product is exact, in whatever order it is summed.
+    # Whole numbers below 2**53: the product is exact, in any order of its sums.
     counts = (weights @ steps.counts.reshape(size[0], -1)).reshape(-1, *size[1:])
     exits = counts[..., EXITS:]
     gone = exits.sum(axis=-1)
