@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +35,8 @@ from serve.store.store import Store
 CHECK_NIGHTS = 28
 # What the list of leads compares with.
 PREVIOUS_COLUMNS = ("target", "entity_id", "reasons", "model_version")
+# What each target of the report of outcomes has, by every version that wrote one.
+OUTCOME_KEYS = {"as_of", "rows", "grades", "versions", "grade_order", "first_mature"}
 # Columns that differ each time a night is scored; the page of the same scores is the same file.
 OWN_TO_RUN = ("run_id", "scored_at")
 
@@ -54,7 +58,8 @@ def gather_page_data(
     """
     if scores is None:
         scores = store.scores(project.project, run.as_of)
-    scores = sort_scores(scores)
+    run = _complete_models(run, scores)
+    scores = select_page_scores(project, scores)
     detailed = list_detailed_entities(scores)
     past = store.past_scores(project.project, detailed, run.as_of, PAST_NIGHTS)
     past_checks = store.past_checks(project.project, run.as_of, CHECK_NIGHTS)
@@ -95,11 +100,21 @@ def make_page_builder(
         # Imported here, so that a broken library of the page keeps no scores back.
         from serve.page.build import build_page
 
-        entities = list_detailed_entities(sort_scores(scores))
+        entities = list_detailed_entities(select_page_scores(project, scores))
         facts = collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
         return build_page(gather_page_data(project, store, run, facts, scores, checks))
 
     return build
+
+
+def select_page_scores(project: Project, scores: pa.Table) -> pa.Table:
+    """Return the SCORES that a page shows, sorted: those of the targets that the config has.
+
+    An older night may have scored a target that was renamed or removed since.
+    """
+    targets = pa.array(list(project.targets), pa.string())
+    is_known = pc.is_in(scores["target"], value_set=targets)
+    return sort_scores(scores.filter(is_known))
 
 
 def read_previous(project: Project, store: Store, run: Run, scores: pa.Table) -> pa.Table:
@@ -122,16 +137,26 @@ def read_outcomes(project: Project) -> Mapping[str, Any] | None:
     path = project.workspace_path / REPORT_FOLDER / OUTCOMES_FILE
     if not path.is_file():
         return None
-    try:
-        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    # Of a JSON text or of UTF-8.
-    except ValueError:
+    content: Any = None
+    # A ValueError is of a JSON text or of UTF-8, a RecursionError of lists in lists.
+    with suppress(ValueError, RecursionError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    if not _is_outcomes_report(content):
         raise StateError(
             "the report of outcomes is damaged",
             where=str(path),
             fix=f"run `leadscore outcomes {project.path}`, or remove it",
-        ) from None
-    return content
+        )
+    report: Mapping[str, Any] = content
+    return report
+
+
+def _is_outcomes_report(content: Any) -> bool:
+    """Return whether a JSON value has the form of the report of outcomes, of any version."""
+    targets = content.get("targets") if isinstance(content, dict) else None
+    return isinstance(targets, dict) and all(
+        isinstance(target, dict) and target.keys() >= OUTCOME_KEYS for target in targets.values()
+    )
 
 
 def _read_models_if_possible(project: Project, run: Run) -> dict[str, Any]:
@@ -166,6 +191,16 @@ def _read_record(registry: Registry, version: RegisteredVersion) -> EvaluationRe
         return read_evaluation(registry.scorer_directory(version))
     except DataError:
         return None
+
+
+def _complete_models(run: Run, scores: pa.Table) -> Run:
+    """Return the run with the model of each target that the as-of has scores of.
+
+    An as-of that was scored again for some targets keeps the scores of the others.
+    """
+    used = scores.group_by(["target", "model_version"]).aggregate([]).to_pylist()
+    versions = {row["target"]: row["model_version"] for row in used}
+    return replace(run, models={**run.models, **versions})
 
 
 def _sort_checks(checks: pa.Table) -> pa.Table:

@@ -14,11 +14,10 @@ from configs.schema import Project
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import format_iso
 from pipelines.as_of import parse_as_of
-from pipelines.page.gather import gather_page_data
+from pipelines.page.gather import gather_page_data, select_page_scores
 from pipelines.page.lead_facts import read_lead_facts
 from pipelines.runner import read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
-from serve.export.export import sort_scores
 from serve.export.page_file import PAGE_NAME
 from serve.export.suppress import drop_suppressed
 from serve.page.build import build_page
@@ -85,10 +84,10 @@ def write_report(
         store = open_store(project)
         run = find_published_run(store, project, parse_as_of(project, as_of, clock))
         log(f"reading the scores as of {run.as_of.isoformat()}")
-        scores = sort_scores(drop_suppressed(project, store.scores(project.project, run.as_of)))
+        scores = drop_suppressed(project, store.scores(project.project, run.as_of))
         facts = None
         if not published:
-            entities = list_detailed_entities(scores)
+            entities = list_detailed_entities(select_page_scores(project, scores))
             facts = read_lead_facts(project, entities, run.as_of, clock, log)
         data = gather_page_data(project, store, run, facts, scores)
         log("building the page")
@@ -96,7 +95,7 @@ def write_report(
         path = out or root / REPORT_FOLDER / PAGE_NAME
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, page.decode())
-    leads = len(scores["entity_id"].unique())
+    leads = len(select_page_scores(project, scores)["entity_id"].unique())
     return WrittenPage(path, run.as_of, leads, data.targets, len(page))
 
 

@@ -56,9 +56,10 @@ def build_page(data: PageData) -> bytes:
     """Return the page of a night as one HTML file, UTF-8."""
     sections = [section for build in SECTIONS if (section := build(data)) is not None]
     words = data.words
-    if data.hides_ids:
-        note = words.text("frame", "hidden_ids")
-        sections[0] = replace(sections[0], notes=[*sections[0].notes, note])
+    notes = [words.text("frame", "hidden_ids")] if data.hides_ids else []
+    if gone := [name for name in data.run.models if name not in data.project.targets]:
+        notes.append(words.text("frame", "gone_targets", targets=", ".join(gone)))
+    sections[0] = replace(sections[0], notes=[*sections[0].notes, *notes])
     facts = {
         words.text("frame", "as_of"): words.moment(data.as_of),
         words.text("frame", "scores"): words.number(data.scores.num_rows),

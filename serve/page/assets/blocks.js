@@ -1,5 +1,5 @@
 "use strict";
-// Reads the compressed data blocks of the page.
+// Reads the compressed data blocks of the page, and writes its address.
 
 async function openBlock(name) {
   const element = document.getElementById("block-" + name);
@@ -27,4 +27,13 @@ async function readColumns(name) {
     columns.arrays[key] = new globalThis[type](buffer, 8 + headerLength + offset, length);
   }
   return columns;
+}
+
+// Put a hash into the address without a step back to the former one.
+function replaceHash(hash) {
+  try {
+    history.replaceState(null, "", location.href.split("#")[0] + hash);
+  } catch {
+    // Safari allows 100 within 30 seconds, which a fast typist exceeds; the list is right all the same.
+  }
 }

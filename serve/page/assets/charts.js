@@ -58,6 +58,6 @@ async function drawChart(element, spec, words) {
 
 async function startCharts(words) {
   for (const element of document.querySelectorAll("[data-chart]")) {
-    await drawChart(element, await readBlock("chart-" + element.dataset.chart), words);
+    await tryPart(async () => drawChart(element, await readBlock("chart-" + element.dataset.chart), words));
   }
 }

@@ -24,7 +24,7 @@ class LeadList {
     form.elements.target.append(...leads.targets.map((target) => new Option(target.name, target.name)));
     form.elements.target.closest("p").hidden = leads.targets.length < 2;
     // A first character tells an owner's name from the choices "all" and "nobody".
-    const owners = leads.owner.toSorted((a, b) => a.localeCompare(b));
+    const owners = [...leads.owner].sort((a, b) => a.localeCompare(b));
     form.elements.owner.append(...owners.map((owner) => new Option(owner, "=" + owner)), new Option(leads.words.nobody, "-"));
     form.elements.owner.closest("p").hidden = !owners.length;
     for (const heading of this.headings) {
@@ -139,8 +139,9 @@ class LeadList {
     }
     if (this.sort !== DEFAULT_SORT || !this.down) values.set("sort", (this.down ? "-" : "") + this.sort);
     if (this.page) values.set("page", this.page + 1);
-    const address = location.href.split("#")[0] + (values.size ? HASH_START + values : "");
-    if (values.size || location.hash.startsWith(HASH_START)) history.replaceState(null, "", address);
+    // Not its size, which Safari has from version 17 on.
+    const text = values.toString();
+    if (text || location.hash.startsWith(HASH_START)) replaceHash(text && HASH_START + text);
   }
 
   readHash() {

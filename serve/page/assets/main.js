@@ -3,10 +3,18 @@
 async function startPage() {
   startTheme();
   const words = await readBlock("words");
-  await startLeads(words);
-  await startOneLead(words);
-  await startCharts(words);
+  for (const start of [startLeads, startOneLead, startCharts]) await tryPart(() => start(words));
   document.documentElement.dataset.ready = "yes";
 }
 
-startPage();
+// A part that fails takes no other with it, and the page says so to a reader who sees no console.
+async function tryPart(start) {
+  try {
+    await start();
+  } catch (error) {
+    console.error(error);
+    document.getElementById("broken").hidden = false;
+  }
+}
+
+tryPart(startPage);

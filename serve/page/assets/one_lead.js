@@ -81,7 +81,7 @@ class LeadDialog {
     this.shown = null;
     delete this.dialog.dataset.drawn;
     if (location.hash.startsWith(LEAD_HASH)) {
-      history.replaceState(null, "", location.href.split("#")[0] + this.hashBefore);
+      replaceHash(this.hashBefore);
     }
     if (this.opener && this.opener.isConnected) this.opener.focus();
     this.opener = null;

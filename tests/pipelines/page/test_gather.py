@@ -1,10 +1,18 @@
-"""The page of a night has the checks of its own run, and of no later one."""
+"""What a page is built from: its own checks, targets of the config, a whole outcomes report."""
 
+import dataclasses
+
+import pytest
+
+from configs.errors import StateError
 from pipelines.page import report
+from pipelines.page.gather import gather_page_data
 from pipelines.workspace import open_store
 from serve.checks.checks import CheckResult, build_check_table
-from tests.serve.page.pages import make_project
-from tests.serve.samples import DAY, MONDAY, a_run, publish, some_scores
+from serve.page.build import build_page
+from serve.store.store import Store
+from tests.serve.page.pages import CONFIG, make_project
+from tests.serve.samples import DAY, LATER, MONDAY, a_run, publish, some_scores
 
 
 def test_page_has_the_checks_of_its_own_run(tmp_path, monkeypatch):
@@ -22,3 +30,51 @@ def test_page_has_the_checks_of_its_own_run(tmp_path, monkeypatch):
     for as_of, nights in ((None, [0, 1, 2]), ((MONDAY + DAY).isoformat(), [0, 1])):
         report.write_report(project, as_of, lambda line: None, True)
         assert pages[-1].checks["observed"].to_pylist() == nights
+
+
+def test_page_of_a_night_whose_target_was_renamed_shows_the_others_and_says_so(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("serve.page.render.bundle_chart_library", lambda: "")
+    project, store = make_project(tmp_path), Store(tmp_path / "scores.db")
+    run = a_run(targets=tuple(project.targets))
+    publish(store, run, some_scores(run, owner=["Ann"] * 6, listed=["pick"] * 6))
+    renamed = {{"close": "won"}.get(name, name): keys for name, keys in CONFIG["targets"].items()}
+    for targets, shown in ((renamed, 3), ({"won": renamed["won"]}, 0)):
+        data = gather_page_data(make_project(tmp_path, targets=targets), store, run)
+        assert data.scores.num_rows == shown
+        assert "no longer has the target that this night scored, too: close" in str(
+            build_page(data), "utf-8"
+        )
+
+
+def test_page_of_a_night_scored_again_for_one_target_has_both(tmp_path, monkeypatch):
+    monkeypatch.setattr("serve.page.render.bundle_chart_library", lambda: "")
+    project, store = make_project(tmp_path), Store(tmp_path / "scores.db")
+    first = a_run("r1", targets=("close", "opportunity"))
+    publish(store, first, some_scores(first, owner=["Ann"] * 6, listed=["pick"] * 6))
+    second = dataclasses.replace(a_run("r2", targets=("opportunity",)), models={"opportunity": "8"})
+    store.start(second)
+    store.publish(some_scores(second), "r2", LATER + DAY)
+    last = store.last_published_run("acme", MONDAY)
+    assert last.models == {"opportunity": "8"}
+    data = gather_page_data(project, store, last)
+    assert data.scores.num_rows == 6 and data.targets == ["close", "opportunity"]
+    assert data.run.models == {"close": "7", "opportunity": "8"}
+    assert "no longer has" not in str(build_page(data), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", '"x"', '{"targets": null}', '{"targets": {"close": null}}',
+     '{"targets": {"close": {"rows": {}}}}', "[" * 100_000],
+)  # fmt: skip
+def test_damaged_report_of_outcomes_is_named(tmp_path, text):
+    project, store = make_project(tmp_path), Store(tmp_path / "scores.db")
+    run = a_run(targets=tuple(project.targets))
+    publish(store, run)
+    folder = tmp_path / "workspace" / "reports"
+    folder.mkdir(parents=True)
+    (folder / "outcomes.json").write_text(text, "utf-8")
+    with pytest.raises(StateError, match="the report of outcomes is damaged"):
+        gather_page_data(project, store, run)
