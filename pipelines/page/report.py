@@ -79,19 +79,19 @@ def write_report(
     """
     if out:
         require_page_path(project, out)
-    clock = read_clock()
+    clock, store = read_clock(), open_store(project)
+    run = find_published_run(store, project, parse_as_of(project, as_of, clock))
+    log(f"reading the scores as of {run.as_of.isoformat()}")
+    scores = drop_suppressed(project, store.scores(project.project, run.as_of))
+    facts = None
+    if not published:
+        entities = list_detailed_entities(select_page_scores(project, scores))
+        facts = read_lead_facts(project, entities, run.as_of, clock, log)
+    data = gather_page_data(project, store, run, facts, scores)
+    log("building the page")
+    page = build_page(data)
+    # Held only now: reading the sources takes minutes, in which a night may want to start.
     with open_workspace(project) as root:
-        store = open_store(project)
-        run = find_published_run(store, project, parse_as_of(project, as_of, clock))
-        log(f"reading the scores as of {run.as_of.isoformat()}")
-        scores = drop_suppressed(project, store.scores(project.project, run.as_of))
-        facts = None
-        if not published:
-            entities = list_detailed_entities(select_page_scores(project, scores))
-            facts = read_lead_facts(project, entities, run.as_of, clock, log)
-        data = gather_page_data(project, store, run, facts, scores)
-        log("building the page")
-        page = build_page(data)
         path = out or root / REPORT_FOLDER / PAGE_NAME
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, page.decode())
