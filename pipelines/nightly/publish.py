@@ -59,10 +59,7 @@ def publish_night(
         # Only the newest run with all targets becomes the CRM's file, so only it is worth staging.
         staged_form = form if is_newest_and_complete(context, run) else None
         root, checks_of_run = context.project.workspace_path, describe_checks(recorded, run)
-        build_page = make_page_builder(
-            *(context.project, context.store, run),
-            *(scored.scores, checks_of_run, snapshot.dataset),
-        )
+        build_page = _make_night_page_builder(context, run, scored, checks_of_run, snapshot)
         # Writing the files takes seconds, so it runs while the table is written. Nothing points to
         # them until the scores are committed.
         with run_in_background(
@@ -72,6 +69,21 @@ def publish_night(
                 publish_scores, context.store, scored, run, snapshot.dataset, checks_of_run
             )
     return _summarize_publication(run, scored, staged, recorded, snapshot)
+
+
+def _make_night_page_builder(
+    context: NightContext, run: Run, scored: ScoredTargets, checks: pa.Table, snapshot: Snapshot
+) -> PageBuilder | None:
+    """Return the builder of a run's page from what the run has in hand."""
+    return make_page_builder(
+        context.project,
+        context.store,
+        run,
+        scored.scores,
+        checks=checks,
+        dataset=snapshot.dataset,
+        registry=context.registry,
+    )
 
 
 def prepare_scores(

@@ -48,13 +48,15 @@ def gather_page_data(
     facts: LeadFacts | None = None,
     scores: pa.Table | None = None,
     checks: pa.Table | None = None,
+    registry: Registry | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
     ``scores`` are SCORES of its as-of without suppressed leads, ``checks`` SCORE_CHECKS of the run.
     A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``facts`` are those of the leads that
-    ``list_detailed_entities`` names; None leaves them out.
+    ``list_detailed_entities`` names; None leaves them out. ``registry`` is one that is open; None
+    opens that of the workspace.
     """
     if scores is None:
         scores = store.scores(project.project, run.as_of)
@@ -75,7 +77,7 @@ def gather_page_data(
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),
         facts=facts,
-        **_read_models_if_possible(project, run),
+        **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
 
@@ -87,6 +89,7 @@ def make_page_builder(
     scores: pa.Table,
     checks: pa.Table | None = None,
     dataset: Dataset | None = None,
+    registry: Registry | None = None,
 ) -> PageBuilder | None:
     """Return a function that builds the page of a run; None where the config wants no page.
 
@@ -102,7 +105,8 @@ def make_page_builder(
 
         entities = list_detailed_entities(select_page_scores(project, scores))
         facts = collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
-        return build_page(gather_page_data(project, store, run, facts, scores, checks))
+        data = gather_page_data(project, store, run, facts, scores, checks, registry)
+        return build_page(data)
 
     return build
 
@@ -159,13 +163,15 @@ def _is_outcomes_report(content: Any) -> bool:
     )
 
 
-def _read_models_if_possible(project: Project, run: Run) -> dict[str, Any]:
+def _read_models_if_possible(
+    project: Project, run: Run, registry: Registry | None
+) -> dict[str, Any]:
     """Return what ``read_models`` returns; nothing where the registry cannot be read.
 
     A night goes on without its registry, and so does its page.
     """
     try:
-        return read_models(find_registry(project), run)
+        return read_models(registry or find_registry(project), run)
     except LeadscoreError:
         return {}
 
