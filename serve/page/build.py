@@ -61,11 +61,11 @@ def build_page(data: PageData) -> bytes:
         notes.append(words.text("frame", "gone_targets", targets=", ".join(gone)))
     sections[0] = replace(sections[0], notes=[*sections[0].notes, *notes])
     facts = {
-        words.text("frame", "as_of"): words.moment(data.as_of),
+        words.text("frame", "as_of"): words.zoned_moment(data.as_of),
         words.text("frame", "scores"): words.number(data.scores.num_rows),
     }
     title = words.text("frame", "title", project=data.project.project)
-    return render_page(title, facts, sections, words)
+    return render_page(title, facts, sections, words, words.text("frame", "intro"))
 
 
 def build_training_page(record: EvaluationRecord, project: str, words: PageWords) -> bytes:
@@ -76,6 +76,5 @@ def build_training_page(record: EvaluationRecord, project: str, words: PageWords
         words.text("frame", "rows"): words.number(record.mature),
     }
     title = words.text("frame", "training", project=project, target=record.target)
-    return render_page(
-        title, facts, [build(contents) for build in (*TRUST_SECTIONS, *MODEL_SECTIONS)], words
-    )
+    sections = [build(contents) for build in (*TRUST_SECTIONS, *MODEL_SECTIONS)]
+    return render_page(title, facts, sections, words, words.text("frame", "training_intro"))

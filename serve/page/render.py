@@ -42,10 +42,12 @@ def render_page(
     facts: Mapping[str, str],
     sections: Sequence[Section],
     words: PageWords,
+    intro: str,
 ) -> bytes:
     """Return the HTML of a page, UTF-8; the same contents give the same bytes.
 
-    ``facts`` are shown below the title: a value by its label.
+    ``facts`` are shown beside the title: a value by its label. ``intro`` says in a sentence what
+    the page is for.
     """
     blocks = [*_collect_blocks(sections), Block("words", words.script_texts())]
     scripts = [bundle_chart_library(), "\n".join(map(_read_asset, SCRIPTS))]
@@ -53,6 +55,7 @@ def render_page(
     template = _create_environment().get_template("page.html.j2")
     text = template.render(
         title=title,
+        intro=intro,
         facts=facts,
         groups=_group_sections(sections),
         words=words,

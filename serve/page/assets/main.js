@@ -1,9 +1,8 @@
 // Starts the page: the list first, since a reader begins there.
 
 async function startPage() {
-  startTheme();
   const words = await readBlock("words");
-  for (const start of [startLeads, startOneLead, startCharts]) await tryPart(() => start(words));
+  for (const start of [startTheme, startLeads, startOneLead, startCharts]) await tryPart(() => start(words));
   document.documentElement.dataset.ready = "yes";
 }
 

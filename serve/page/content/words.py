@@ -73,6 +73,10 @@ class PageWords:
         """Return the ISO day and the minute of an instant in the page's time zone."""
         return instant.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
 
+    def zoned_moment(self, instant: datetime) -> str:
+        """Return the moment of an instant with the name of the page's time zone."""
+        return f"{self.moment(instant)} {self.zone}"
+
     def wall_time(self, instant: datetime) -> int:
         """Return an instant for a chart's axis: its time in the page's zone, in milliseconds.
 
