@@ -147,7 +147,8 @@ def read_outcomes(project: Project) -> Mapping[str, Any] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     if not _is_outcomes_report(content):
         raise StateError(
-            "the report of outcomes is damaged",
+            # With the remedy: a manifest and a night's log have no other part of the error.
+            "the report of outcomes is damaged, and `leadscore outcomes` writes it again",
             where=str(path),
             fix=f"run `leadscore outcomes {project.path}`, or remove it",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ from serve.page.build import build_page
 from serve.page.content.detailed_leads import list_detailed_entities
 
 PAGE_ENDINGS = (".html", ".htm")
+# File systems take 255 bytes; the draft of an atomic write has a dot and a process id besides.
+MAX_NAME_BYTES = 240
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,9 @@ def require_page_path(project: Project, path: Path) -> None:
         problem, fix = "a page is no such file", f"end the name in {PAGE_ENDINGS[0]}"
     elif not path.parent.is_dir():
         problem, fix = "no such folder", "create it first"
+    # The draft has a longer name, and a system refuses even to look for one that is too long.
+    elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+        problem, fix = "the name is too long", f"use at most {MAX_NAME_BYTES} bytes"
     elif path.is_dir():
         problem, fix = "there is a folder of this name", "name a file"
     # A folder of an export holds exactly what its manifest lists.

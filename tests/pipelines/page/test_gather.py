@@ -76,5 +76,5 @@ def test_damaged_report_of_outcomes_is_named(tmp_path, text):
     folder = tmp_path / "workspace" / "reports"
     folder.mkdir(parents=True)
     (folder / "outcomes.json").write_text(text, "utf-8")
-    with pytest.raises(StateError, match="the report of outcomes is damaged"):
+    with pytest.raises(StateError, match="damaged, and `leadscore outcomes` writes it again"):
         gather_page_data(project, store, run)

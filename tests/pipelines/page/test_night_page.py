@@ -119,6 +119,7 @@ def test_report_of_an_older_night_is_of_that_night(run, scored):
         ("workspace/scores.db", "a page is no such file"),
         ("leads.csv", "a page is no such file"),
         ("missing/page.html", "no such folder"),
+        (f"{252 * 'x'}.html", "the name is too long"),
     ],
 )
 def test_report_refuses_files_that_no_page_can_be(run, scored, out, problem):
