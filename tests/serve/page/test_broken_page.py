@@ -1,4 +1,4 @@
-"""A page in a browser that lacks something: the rest works, and the page says what is missing."""
+"""A page whose parts, browser or ids are odd: the rest works, and it says what is missing."""
 
 import re
 
@@ -71,3 +71,15 @@ def test_old_browser_is_told_so_and_a_limited_one_works(file, browser):
     assert page.evaluate("document.activeElement.className") == "lead-link"
     assert not errors and not page.evaluate(IS_BROKEN)
     page.close()
+
+
+def test_id_with_a_carriage_return_opens_from_a_table(tmp_path, browser):
+    project, store = make_project(tmp_path), Store(tmp_path / "scores.db")
+    run = a_run(targets=tuple(project.targets))
+    scores = some_scores(run, ["a\rb", "a\r\n<&"], previous_grade=["B"] * 4)
+    publish(store, run, scores)
+    file = tmp_path / "index.html"
+    file.write_bytes(build_page(make_data(project, store.scores("acme", run.as_of), run)))
+    with open_file(browser, file) as opened:
+        links = "[...document.querySelectorAll('.stack .lead-link')].map(one => one.dataset.entity)"
+        assert set(opened.page.evaluate(links)) == {"a\rb", "a\r\n<&"}
