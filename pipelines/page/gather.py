@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,9 @@ from configs.loading.workspace_place import OUTCOMES_FILE, REPORT_FOLDER
 from configs.schema import Project
 from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
+from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
+from models.registry.artifact_paths import is_local
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
 from pipelines.page.lead_facts import collect_lead_facts
@@ -33,6 +35,8 @@ from serve.store.store import Store
 
 # Earlier nights whose checks are shown, as the checks themselves look back.
 CHECK_NIGHTS = 28
+# Refused versions of a target whose failed tests are shown: reading one hashes its files.
+READ_REFUSALS = 5
 # What the list of leads compares with.
 PREVIOUS_COLUMNS = ("target", "entity_id", "reasons", "model_version")
 # What each target of the report of outcomes has, by every version that wrote one.
@@ -178,7 +182,7 @@ def _read_models_if_possible(
 
 
 def read_models(registry: Registry | None, run: Run) -> dict[str, Any]:
-    """Return ``evaluations`` and ``versions`` of a page's data.
+    """Return ``evaluations``, ``refusals`` and ``versions`` of a page's data.
 
     A version whose files are gone or damaged has no evaluation, and the page says so.
     """
@@ -190,7 +194,22 @@ def read_models(registry: Registry | None, run: Run) -> dict[str, Any]:
         for version in versions[target]:
             if str(version.number) == number and (record := _read_record(registry, version)):
                 evaluations[target] = record
-    return {"evaluations": evaluations, "versions": versions}
+    refusals = {target: _read_refusals(registry, listed) for target, listed in versions.items()}
+    return {"evaluations": evaluations, "refusals": refusals, "versions": versions}
+
+
+def _read_refusals(
+    registry: Registry, versions: Sequence[RegisteredVersion]
+) -> dict[str, EvaluationRecord]:
+    """Return the evaluations of the newest refused versions whose files need no download."""
+    refused = [
+        version
+        for version in versions
+        if version.tags.get(GATE_TAG) == REFUSED and is_local(version.artifacts)
+    ]
+    newest = sorted(refused, key=lambda version: version.number, reverse=True)[:READ_REFUSALS]
+    records = {str(version.number): _read_record(registry, version) for version in newest}
+    return {number: record for number, record in records.items() if record}
 
 
 def _read_record(registry: Registry, version: RegisteredVersion) -> EvaluationRecord | None:

@@ -58,6 +58,7 @@ class PageData:
         checks: SCORE_CHECKS of the as-of's run and of earlier nights.
         evaluations: Evaluation of the model version that scored each target, by target; absent
             where it was trained by an earlier version of leadscore, or its files are gone.
+        refusals: Evaluations of the newest versions that the gate refused, by target and version.
         versions: Registered versions of each target, by target, newest first.
         outcomes: Content of the newest ``reports/outcomes.json``; None if there is none.
         facts: Facts that only the source data has; None if it was not read.
@@ -75,6 +76,7 @@ class PageData:
     past: pa.Table = field(default_factory=SCORES.empty_table)
     previous: pa.Table = field(default_factory=SCORES.empty_table)
     evaluations: Mapping[str, EvaluationRecord] = field(default_factory=dict)
+    refusals: Mapping[str, Mapping[str, EvaluationRecord]] = field(default_factory=dict)
     versions: Mapping[str, Sequence[RegisteredVersion]] = field(default_factory=dict)
     outcomes: Mapping[str, Any] | None = None
     facts: LeadFacts | None = None

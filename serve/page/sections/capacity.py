@@ -14,6 +14,8 @@ NAME = "capacity"
 QUOTED_SHARE = 0.2
 # Points of the curve that the table lists; the chart has all.
 LISTED_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+# From this share of the leads on, a list of those that can be worked selects nothing.
+UNSELECTIVE_SHARE = 0.9
 
 
 def build_capacity(models: Evaluated) -> Section:
@@ -46,14 +48,21 @@ def _find_point(record: EvaluationRecord, share: float) -> tuple[float, float]:
 
 
 def _describe_lift(words: PageWords, record: EvaluationRecord) -> str:
-    # Where all leads can be worked, their order gains nothing.
-    if record.gain_at_capacity[0] == 1:
-        return words.text(NAME, "all", target=record.target, count=str(record.capacity))
+    worked, reached = record.gain_at_capacity
     capacity = (
         words.text(NAME, "tenth")
         if record.capacity is None
         else words.text(NAME, "best", count=words.number(record.capacity))
     )
+    if worked is not None and worked >= UNSELECTIVE_SHARE:
+        return words.text(
+            NAME,
+            "unselective",
+            target=record.target,
+            best=capacity,
+            worked=words.percent(worked),
+            reached=words.percent(reached),
+        )
     return words.text(
         NAME,
         "lift",

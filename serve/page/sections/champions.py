@@ -13,6 +13,7 @@ from models.registry.records import RegisteredVersion
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section, Table
 from serve.page.content.words import PageWords
+from serve.page.sections.gate_verdict import name_failed_tests
 
 NAME = "champions"
 # Versions of a target that are listed, newest first.
@@ -41,17 +42,20 @@ def _list_versions(data: PageData, target: str) -> Table:
     nights = find_scored_nights(data, target)
     registered = {str(version.number): version for version in data.versions.get(target, ())}
     numbers = sorted({*nights, *registered}, key=_sort_key, reverse=True)[:LISTED_VERSIONS]
-    headings = [words.text(NAME, key) for key in ("version", "trained", "gate", "nights", "span")]
+    headings = [
+        words.text(NAME, key) for key in ("version", "trained", "gate", "failed", "nights", "span")
+    ]
     rows = [
         [
             number,
             _describe_training(words, registered.get(number)),
             _describe_gate(words, registered.get(number)),
+            _name_failed(data, target, number),
             *_describe_nights(words, nights.get(number, [])),
         ]
         for number in numbers
     ]
-    return Table(words.text(NAME, "caption", target=target), headings, rows, frozenset({3}))
+    return Table(words.text(NAME, "caption", target=target), headings, rows, frozenset({4}))
 
 
 def find_scored_nights(data: PageData, target: str) -> Mapping[str, list[datetime]]:
@@ -86,6 +90,12 @@ def _describe_gate(words: PageWords, version: RegisteredVersion | None) -> str:
     if verdict is None:
         return "–"
     return words.text(NAME, "passed" if verdict == PASSED else "refused")
+
+
+def _name_failed(data: PageData, target: str, number: str) -> str:
+    """Return the tests that a refused version failed; a dash where they are not known."""
+    record = data.refusals.get(target, {}).get(number)
+    return (name_failed_tests(data.words, record) if record else "") or "–"
 
 
 def _describe_nights(words: PageWords, nights: list[datetime]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pyarrow.compute as pc
@@ -31,6 +32,10 @@ UNITS: dict[str, tuple[str | None, int]] = {
 }
 # Drift by night: the scores first, since a reader acts on these.
 DRIFTS = {"score_drift": "axis_index", "mean": "axis_factor", "drift": "axis_index"}
+# The values that mean no difference beyond chance.
+CALM_VALUES = {"score_drift": 0, "mean": 1, "drift": 0}
+# Checks that compare a number, so a reason without a number says that they were not made.
+COMPARING = frozenset({*UNITS, "time_of_day"})
 
 
 def build_checks(data: PageData) -> Section:
@@ -40,8 +45,10 @@ def build_checks(data: PageData) -> Section:
     current = [row for row in results if row["as_of"] == data.as_of]
     title, sentence = words.text(NAME, "title"), words.text(NAME, "sentence")
     charts = [chart for check in DRIFTS if (chart := _build_chart(words, check, results))]
+    nights = [*_build_night_table(words, results)]
     if not current:
-        return Section(NAME, "trust", title, words.text(NAME, "none"), charts=charts)
+        calm = [*_describe_calm(words, results)]
+        return Section(NAME, "trust", title, words.text(NAME, "none"), (), charts, nights, calm)
     by_check = _group_results(words, current)
     verdicts = {check: _judge_check(rows) for check, rows in by_check.items()}
     alerts = [row for row in current if row["verdict"] != "pass"]
@@ -52,7 +59,7 @@ def build_checks(data: PageData) -> Section:
         f"{sentence} {_summarize_verdicts(words, verdicts)}",
         [*_build_quotes(words, data, verdicts)],
         charts,
-        [_build_check_table(words, by_check, verdicts)],
+        [_build_check_table(words, by_check, verdicts), *nights],
         [*_list_notes(words, current, results)],
         opening=[_build_alert_table(words, alerts)] if alerts else [],
     )
@@ -82,26 +89,31 @@ def _judge_check(results: list[Result]) -> str:
     if verdicts != {"pass"}:
         return "stop" if "stop" in verdicts else "warn"
     # A check whose limits come from earlier nights, or from the training, has none without these.
-    is_compared = any(
-        row["warn"] is not None or row["stop"] is not None or row["message"] is None
-        for row in results
-    )
-    return "pass" if is_compared or results[0]["check"] not in UNITS else "none"
+    is_compared = any(_has_limit(row) or row["message"] is None for row in results)
+    return "pass" if is_compared or results[0]["check"] not in COMPARING else "none"
+
+
+def _has_limit(row: Result) -> bool:
+    return row["warn"] is not None or row["stop"] is not None
 
 
 def _summarize_verdicts(words: PageWords, verdicts: Mapping[str, str]) -> str:
     alerts_count = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
+    made = sum(verdict != "none" for verdict in verdicts.values())
     if alerts_count:
-        return words.count(NAME, "some_warn", alerts_count, all=words.number(len(verdicts)))
-    compared = sum(verdict == "pass" for verdict in verdicts.values())
-    return words.count(NAME, "all_well", compared)
+        return words.count(NAME, "some_warn", alerts_count, all=words.number(made))
+    return words.count(NAME, "all_well", made)
 
 
 def _build_quotes(words: PageWords, data: PageData, verdicts: Mapping[str, str]) -> Iterator[Quote]:
-    alerts_count = sum(verdict in ("stop", "warn") for verdict in verdicts.values())
-    total = len(verdicts)
-    numbers = {"passed": words.number(total - alerts_count), "all": words.number(total)}
-    yield Quote(words.text(NAME, "quote_passed"), words.text(NAME, "quote_passed_value", **numbers))
+    passed = sum(verdict == "pass" for verdict in verdicts.values())
+    missed = sum(verdict == "none" for verdict in verdicts.values())
+    numbers = {"passed": words.number(passed), "all": words.number(len(verdicts) - missed)}
+    yield Quote(
+        words.text(NAME, "quote_passed"),
+        words.text(NAME, "quote_passed_value", **numbers),
+        words.count(NAME, "not_made", missed) if missed else "",
+    )
     nights = set(data.checks["as_of"].to_pylist())
     alerts = data.checks.filter(pc.field("verdict") != "pass")
     calm = len(nights) - pc.count_distinct(alerts["as_of"]).as_py()
@@ -164,6 +176,30 @@ def _build_check_table(
     )
 
 
+def _build_night_table(words: PageWords, results: list[Result]) -> Iterator[Table]:
+    """Yield the nights with a warning or a stop, newest first, and the checks that gave it."""
+    nights: dict[datetime, list[Result]] = {}
+    for row in results:
+        if row["verdict"] != "pass":
+            nights.setdefault(row["as_of"], []).append(row)
+    rows = [
+        [words.day(as_of), _list_warned(words, alerts)]
+        for as_of, alerts in sorted(nights.items(), reverse=True)
+    ]
+    if rows:
+        headings = [words.text(NAME, key) for key in ("night", "warned")]
+        yield Table(words.text(NAME, "caption_nights"), headings, rows, folded=True)
+
+
+def _list_warned(words: PageWords, alerts: list[Result]) -> str:
+    """Return the checks of a night's findings, each with its places."""
+    texts = []
+    for check, rows in _group_results(words, alerts).items():
+        places = ", ".join(sorted(filter(None, map(_name_place, rows))))
+        texts.append(_name_check(words, check) + (f" ({places})" if places else ""))
+    return "; ".join(texts)
+
+
 def _rank_result(check: str, row: Result) -> tuple[int, float]:
     """Return a sort key: worse verdicts first, then values that come nearer to their limit."""
     observed, limit = row["observed"], row["warn"] if row["warn"] is not None else row["stop"]
@@ -185,6 +221,8 @@ def _write_value(words: PageWords, check: str, value: float) -> str:
 
 
 def _write_observed(words: PageWords, check: str, row: Result) -> str:
+    if check in UNITS and row["observed"] is None and _has_limit(row):
+        return words.text(NAME, "no_subject")
     if check not in UNITS or row["observed"] is None:
         return "–"
     observed, place = _write_value(words, check, row["observed"]), _name_place(row)
@@ -211,9 +249,12 @@ def _select_drift(check: str, results: list[Result]) -> list[Result]:
 
 
 def _build_chart(words: PageWords, check: str, results: list[Result]) -> Chart | None:
-    """Return the chart of one kind of drift by night with its limits; None without a value."""
+    """Return the chart of one kind of drift by night with its limits.
+
+    None without a value, and where all values mean no difference: a sentence says that better.
+    """
     values = sorted(_select_drift(check, results), key=lambda row: (row["target"], row["as_of"]))
-    if not values:
+    if not values or _is_calm(check, values):
         return None
     caption = words.text(NAME, f"caption_{check}")
     newest = max(values, key=lambda row: row["as_of"])["as_of"]
@@ -239,6 +280,21 @@ def _build_chart(words: PageWords, check: str, results: list[Result]) -> Chart |
     return Chart(
         f"checks-{check}", caption, summary, spec, rows, _build_value_table(words, check, values)
     )
+
+
+def _is_calm(check: str, values: list[Result]) -> bool:
+    """Return whether all values, as they are written, mean no difference beyond chance."""
+    digits = UNITS[check][1]
+    return all(round(row["observed"] - CALM_VALUES[check], digits) == 0 for row in values)
+
+
+def _describe_calm(words: PageWords, results: list[Result]) -> Iterator[str]:
+    """Yield a sentence for each kind of drift that no night has any of."""
+    for check in DRIFTS:
+        values = _select_drift(check, results)
+        if values and _is_calm(check, values):
+            nights = len({row["as_of"] for row in values})
+            yield words.count(NAME, f"calm_{check}", nights)
 
 
 def _list_limits(words: PageWords, values: list[Result]) -> list[tuple[float, str]]:
@@ -300,11 +356,14 @@ def _build_value_table(words: PageWords, check: str, values: list[Result]) -> Ta
 
 
 def _list_notes(words: PageWords, current: list[Result], results: list[Result]) -> Iterator[str]:
+    yield from _describe_calm(words, results)
     drift = _select_drift("drift", results)
     if not drift:
         yield words.text(NAME, "undrawn")
     else:
         yield words.text(NAME, "index")
+        if _select_drift("mean", results):
+            yield words.text(NAME, "index_mean")
         if len({row["as_of"] for row in drift}) == 1:
             yield words.text(NAME, "few")
     if any(row["check"] == "reading" for row in current):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.source_rows import SourceRows
 from features.contracts import INSTANT
+from features.intake.quarantine import DUPLICATE
 from serve.checks.form_check import FORM_CHECK
 from serve.checks.source_counts import (
     COUNT_CHECKS,
@@ -40,9 +43,9 @@ def build_data_health(data: PageData) -> Section:
     counts = _count_rows(current)
     nights = _list_nights(data)
     tables = [
-        *([_build_source_table(words, counts, current)] if counts else []),
-        *_build_reason_table(words, current),
-        *_build_form_table(words, current),
+        *([_build_source_table(data, counts, current)] if counts else []),
+        *_build_reason_table(data, current),
+        *_build_form_table(data, current),
         *_build_reading_table(words, current),
         *([_build_night_table(words, nights)] if nights else []),
     ]
@@ -50,7 +53,8 @@ def build_data_health(data: PageData) -> Section:
     if counts:
         read, used = (sum(count[key] for count in counts.values()) for key in (ROWS_IN, ROWS_USED))
         count = words.count(NAME, "counted", read, used=words.number(used))
-        sentence = f"{words.text(NAME, 'sentence')} {count}"
+        verdict = _judge_rows(words, counts, current)
+        sentence = f"{verdict} {words.text(NAME, 'sentence')} {count}"
     if nights:
         done = words.number(_count_published(nights))
         sentence += f" {words.count(NAME, 'nights_published', len(nights), done=done)}"
@@ -59,7 +63,7 @@ def build_data_health(data: PageData) -> Section:
         "trust",
         words.text(NAME, "title"),
         sentence,
-        [*_build_quotes(words, counts, nights)],
+        [*_build_quotes(words, counts, nights, current)],
         tables=tables,
         notes=[*_list_notes(words, counts, current)],
     )
@@ -76,6 +80,52 @@ def _count_rows(current: list[Result]) -> dict[str, dict[str, int]]:
     return counts
 
 
+def _judge_rows(
+    words: PageWords, counts: Mapping[str, Mapping[str, int]], current: list[Result]
+) -> str:
+    """Return whether anything stops, and how many rows were bad and how many only repeated."""
+    read = sum(count[ROWS_IN] for count in counts.values())
+    repeated, bad = _count_repeated(current), _count_bad(counts, current)
+    stops = any(row["verdict"] == "stop" for row in current)
+    return words.text(
+        NAME,
+        "some_stop" if stops else "none_stops",
+        bad=words.count(NAME, "bad", bad, share=words.percent(bad / read if read else None, 2)),
+        repeated=words.count(NAME, "repeated", repeated),
+    )
+
+
+def _count_repeated(current: list[Result]) -> int:
+    return sum(
+        int(row["observed"])
+        for row in current
+        if row["check"] == QUARANTINED and _split_subject(row["subject"])[1] == DUPLICATE
+    )
+
+
+def _count_bad(counts: Mapping[str, Mapping[str, int]], current: list[Result]) -> int:
+    """Return the number of rows that were set aside for a fault; a repetition is none."""
+    return sum(count[QUARANTINED] for count in counts.values()) - _count_repeated(current)
+
+
+def _name_source(data: PageData, source: str) -> str:
+    """Return a source with the name of its file or folder; of an address nothing is shown."""
+    kind, _, number = source.rpartition("_")
+    sources = data.project.sources
+    lists: dict[str, Sequence[SourceRows]] = {
+        "events": sources.events,
+        "attributes": sources.attributes,
+        "same_as": sources.same_as,
+    }
+    rows: SourceRows | None = sources.leads if source == "leads" else None
+    if kind in lists and number.isdecimal() and 0 < int(number) <= len(lists[kind]):
+        rows = lists[kind][int(number) - 1]
+    path = rows.path if rows else None
+    # An address may hold a user or a key.
+    name = "" if path is None or "://" in path else Path(path).name
+    return f"{source} ({name})" if name else source
+
+
 def _split_subject(subject: str) -> tuple[str, str]:
     """Return the source of a subject, and the rest: names of sources have no blanks."""
     source, _, rest = subject.partition(" ")
@@ -83,8 +133,9 @@ def _split_subject(subject: str) -> tuple[str, str]:
 
 
 def _build_source_table(
-    words: PageWords, counts: Mapping[str, Mapping[str, int]], current: list[Result]
+    data: PageData, counts: Mapping[str, Mapping[str, int]], current: list[Result]
 ) -> Table:
+    words = data.words
     ages = {
         row["subject"]: words.language.days(row["observed"])
         for row in current
@@ -93,7 +144,11 @@ def _build_source_table(
     headings = ("source", "read", "used", "not_yet", "suppressed", "aside", "age")
     keys = (ROWS_IN, ROWS_USED, ROWS_NOT_YET, ROWS_SUPPRESSED, QUARANTINED)
     rows = [
-        [source, *(words.number(count[key]) for key in keys), ages.get(source, "–")]
+        [
+            _name_source(data, source),
+            *(words.number(count[key]) for key in keys),
+            ages.get(source, "–"),
+        ]
         for source, count in counts.items()
     ]
     return Table(
@@ -104,15 +159,18 @@ def _build_source_table(
     )
 
 
-def _build_reason_table(words: PageWords, current: list[Result]) -> Iterator[Table]:
+def _build_reason_table(data: PageData, current: list[Result]) -> Iterator[Table]:
     """Yield the reasons of quarantine, the most frequent first."""
+    words = data.words
     results = sorted(
         (row for row in current if row["check"] == QUARANTINED), key=lambda row: -row["observed"]
     )
     rows = []
     for row in results:
         source, reason = _split_subject(row["subject"])
-        rows.append([source, _name_reason(words, reason), words.number(row["observed"])])
+        rows.append(
+            [_name_source(data, source), _name_reason(words, reason), words.number(row["observed"])]
+        )
     if rows:
         headings = [words.text(NAME, key) for key in ("source", "reason", "rows")]
         yield Table(words.text(NAME, "caption_reasons"), headings, rows, frozenset({2}))
@@ -124,8 +182,9 @@ def _name_reason(words: PageWords, reason: str) -> str:
     return words.text(NAME, key) if key in words.texts[NAME] else reason
 
 
-def _build_form_table(words: PageWords, current: list[Result]) -> Iterator[Table]:
+def _build_form_table(data: PageData, current: list[Result]) -> Iterator[Table]:
     """Yield how each source is written, as its checks of form have it."""
+    words = data.words
     columns: dict[tuple[str, str, str], list[str]] = {}
     for row in current:
         if row["check"] == FORM_CHECK:
@@ -136,7 +195,7 @@ def _build_form_table(words: PageWords, current: list[Result]) -> Iterator[Table
     for (source, key, value), names in columns.items():
         part = f"part_{key}"
         named = words.text(NAME, part) if part in words.texts[NAME] else key
-        rows.append([source, named, value, ", ".join(filter(None, names))])
+        rows.append([_name_source(data, source), named, value, ", ".join(filter(None, names))])
     if rows:
         headings = [words.text(NAME, key) for key in ("source", "part", "value", "columns")]
         yield Table(words.text(NAME, "caption_form"), headings, rows, folded=True)
@@ -176,10 +235,10 @@ def _count_published(nights: list[Night]) -> int:
 
 
 def _build_night_table(words: PageWords, nights: list[Night]) -> Table:
-    headings = ("night", "status", "scores", "minutes", "versions")
+    headings = ("night_zone", "status", "scores", "minutes", "versions")
     return Table(
         words.text(NAME, "caption_nights"),
-        [words.text(NAME, key) for key in headings],
+        [words.text(NAME, key, zone=str(words.zone)) for key in headings],
         [_write_night(words, rows) for rows in nights],
         frozenset({2, 3}),
         folded=True,
@@ -206,15 +265,23 @@ def _write_night(words: PageWords, rows: Night) -> list[str]:
 
 
 def _build_quotes(
-    words: PageWords, counts: Mapping[str, Mapping[str, int]], nights: list[Night]
+    words: PageWords,
+    counts: Mapping[str, Mapping[str, int]],
+    nights: list[Night],
+    current: list[Result],
 ) -> Iterator[Quote]:
     if counts:
         read, aside = (
             sum(count[key] for count in counts.values()) for key in (ROWS_IN, QUARANTINED)
         )
         yield Quote(words.text(NAME, "quote_read"), words.number(read))
-        share = words.percent(aside / read if read else None, 2)
-        hint = words.text(NAME, "quote_aside_hint", share=share)
+        hint = words.text(
+            NAME,
+            "quote_aside_hint",
+            share=words.percent(aside / read if read else None, 2),
+            bad=words.number(_count_bad(counts, current)),
+            repeated=words.number(_count_repeated(current)),
+        )
         yield Quote(words.text(NAME, "quote_aside"), words.number(aside), hint)
     if nights:
         done = words.number(_count_published(nights))
@@ -226,6 +293,8 @@ def _list_notes(
     words: PageWords, counts: Mapping[str, Mapping[str, int]], current: list[Result]
 ) -> Iterator[str]:
     if counts:
+        yield words.text(NAME, "note_kinds")
+        yield words.text(NAME, "note_open")
         yield words.text(NAME, "note_used")
         if any(count[QUARANTINED] for count in counts.values()):
             yield words.text(NAME, "note_aside")

@@ -32,36 +32,68 @@ def build_gate_verdict(models: Evaluated) -> Section:
         "trust",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
-        tables=[_list_tests(words, record) for record in records],
-        notes=[*verdicts, *causes, *list_absent(models)],
+        tables=[
+            *(_list_tests(words, record) for record in records),
+            *(_quote_sentences(words, record) for record in records),
+        ],
+        notes=[
+            *verdicts,
+            *causes,
+            *([words.text(NAME, "of_rows")] if records else []),
+            *list_absent(models),
+        ],
     )
 
 
 def _describe_verdict(words: PageWords, record: EvaluationRecord) -> str:
     tests = record.gate.tests
-    failed = [test for test in tests if not test.passed]
-    key = "refused" if failed else "passed"
-    return words.text(
-        NAME,
-        key,
-        target=record.target,
-        tests=words.number(len(tests)),
-        failed=", ".join(_name_test(words, test) for test in failed),
-    )
+    unmeasured = [test for test in tests if _is_unmeasured(test)]
+    if failed := name_failed_tests(words, record):
+        return words.text(NAME, "refused", target=record.target, failed=failed)
+    verdict = words.count(NAME, "passed", len(tests) - len(unmeasured), target=record.target)
+    if not unmeasured:
+        return verdict
+    names = ", ".join(_name_test(words, test) for test in unmeasured)
+    return f"{verdict} {words.text(NAME, 'unmeasured', tests=names)}"
+
+
+def name_failed_tests(words: PageWords, record: EvaluationRecord) -> str:
+    """Return the plain names of the tests that a model failed; empty if it passed all."""
+    return ", ".join(_name_test(words, test) for test in record.gate.tests if not test.passed)
+
+
+def _is_unmeasured(test: RecordedTest) -> bool:
+    """Return whether a test passed only because there was nothing to measure."""
+    return test.passed and test.estimate.value is None
+
+
+def _judge_test(words: PageWords, test: RecordedTest) -> str:
+    if _is_unmeasured(test):
+        return words.text(NAME, "not_applicable")
+    return words.text(NAME, "yes" if test.passed else "no")
 
 
 def _list_tests(words: PageWords, record: EvaluationRecord) -> Table:
-    headings = [words.text(NAME, key) for key in ("test", "result", "measured", "needed")]
+    headings = [words.text(NAME, key) for key in ("test", "result", "measured", "needed", "rows")]
     rows = [
         [
             _name_test(words, test),
-            words.text(NAME, "yes" if test.passed else "no"),
+            _judge_test(words, test),
             _format_measured(words, test),
             _describe_bound(words, test),
+            words.number(test.estimate.n) if test.estimate.n else "–",
         ]
         for test in record.gate.tests
     ]
-    return Table(words.text(NAME, "caption", target=record.target), headings, rows)
+    return Table(words.text(NAME, "caption", target=record.target), headings, rows, frozenset({4}))
+
+
+def _quote_sentences(words: PageWords, record: EvaluationRecord) -> Table:
+    """Return the sentence of each test as it is stored: it names the rows and the periods."""
+    headings = [words.text(NAME, key) for key in ("test", "in_full")]
+    rows = [[_name_test(words, test), test.sentence] for test in record.gate.tests]
+    caption = words.text(NAME, "caption_full", target=record.target)
+    return Table(caption, headings, rows, english=frozenset({1}), folded=True)
 
 
 def _name_test(words: PageWords, test: RecordedTest) -> str:

@@ -83,6 +83,5 @@ def _list_features(words: PageWords, record: EvaluationRecord) -> Table:
         "features",
         target=record.target,
         shown=words.number(len(rows)),
-        all=words.number(len(record.importance)),
     )
     return Table(caption, headings, rows, frozenset({2}))

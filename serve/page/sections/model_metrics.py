@@ -42,6 +42,7 @@ def build_model_metrics(models: Evaluated) -> Section:
         [_draw_learners(words, record) for record in records],
         [_list_folds(words, record) for record in records if record.folds],
         [
+            *([words.text(NAME, "choice")] if records else []),
             *(_describe_training(words, record) for record in records),
             *list_absent(models, always=True),
         ],
@@ -69,6 +70,7 @@ def _describe_training(words: PageWords, record: EvaluationRecord) -> str:
         positive=words.number(record.positive),
         used=words.number(record.used_features),
         offered=words.number(record.offered_features),
+        moving=words.number(len(record.importance)),
     )
 
 

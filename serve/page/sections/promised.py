@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow.compute as pc
@@ -19,6 +19,8 @@ from serve.page.content.parts import Chart, Quote, Section, Table
 from serve.page.content.words import PageWords
 
 NAME = "promised"
+# How often a deployed pipeline compares outcomes.
+COMPARED_EVERY = timedelta(days=1)
 Part = Mapping[str, Any]
 
 
@@ -49,6 +51,12 @@ def build_promised(data: PageData) -> Section:
         name: (months[-1], targets[name]["months"][months[-1]]) for name, months in measured.items()
     }
     sentence = " ".join(_write_sentence(words, name, *part) for name, part in latest.items())
+    overdue = [
+        words.text(NAME, "overdue", target=name, day=words.day(day))
+        for name in data.targets
+        if name not in latest and (day := _find_overdue_day(data, name, targets.get(name)))
+    ]
+    missing = " ".join(overdue) or words.text(NAME, "none")
     tables = [
         *([_build_grade_table(words, targets)] if latest else []),
         *([_build_version_table(words, targets)] if targets else []),
@@ -57,7 +65,7 @@ def build_promised(data: PageData) -> Section:
         NAME,
         "trust",
         words.text(NAME, "title"),
-        f"{words.text(NAME, 'sentence')} {sentence}" if sentence else words.text(NAME, "none"),
+        " ".join([words.text(NAME, "sentence"), sentence, *overdue]) if sentence else missing,
         [_build_quote(words, name, *part) for name, part in latest.items()],
         [
             _build_chart(words, name, targets[name]["months"], months)
@@ -251,7 +259,8 @@ def _list_notes(data: PageData, targets: Mapping[str, Part]) -> Iterator[str]:
     for name in data.targets:
         if name not in targets:
             yield from [words.text(NAME, "absent", target=name)] if targets else []
-            yield _write_first_day(data, name)
+            if not _find_overdue_day(data, name, None):
+                yield _write_first_day(data, name)
         else:
             yield from _describe_target(words, name, targets[name])
     if len(targets) < len(data.targets) or not any(map(_list_measured, targets.values())):
@@ -261,12 +270,10 @@ def _list_notes(data: PageData, targets: Mapping[str, Part]) -> Iterator[str]:
 def _date_report(data: PageData, targets: Mapping[str, Part]) -> Iterator[str]:
     """Yield the report's own as-of; the newest night's page is older than it by some hours only."""
     words = data.words
-    texts = [target["as_of"] for target in targets.values() if target["as_of"]]
-    if texts:
-        known = max(map(datetime.fromisoformat, texts))
+    if known := _find_report_as_of(targets):
         newest = pc.max(data.runs.filter(pc.field("status") == "published")["as_of"]).as_py()
         is_past = newest is not None and data.as_of < newest and data.as_of < known
-        yield words.text(NAME, "later" if is_past else "known", moment=words.moment(known))
+        yield words.text(NAME, "later" if is_past else "known", moment=words.zoned_moment(known))
 
 
 def _describe_target(words: PageWords, name: str, target: Part) -> Iterator[str]:
@@ -284,17 +291,47 @@ def _describe_target(words: PageWords, name: str, target: Part) -> Iterator[str]
         yield words.count(NAME, "young", young, target=name, next=known)
 
 
+def _find_first_day(data: PageData, target: str) -> datetime | None:
+    """Return when the scores of a target's first night can be known; None without a horizon."""
+    horizon = data.project.targets[target].horizon
+    mask = (pc.field("status") == "published") & (pc.field("target") == target)
+    first: datetime = pc.min(data.runs.filter(mask)["as_of"]).as_py() or data.as_of
+    return first + horizon if horizon else None
+
+
+def _find_overdue_day(data: PageData, target: str, reported: Part | None) -> datetime | None:
+    """Return since when outcomes of a target could be compared; None if they cannot be yet.
+
+    ``reported`` is the target in the report of outcomes, which has compared none so far. None also
+    where `leadscore outcomes` has run since.
+    """
+    day, latest = _find_first_day(data, target), data.as_of
+    if reported is not None:
+        # An older report has no months, and the notes say so.
+        first = reported["first_mature"] if "months" in reported else None
+        day = datetime.fromisoformat(first) if first else None
+        # The outcomes of a day are compared after its page was built.
+        latest -= COMPARED_EVERY
+    ran = _find_report_as_of((data.outcomes or {}).get("targets", {}))
+    has_run = ran is not None and day is not None and day <= ran
+    return day if day is not None and day <= latest and not has_run else None
+
+
+def _find_report_as_of(targets: Mapping[str, Part]) -> datetime | None:
+    texts = [target["as_of"] for target in targets.values() if target["as_of"]]
+    return max(map(datetime.fromisoformat, texts), default=None)
+
+
 def _write_first_day(data: PageData, target: str) -> str:
     """Return when the first outcome of a target can be known."""
     words, horizon = data.words, data.project.targets[target].horizon
-    mask = (pc.field("status") == "published") & (pc.field("target") == target)
-    first = pc.min(data.runs.filter(mask)["as_of"]).as_py() or data.as_of
-    if horizon is None:
+    day = _find_first_day(data, target)
+    if horizon is None or day is None:
         return words.text(NAME, "first_unknown", target=target)
     return words.text(
         NAME,
         "first",
         target=target,
-        day=words.day(first + horizon),
+        day=words.day(day),
         horizon=words.language.duration(horizon),
     )

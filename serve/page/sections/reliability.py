@@ -20,14 +20,19 @@ NAME = "reliability"
 def build_reliability(models: Evaluated) -> Section:
     """Return the section: one reliability diagram for each target."""
     words, records = models.words, list_records(models)
+    verdicts = (_judge_bins(words, record) for record in records)
     return Section(
         NAME,
         "trust",
         words.text(NAME, "title"),
-        words.text(NAME, "sentence"),
+        " ".join([words.text(NAME, "sentence"), *filter(None, verdicts)]),
         [quote for record in records for quote in _quote_means(words, record)],
         [_draw_reliability(words, record) for record in records],
-        notes=[words.text(NAME, "rows"), *list_absent(models, always=True)],
+        notes=[
+            words.text(NAME, "rows"),
+            words.text(NAME, "bins"),
+            *list_absent(models, always=True),
+        ],
     )
 
 
@@ -42,6 +47,33 @@ def _quote_means(words: PageWords, record: EvaluationRecord) -> list[Quote]:
         )
         for key, metric in (("promised", "mean_predicted"), ("happened", "outcome_rate"))
     ]
+
+
+def _judge_bins(words: PageWords, record: EvaluationRecord) -> str:
+    """Return how many bins miss their promise, and the furthest; empty without an interval."""
+    bins = [
+        (place, part.predicted, part.observed, part.low, part.high)
+        for place, part in enumerate(record.reliability)
+        if part.observed is not None and part.low is not None and part.high is not None
+    ]
+    off = [part for part in bins if not part[3] <= part[1] <= part[4]]
+    values = {"target": record.target, "all": words.number(len(bins))}
+    if not off:
+        return words.count(NAME, "all_kept", len(bins), **values) if bins else ""
+    place, predicted, observed, low, high = max(off, key=lambda part: abs(part[1] - part[2]))
+    last = len(record.reliability) - 1
+    key = {0: "lowest", last: "top"}.get(place, "nth")
+    return words.text(
+        NAME,
+        "some_off",
+        off=words.number(len(off)),
+        bin=words.text(NAME, key, place=words.number(place + 1)),
+        promised=words.percent(predicted),
+        came=words.percent(observed),
+        low=words.percent(low),
+        high=words.percent(high),
+        **values,
+    )
 
 
 def _draw_reliability(words: PageWords, record: EvaluationRecord) -> Chart:

@@ -1,16 +1,21 @@
 """What a page is built from: its own checks, targets of the config, a whole outcomes report."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from configs.errors import StateError
+from models.evaluation.gate import GATE_TAG, PASSED, REFUSED
+from models.evaluation.record import write_evaluation
+from models.registry.records import RegisteredVersion
 from pipelines.page import report
-from pipelines.page.gather import gather_page_data
+from pipelines.page.gather import gather_page_data, read_models
 from pipelines.workspace import open_store
 from serve.checks.checks import CheckResult, build_check_table
 from serve.page.build import build_page
 from serve.store.store import Store
+from tests.models.stored_evaluation import make_evaluation
 from tests.serve.page.pages import CONFIG, make_project
 from tests.serve.samples import DAY, LATER, MONDAY, a_run, publish, some_scores
 
@@ -78,3 +83,31 @@ def test_damaged_report_of_outcomes_is_named(tmp_path, text):
     (folder / "outcomes.json").write_text(text, "utf-8")
     with pytest.raises(StateError, match="damaged, and `leadscore outcomes` writes it again"):
         gather_page_data(project, store, run)
+
+
+def test_failed_tests_of_the_newest_refused_versions_are_read(tmp_path):
+    read, folder = [], tmp_path / "scorer"
+    folder.mkdir()
+    write_evaluation(folder, make_evaluation())
+
+    def list_versions(target):
+        refused, passed = {GATE_TAG: REFUSED}, {GATE_TAG: PASSED}
+        places = {3: "s3://models/3", 8: "s3://models/8"}
+        return [
+            RegisteredVersion(
+                target, number, "x", passed if number == 9 else refused, (),
+                places.get(number, f"file:///models/{number}"),
+            )
+            for number in range(9, 0, -1)
+        ]  # fmt: skip
+
+    def find_scorer(version):
+        read.append(version.number)
+        # The files of one version are gone.
+        return tmp_path / "gone" if version.number == 6 else folder
+
+    registry = SimpleNamespace(versions=list_versions, scorer_directory=find_scorer)
+    models = read_models(registry, dataclasses.replace(a_run(), models={"close": "9"}))
+    assert models["evaluations"] == {"close": make_evaluation()}
+    assert sorted(models["refusals"]["close"]) == ["2", "4", "5", "7"]
+    assert sorted(read) == [2, 4, 5, 6, 7, 9]

@@ -68,7 +68,7 @@ def build(project, store, language="en"):
 
 
 def test_table_has_one_line_a_check_and_warnings_first(tmp_path, project, store):
-    (table,) = build(project, store).tables
+    table, _ = build(project, store).tables
     counts = ", ".join(f"'{name}'" for name in COUNT_CHECKS)
     names = ask(
         store.address,
@@ -101,8 +101,61 @@ def test_quoted_numbers_equal_the_tables(project, store):
         )
     )
     assert (alerts, nights) == (2, 3)
-    assert [quote.value for quote in section.quotes] == ["6 of 8", "0 of 3"]
-    assert "Tonight 2 of 8 checks warn" in section.sentence
+    # One of the eight, the changed grades, had nothing to compare with.
+    assert [quote.value for quote in section.quotes] == ["5 of 7", "0 of 3"]
+    assert section.quotes[0].hint == "1 more could not be made: nothing to compare with"
+    assert "Tonight 2 of 7 checks warn" in section.sentence
+
+
+def test_nights_with_warnings_name_their_checks_and_places(project, store):
+    table = build(project, store).tables[1]
+    assert table.folded
+    stored = ask(
+        store.address,
+        "SELECT DISTINCT as_of FROM score_checks WHERE verdict <> 'pass' ORDER BY as_of DESC",
+    )
+    assert [row[0] for row in table.rows] == [str(as_of)[:10] for (as_of,) in stored]
+    assert table.rows[0][1] == "Freshness (events_1); Drift of the data (close · employees)"
+    assert table.rows[1][1] == "Drift of the data (close · employees)"
+
+
+@pytest.mark.parametrize(
+    ("check", "none", "some", "sentence"),
+    [
+        ("mean", 1.0, 1.02, "Mean probability: no difference from the training's beyond chance on"),
+        ("score_drift", 0.0, 0.02, "Scores: no drift beyond chance on"),
+        ("drift", 0.0, 0.02, "Features: no drift beyond chance on"),
+    ],
+)
+def test_sentence_stands_for_a_chart_of_no_drift(project, check, none, some, sentence):
+    run = make_run(project, 0)
+    for observed in (none, some):
+        results = [
+            CheckResult(check, "close", "", none, 1.5, None, "pass"),
+            CheckResult(check, "opportunity", "", observed, 1.5, None, "pass"),
+        ]
+        checks = build_check_table(results, run.run_id, run.project, run.as_of)
+        section = build_checks(make_data(project, run=run, checks=checks))
+        is_calm = observed == none
+        assert [chart.name for chart in section.charts] == ([] if is_calm else [f"checks-{check}"])
+        assert any(note.startswith(f"{sentence} the 1 night") for note in section.notes) == is_calm
+
+
+def test_check_that_has_nothing_to_report_says_none(project):
+    run = make_run(project, 0)
+    result = CheckResult("gone_types", "", "", None, 0.0, 0.1, "pass", "0 of 0 silent subjects")
+    checks = build_check_table([result], run.run_id, run.project, run.as_of)
+    section = build_checks(make_data(project, run=run, checks=checks))
+    assert section.tables[0].rows[0][1:3] == ["✓ in order", "none"]
+    assert section.quotes[0].value == "1 of 1" and not section.quotes[0].hint
+
+
+def test_time_of_day_without_a_number_counts_as_not_made(project):
+    run = make_run(project, 0)
+    result = CheckResult("time_of_day", "", "leads", None, None, None, "pass", "too few rows")
+    checks = build_check_table([result], run.run_id, run.project, run.as_of)
+    section = build_checks(make_data(project, run=run, checks=checks))
+    assert section.quotes[0].value == "0 of 0" and "1 more" in section.quotes[0].hint
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

@@ -12,7 +12,7 @@ from serve.checks.checks import build_check_table
 from serve.checks.source_checks import check_sources
 from serve.page.sections.data_health import build_data_health
 from serve.store.store import Store
-from tests.serve.page.pages import make_data, make_project
+from tests.serve.page.pages import CONFIG, make_data, make_project
 from tests.serve.samples import DAY, MONDAY, a_run, ask, do, publish, some_scores
 
 COUNTS = (
@@ -76,7 +76,9 @@ def test_rows_equal_the_table_and_add_up(project, store):
     stored = [dict(ask(store.address, ROW_QUERY.format(kind))) for kind in kinds]
     aside = dict(ask(store.address, ROW_QUERY.format("quarantined")))
     assert aside == {"events_1 duplicate": 30, "events_1 no id": 10}
-    for source, *cells in table.rows:
+    assert [row[0] for row in table.rows] == ["events_1 (events.csv)", "leads (leads.csv)"]
+    for named, *cells in table.rows:
+        source = named.split()[0]
         numbers = [int(cell.replace(",", "")) for cell in cells[:5]]
         mine = sum(rows for subject, rows in aside.items() if subject.startswith(f"{source} "))
         assert numbers == [*(int(each[source]) for each in stored), mine]
@@ -89,16 +91,48 @@ def test_rows_equal_the_table_and_add_up(project, store):
 )
 def test_reasons_forms_and_doubts_are_told(project, store, language, reason, part):
     _, reasons, forms, doubts, _ = build(project, store, language).tables
-    assert reasons.rows[0] == ["events_1", reason, "30"]
-    assert ["events_1", part, "iso", "at, known"] in [list(row) for row in forms.rows]
+    assert reasons.rows[0] == ["events_1 (events.csv)", reason, "30"]
+    assert ["events_1 (events.csv)", part, "iso", "at, known"] in [list(row) for row in forms.rows]
     assert ["events_1", "amount: 3 of 9 cells are no numbers"] in doubts.rows
     assert doubts.english == {1}
+
+
+def test_repeated_rows_are_counted_apart_from_faults(project, store):
+    section = build(project, store)
+    repeated, bad, read = (
+        round(ask(store.address, f"SELECT SUM(observed) FROM score_checks WHERE {where}")[0][0])
+        for where in (
+            "run_id = 'r3' AND \"check\" = 'quarantined' AND subject LIKE '% duplicate'",
+            "run_id = 'r3' AND \"check\" = 'quarantined' AND subject NOT LIKE '% duplicate'",
+            "run_id = 'r3' AND \"check\" = 'rows_in'",
+        )
+    )
+    share = f"{100 * bad / read:.2f}%"
+    assert section.sentence.startswith(
+        f"Nothing stops: {bad} rows ({share}) were really bad and {repeated} were repeated rows."
+    )
+    assert section.quotes[1].hint.endswith(f"{bad} bad, {repeated} repeated")
+
+
+def test_addresses_and_folders_of_sources_are_not_shown(tmp_path):
+    events = CONFIG["sources"]["events"][0]
+    places = ["s3://bucket/secret/log.csv", "deep/folder/log.csv"]
+    sources = CONFIG["sources"] | {"events": [events | {"path": path} for path in places]}
+    project = make_project(tmp_path, sources=sources)
+    counts = tuple(SourceCount(f"events_{i}", 5, 5) for i in (1, 2, 3))
+    data = Dataset(LEADS.empty_table(), EVENTS.empty_table(), counts, "f")
+    run = make_run(project, 0)
+    results = check_sources(data, run.as_of, SCORE_CHECKS.empty_table(), project.checks)
+    checks = build_check_table(results, run.run_id, run.project, run.as_of)
+    table = build_data_health(make_data(project, run=run, checks=checks)).tables[0]
+    assert [row[0] for row in table.rows] == ["events_1", "events_2 (log.csv)", "events_3"]
 
 
 def test_nights_equal_the_ledger(project, store):
     section = build(project, store)
     assert "3 of the last 4 nights were published" in section.sentence
     rows = section.tables[-1].rows
+    assert section.tables[-1].headings[0] == "night (UTC)"
     for night, row in zip((3, 2, 1, 0), rows, strict=True):
         status, scores = ask(
             store.address,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from models.evaluation.gate import GATE_TAG, PASSED, REFUSED
-from models.evaluation.record import RecordedEstimate, RecordedTest
+from models.evaluation.record import RecordedEstimate, RecordedTest, ReliabilityBin
 from models.registry.records import RegisteredVersion
 from serve.page.build import build_training_page
 from serve.page.content.evaluated import TrainingContents
@@ -24,6 +24,7 @@ from tests.models.stored_evaluation import make_evaluation
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import DAY, MONDAY, a_run, ask, publish
 
+LIKELY_FIRST = "puts likely leads first (0.5 is chance, 1 is perfect)"
 OF_MODELS = (
     build_reliability,
     build_capacity,
@@ -67,14 +68,45 @@ def test_means_are_quoted_with_their_rows():
     ]
 
 
+@pytest.mark.parametrize(
+    ("bins", "text"),
+    [
+        ([(0.1, 0.05, 0.2), (0.587, 0.448, 0.568)],
+         "close: 1 of 2 groups are off; furthest the top group: promised 58.7%, 50.8% came "
+         "(44.8%–56.8%)."),
+        ([(0.1, 0.2, 0.3), (0.3, 0.31, 0.4), (0.5, 0.4, 0.6)],
+         "close: 2 of 3 groups are off; furthest the lowest group: promised 10.0%, 25.0% came"),
+        ([(0.1, 0.1, 0.3), (0.3, 0.5, 0.7), (0.5, 0.4, 0.6)],
+         "close: 1 of 3 groups are off; furthest group 2, counted from the lowest: promised 30.0%"),
+        ([(0.1, 0.1, 0.2), (0.3, 0.2, 0.3)],
+         "close: all 2 groups keep their promise"),
+    ],
+)  # fmt: skip
+def test_verdict_compares_each_promise_with_its_interval(bins, text):
+    parts = tuple(ReliabilityBin(p, (low + high) / 2, low, high, 9) for p, low, high in bins)
+    section, _ = show(build_reliability, reliability=parts)
+    assert text in section.sentence
+
+
+def test_bins_without_an_interval_give_no_verdict():
+    section, _ = show(build_reliability, reliability=(ReliabilityBin(0.4, None, None, None, 5),))
+    assert "close:" not in section.sentence
+
+
 def test_outcomes_among_the_best_fifth_are_quoted():
     gain = ((0.0, 0.0), (0.1, 0.3), (0.21, 0.45), (0.5, 0.8), (1.0, 1.0))
     section, _ = show(build_capacity, gain=gain, gain_at_capacity=(0.1, 0.3))
     assert section.quotes[0].value == "45%"
     assert section.quotes[0].hint == "by working the best 21% of the leads"
     assert [row["reached"] for row in section.charts[0].rows] == [0.0, 0.3, 0.45, 0.8, 1.0]
-    section, _ = show(build_capacity, gain=gain, gain_at_capacity=(1.0, 1.0))
-    assert "covers all leads" in section.notes[0]
+
+
+@pytest.mark.parametrize(("capacity", "best"), [(1200, "1,200 best leads"), (None, "best tenth")])
+def test_capacity_for_nearly_all_leads_is_no_selection(capacity, best):
+    for worked, is_selection in ((0.899, True), (0.9, False), (1.0, False)):
+        section, _ = show(build_capacity, capacity=capacity, gain_at_capacity=(worked, 1.0))
+        assert best in section.notes[0]
+        assert ("is no selection" not in section.notes[0]) == is_selection
 
 
 def test_gate_shows_number_and_limit_of_each_test():
@@ -89,13 +121,30 @@ def test_gate_shows_number_and_limit_of_each_test():
     gate = dataclasses.replace(make_evaluation().gate, passed=False, tests=tests)
     section, _ = show(build_gate_verdict, gate=gate)
     assert [row[1:] for row in section.tables[0].rows] == [
-        ["✓ passed", "452", "above 30"],
-        ["✗ failed", "0.500 (0.480–0.520)", "above 0.500"],
-        ["✓ passed", "1.00 (0.90–1.10)", "0.70 to 1.30"],
-        ["✓ passed", "not measured", "–"],
+        ["✓ passed", "452", "above 30", "9"],
+        ["✗ failed", "0.500 (0.480–0.520)", "above 0.500", "9"],
+        ["✓ passed", "1.00 (0.90–1.10)", "0.70 to 1.30", "9"],
+        ["– not applicable", "not measured", "–", "–"],
     ]
     assert section.tables[0].rows[3][0] == "of later"
     assert section.notes[0].startswith("close: refused; it failed: puts likely leads first")
+
+
+def test_test_without_a_measure_is_not_counted_as_passed():
+    none = RecordedEstimate(None, None, None, 0)
+    sentence = "not worse than the champion: there is no champion yet"
+    tests = (
+        RecordedTest("ranks", True, RecordedEstimate(0.7, 0.6, 0.8, 9), 0.5, None, "ranks: AUC"),
+        RecordedTest("not worse than the champion", True, none, -0.005, None, sentence),
+    )
+    gate = dataclasses.replace(make_evaluation().gate, tests=tests)
+    section, _ = show(build_gate_verdict, gate=gate)
+    assert section.notes[0] == (
+        "close: passed the 1 test that was measured. "
+        "Nothing to measure yet: not worse than the model before it."
+    )
+    full = section.tables[1]
+    assert [row[1] for row in full.rows] == ["ranks: AUC", sentence] and full.english == {1}
 
 
 def test_suspects_are_listed_or_said_to_be_none():
@@ -121,7 +170,9 @@ def test_learners_are_compared_where_they_rank():
         "survival trees": "0.700 (0.600–0.800)",
     }
     assert section.tables[0].rows[0][:3] == ["2024-03-01", "90", "20"]
-    assert record.trained_as_of[:10] in section.notes[0]
+    assert "lowest log loss" in section.notes[0]
+    assert record.trained_as_of[:10] in section.notes[1]
+    assert "with 1 of 2 features; 2 of them contribute" in section.notes[1]
 
 
 def test_importance_adds_up_by_group():
@@ -181,12 +232,18 @@ def test_versions_show_the_nights_that_they_scored(tmp_path):
         RegisteredVersion("close", 6, "x", tags | {GATE_TAG: REFUSED}, (), ""),
     ]
     run = dataclasses.replace(a_run("r2", MONDAY + 2 * DAY), models={"close": "8"})
-    data = make_data(project, run=run, versions={"close": versions})
+    ranks = RecordedTest("ranks", False, RecordedEstimate(0.5, 0.4, 0.6, 9), 0.5, None, "")
+    gate = dataclasses.replace(make_evaluation().gate, passed=False, tests=(ranks,))
+    refused = dataclasses.replace(make_evaluation(), gate=gate)
+    versions.append(RegisteredVersion("close", 5, "x", tags | {GATE_TAG: REFUSED}, (), ""))
+    refusals = {"close": {"6": refused}}
+    data = make_data(project, run=run, versions={"close": versions}, refusals=refusals)
     section = build_champions(dataclasses.replace(data, runs=store.runs(project.project)))
     assert section.tables[0].rows == [
-        ["8", "2025-07-01", "✓ passed", "2", "2025-07-08 – 2025-07-09"],
-        ["7", "–", "–", "1", "2025-07-07"],
-        ["6", "2025-07-01", "✗ refused", "0", "–"],
+        ["8", "2025-07-01", "✓ passed", "–", "2", "2025-07-08 – 2025-07-09"],
+        ["7", "–", "–", "–", "1", "2025-07-07"],
+        ["6", "2025-07-01", "✗ refused", LIKELY_FIRST, "0", "–"],
+        ["5", "2025-07-01", "✗ refused", "–", "0", "–"],
     ]
     query = "SELECT count(DISTINCT as_of) FROM score_runs WHERE as_of < '2025-07-10'"
     assert ask(f"sqlite:///{tmp_path / 'scores.db'}", query) == [(3,)]

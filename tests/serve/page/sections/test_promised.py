@@ -171,6 +171,34 @@ def test_first_day_is_that_of_the_report_before_a_score_is_mature(project):
     assert any("2025-07-20" in note for note in section.notes) and not section.charts
 
 
+@pytest.mark.parametrize(
+    ("nights", "language", "text"),
+    [(30, "en", "since 2025-08-06, but `leadscore outcomes` has not"), (30, "ru", "с 2025-08-06"),
+     (29, "en", "Nothing can be compared yet")],
+)  # fmt: skip
+def test_warning_says_that_outcomes_could_be_compared(project, tmp_path, nights, language, text):
+    store = Store(tmp_path / "scores.db")
+    publish(store, make_run(0))
+    run, runs = make_run(nights), store.runs("acme")
+    section = build_promised(make_data(project, run=run, language=language, runs=runs))
+    assert text in section.sentence
+    assert section.sentence.startswith("! close") == (nights == 30)
+    assert any("2025-08-06" in note for note in section.notes) == (nights == 29)
+
+
+def test_warning_says_that_the_report_is_too_old(project):
+    months = {"2025-05": {"used": 0, "immature": 18}}
+    report = make_report(months=months, grades={}, grade_order=[])
+    for night, is_overdue in ((13, False), (14, True)):
+        data = make_data(project, run=make_run(night), outcomes=report)
+        # The first score of the report is known from 20 July, 04:30, the first night is 7 July.
+        assert ("since 2025-07-20" in build_promised(data).sentence) == is_overdue
+    # It has run since, but the data was not complete.
+    report["targets"]["close"]["as_of"] = "2025-07-21T00:00:00+00:00"
+    data = make_data(project, run=make_run(14), outcomes=report)
+    assert build_promised(data).sentence.startswith("Nothing can be compared yet")
+
+
 def test_report_of_an_earlier_version_has_no_months(project):
     report = make_report()
     del report["targets"]["close"]["months"]
@@ -183,13 +211,13 @@ def test_page_of_a_past_night_says_that_outcomes_are_later(project, tmp_path):
     publish(store, make_run(0))
     runs = store.runs("acme")
     newest = build(project, make_report(as_of="2025-07-09T04:30:00+00:00"), runs=runs)
-    assert "Outcomes as known on 2025-07-09 04:30." in newest.notes
+    assert "Outcomes as known on 2025-07-09 04:30 UTC." in newest.notes
     publish(store, make_run(1))
     runs = store.runs("acme")
     past = build(project, make_report(as_of="2025-07-09T04:30:00+00:00"), runs=runs)
-    assert any("known on 2025-07-09 04:30, later than the page" in note for note in past.notes)
+    assert any("known on 2025-07-09 04:30 UTC, later than the page" in note for note in past.notes)
     older = build(project, make_report(as_of="2025-07-01T04:30:00+00:00"), runs=runs)
-    assert "Outcomes as known on 2025-07-01 04:30." in older.notes
+    assert "Outcomes as known on 2025-07-01 04:30 UTC." in older.notes
 
 
 @pytest.mark.server
