@@ -136,7 +136,7 @@ def _collect_texts(inputs: ReportInput, curve: Curve, record: EvaluationRecord) 
     return {
         "report.md": render_training_report(inputs),
         # MLflow shows an HTML file as a page, and Markdown as its source.
-        "report.html": build_training_page(record, project.project, words).decode(),
+        "report.html": build_training_page(record, project, words).decode(),
         "config.yaml": inputs.snapshot.project.text,
         "features.json": _format_json(features),
         "folds.json": _format_json(inputs.trained.folds),

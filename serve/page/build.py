@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from configs.schema import Project
 from models.evaluation.record import EvaluationRecord
 from serve.page.content.evaluated import Evaluated, TrainingContents
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section
 from serve.page.content.words import PageWords
 from serve.page.render import render_page
+from serve.page.runtime import bundle_chart_library
 from serve.page.sections.capacity import build_capacity
 from serve.page.sections.champions import build_champions
 from serve.page.sections.checks import build_checks
@@ -65,16 +67,22 @@ def build_page(data: PageData) -> bytes:
         words.text("frame", "scores"): words.number(data.scores.num_rows),
     }
     title = words.text("frame", "title", project=data.project.project)
-    return render_page(title, facts, sections, words, words.text("frame", "intro"))
+    library = bundle_chart_library(data.project.workspace_path)
+    return render_page(title, facts, sections, words, words.text("frame", "intro"), library)
 
 
-def build_training_page(record: EvaluationRecord, project: str, words: PageWords) -> bytes:
+def build_training_page(record: EvaluationRecord, project: Project, words: PageWords) -> bytes:
     """Return the report of one training as one HTML file, UTF-8."""
     contents = TrainingContents(words, {record.target: record})
     facts = {
         words.text("frame", "trained"): record.trained_as_of[:10],
         words.text("frame", "rows"): words.number(record.mature),
     }
-    title = words.text("frame", "training", project=project, target=record.target)
+    title = words.text("frame", "training", project=project.project, target=record.target)
     sections = [build(contents) for build in (*TRUST_SECTIONS, *MODEL_SECTIONS)]
-    return render_page(title, facts, sections, words, words.text("frame", "training_intro"))
+    intro, library = (
+        words.text("frame", "training_intro"),
+        bundle_chart_library(project.workspace_path),
+    )
+    intro = words.text("frame", "training_intro")
+    return render_page(title, facts, sections, words, intro, library)

@@ -19,7 +19,6 @@ from markupsafe import Markup
 from serve.page.blocks import pack_block
 from serve.page.content.parts import Block, Section
 from serve.page.content.words import PageWords
-from serve.page.runtime import bundle_chart_library
 
 ASSETS = Path(__file__).parent / "assets"
 # In the order in which they run; each file has one responsibility.
@@ -43,14 +42,15 @@ def render_page(
     sections: Sequence[Section],
     words: PageWords,
     intro: str,
+    library: str,
 ) -> bytes:
     """Return the HTML of a page, UTF-8; the same contents give the same bytes.
 
     ``facts`` are shown beside the title: a value by its label. ``intro`` says in a sentence what
-    the page is for.
+    the page is for; ``library`` is the script of ``bundle_chart_library``.
     """
     blocks = [*_collect_blocks(sections), Block("words", words.script_texts())]
-    scripts = [bundle_chart_library(), "\n".join(map(_read_asset, SCRIPTS))]
+    scripts = [library, "\n".join(map(_read_asset, SCRIPTS))]
     style = "\n".join(map(_read_asset, STYLES))
     template = _create_environment().get_template("page.html.j2")
     text = template.render(

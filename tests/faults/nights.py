@@ -97,10 +97,10 @@ def _serve() -> None:
     import mlflow.tracking  # noqa: F401
 
     import pipelines.nightly.night  # noqa: F401
-    from serve.page import render
+    from serve.page import build
 
     # It would start threads before the forks, or take a second in each of them.
-    render.bundle_chart_library = lambda: ""
+    build.bundle_chart_library = lambda workspace: ""
     for line in sys.stdin:
         command = json.loads(line)
         reading, writing = os.pipe()

@@ -40,7 +40,7 @@ def test_page_has_the_checks_of_its_own_run(tmp_path, monkeypatch):
 def test_page_of_a_night_whose_target_was_renamed_shows_the_others_and_says_so(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("serve.page.render.bundle_chart_library", lambda: "")
+    monkeypatch.setattr("serve.page.build.bundle_chart_library", lambda workspace: "")
     project, store = make_project(tmp_path), Store(tmp_path / "scores.db")
     run = a_run(targets=tuple(project.targets))
     publish(store, run, some_scores(run, owner=["Ann"] * 6, listed=["pick"] * 6))
@@ -54,7 +54,7 @@ def test_page_of_a_night_whose_target_was_renamed_shows_the_others_and_says_so(
 
 
 def test_page_of_a_night_scored_again_for_one_target_has_both(tmp_path, monkeypatch):
-    monkeypatch.setattr("serve.page.render.bundle_chart_library", lambda: "")
+    monkeypatch.setattr("serve.page.build.bundle_chart_library", lambda workspace: "")
     project, store = make_project(tmp_path), Store(tmp_path / "scores.db")
     first = a_run("r1", targets=("close", "opportunity"))
     publish(store, first, some_scores(first, owner=["Ann"] * 6, listed=["pick"] * 6))

@@ -11,7 +11,7 @@ import pytest
 from features.score_tables import SCORES
 from pipelines import cli
 from pipelines.commands import report as report_command
-from serve.page import build, render
+from serve.page import build
 from serve.page.blocks import read_page_texts
 from tests.pipelines import guarded, tiny
 
@@ -32,7 +32,7 @@ def scored(guarded_company, tmp_path_factory):
 
 def stub_library(patch):
     """Leave the chart library out, which takes a second to put together."""
-    patch.setattr(render, "bundle_chart_library", lambda: "")
+    patch.setattr(build, "bundle_chart_library", lambda workspace: "")
 
 
 def call(folder, patch, *arguments):

@@ -207,9 +207,9 @@ def test_single_target_without_evaluation_is_named_once(tmp_path, build):
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_report_of_a_training_is_a_page(language):
+def test_report_of_a_training_is_a_page(tmp_path, language):
     words = PageWords.load(language, ZoneInfo("Europe/Berlin"))
-    text = build_training_page(make_evaluation(), "acme", words).decode()
+    text = build_training_page(make_evaluation(), make_project(tmp_path), words).decode()
     assert "Content-Security-Policy" in text
     assert "close" in text
 
