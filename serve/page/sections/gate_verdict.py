@@ -121,5 +121,7 @@ def _describe_bound(words: PageWords, test: RecordedTest) -> str:
     if low is not None and high is not None:
         return words.text(NAME, "between", low=write(low, digits), high=write(high, digits))
     if low is not None:
-        return words.text(NAME, "above", low=write(low, digits))
+        # The number of leads may equal its limit, an interval must lie above it.
+        key = "at_least" if _key_of(test) == "enough_data" else "above"
+        return words.text(NAME, key, low=write(low, digits))
     return words.text(NAME, "below", high=write(high, digits)) if high is not None else "–"

@@ -121,7 +121,7 @@ def test_gate_shows_number_and_limit_of_each_test():
     gate = dataclasses.replace(make_evaluation().gate, passed=False, tests=tests)
     section, _ = show(build_gate_verdict, gate=gate)
     assert [row[1:] for row in section.tables[0].rows] == [
-        ["✓ passed", "452", "above 30", "9"],
+        ["✓ passed", "452", "at least 30", "9"],
         ["✗ failed", "0.500 (0.480–0.520)", "above 0.500", "9"],
         ["✓ passed", "1.00 (0.90–1.10)", "0.70 to 1.30", "9"],
         ["– not applicable", "not measured", "–", "–"],
