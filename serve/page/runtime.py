@@ -26,13 +26,13 @@ def bundle_chart_library(workspace: Path) -> str:
     with suppress(OSError, ValueError):
         # As bytes: line ends of a script are part of what its hash covers.
         digest, _, script = path.read_bytes().decode().partition("\n")
-        if digest == _sign(script):
+        if digest == _sign_script(script):
             return script
     script = _put_together()
     # A page without a kept library is as good as one with it: a full disk stops neither.
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, f"{_sign(script)}\n{script}")
+        write_atomically(path, f"{_sign_script(script)}\n{script}")
     return script
 
 
@@ -44,5 +44,5 @@ def _put_together() -> str:
     return script
 
 
-def _sign(script: str) -> str:
+def _sign_script(script: str) -> str:
     return f"// sha256 {hashlib.sha256((SNIPPET + script).encode()).hexdigest()}"
