@@ -83,7 +83,8 @@ class LeadCells {
     button.textContent = leads.ids[row];
     button.dataset.target = leads.targets.find((target) => row < target.first + target.count && row >= target.first).name;
     button.dataset.entity = leads.ids[row];
-    return leads.value("listed", row) === null ? [button] : [button, this.small(this.words.listed, "mark")];
+    const list = leads.text("listed", row, leads.lists);
+    return list === null ? [button] : [button, this.small(this.words[list === "explore" ? "explore" : "listed"], "mark")];
   }
 
   grade(row) {
@@ -93,7 +94,10 @@ class LeadCells {
     const badge = document.createElement("span");
     badge.className = `grade grade-${grade.toLowerCase()}`;
     badge.textContent = grade;
-    return previous && previous !== grade ? [badge, this.small(this.fill("was", { grade: previous }))] : [badge];
+    const nodes = [badge];
+    if (previous && previous !== grade) nodes.push(this.small(this.fill("was", { grade: previous })));
+    if (leads.arrays.kept[row]) nodes.push(this.small(leads.arrays.at_risk[row] ? this.words.about_to_fall : this.words.kept, "mark"));
+    return nodes;
   }
 
   score(row) {
@@ -119,7 +123,7 @@ class LeadCells {
 
   days(row) {
     const [days, late] = ["outcome_days_50", "outcome_days_80"].map((name) => this.leads.value(name, row));
-    const write = (number) => (number < 1 ? this.words.less : this.number(number, 0));
+    const write = (number) => this.number(number, 0);
     if (days === null) return [];
     return late === null ? [write(days)] : [write(days), this.small(this.fill("late", { late: write(late) }))];
   }

@@ -55,6 +55,24 @@ class LeadData {
     return rows;
   }
 
+  // Other targets with the number of their leads that pass the same filters, where there are any.
+  countElsewhere(filters) {
+    const others = this.targets.filter((target) => target.name !== filters.target);
+    const counts = others.map((target) => [target, this.select({ ...filters, target: target.name }).length]);
+    return counts.filter(([, found]) => found);
+  }
+
+  label(name) {
+    return this.targets.find((target) => target.name === name).label;
+  }
+
+  // The row of a lead; -1 if the list has none.
+  find(name, entity) {
+    const target = this.targets.find((one) => one.name === name);
+    const row = target ? this.ids.indexOf(entity, target.first) : -1;
+    return row >= 0 && row < target.first + target.count ? row : -1;
+  }
+
   *makeTests({ grade, owner, evidence, show }) {
     const { arrays } = this;
     if (grade) yield equals(arrays.grade, this.grades.indexOf(grade));
@@ -66,15 +84,17 @@ class LeadData {
     if (show === "explore") yield equals(arrays.listed, 1);
     if (show === "new_best") yield equals(arrays.new_best, 1);
     if (show === "fallen") yield equals(arrays.fallen, 1);
+    if (show === "at_risk") yield equals(arrays.at_risk, 1);
   }
 
   *makeSearch(text) {
     if (!text) return;
     const ids = this.lower("ids");
     const accounts = this.findTexts("account", text);
+    const owners = this.findTexts("owner", text);
     const sentences = this.findTexts("sentences", text);
     const places = [...REASON_COLUMNS, ...AGAINST_COLUMNS].map((name) => this.arrays[name]);
-    yield (row) => ids[row].includes(text) || accounts.has(this.arrays.account[row]) || places.some((place) => sentences.has(place[row]));
+    yield (row) => ids[row].includes(text) || accounts.has(this.arrays.account[row]) || owners.has(this.arrays.owner[row]) || places.some((place) => sentences.has(place[row]));
   }
 
   lower(name) {

@@ -1,36 +1,48 @@
 // The list of leads: filters, headings that sort, pages, and opening a lead.
 
 const PAGE_ROWS = 50;
+// Cards of a phone are long; the width is that of lead_list.css.
+const PHONE_ROWS = 10;
+const PHONE = matchMedia("(max-width: 40rem)");
 const HASH_START = "#list?";
 const FILTERS = ["q", "target", "show", "grade", "owner", "evidence"];
 const DEFAULT_SORT = "probability";
-// Columns that are read from the best or largest down; the others from A to Z.
-const FALLING = new Set(["score", "probability", "value", "trend", "change"]);
+// Columns that are read from the best or largest down; the others from A to Z, or the largest loss first.
+const FALLING = new Set(["score", "probability", "value", "trend"]);
 
 class LeadList {
   constructor(leads, table, form) {
     Object.assign(this, { leads, table, form, cells: new LeadCells(leads), page: 0, sort: DEFAULT_SORT, down: true });
     this.headings = [...table.querySelectorAll("thead th")];
     this.used = this.cells.columns.filter(([name]) => this.cells.isUsed(name));
+    this.sorts = this.nameSorts();
     this.fillChoices();
     this.readHash();
     this.listen();
     this.update();
   }
 
+  // What the list can be sorted by, with its name: the columns, and the change that one of them explains.
+  nameSorts() {
+    const names = new Set(this.used.map(([name]) => name));
+    const sorts = new Map();
+    for (const heading of this.headings) {
+      heading.hidden = !names.has(heading.dataset.column);
+      if (!heading.hidden) sorts.set(heading.dataset.column, heading.textContent.trim());
+    }
+    if (this.leads.hasAny("trend")) sorts.set("change", this.leads.words.score_change);
+    return sorts;
+  }
+
   fillChoices() {
     const { leads, form } = this;
-    const names = new Set(this.used.map(([name]) => name));
-    form.elements.target.append(...leads.targets.map((target) => new Option(target.name, target.name)));
+    form.elements.target.append(...leads.targets.map((target) => new Option(target.label, target.name)));
     form.elements.target.closest("p").hidden = leads.targets.length < 2;
     // A first character tells an owner's name from the choices "all" and "nobody".
     const owners = [...leads.owner].sort((a, b) => a.localeCompare(b));
     form.elements.owner.append(...owners.map((owner) => new Option(owner, "=" + owner)), new Option(leads.words.nobody, "-"));
     form.elements.owner.closest("p").hidden = !owners.length;
-    for (const heading of this.headings) {
-      heading.hidden = !names.has(heading.dataset.column);
-      if (!heading.hidden) form.elements.sort.append(new Option(heading.textContent.trim(), heading.dataset.column));
-    }
+    form.elements.sort.append(...[...this.sorts].map(([name, text]) => new Option(text, name)));
     form.elements.sort.value = this.sort;
   }
 
@@ -52,8 +64,9 @@ class LeadList {
     for (const [id, step] of [["previous-page", -1], ["next-page", 1]]) {
       const button = document.getElementById(id);
       // Not disabled, which would take the focus away.
-      button.addEventListener("click", () => button.getAttribute("aria-disabled") !== "true" && this.show(this.page + step));
+      button.addEventListener("click", () => button.getAttribute("aria-disabled") !== "true" && this.turnPage(step));
     }
+    PHONE.addEventListener("change", () => this.show(0));
     this.table.tBodies[0].addEventListener("click", (event) => {
       const link = event.target.closest("tr").querySelector(".lead-link");
       if (!event.target.closest("button") && !String(getSelection())) link.click();
@@ -71,6 +84,12 @@ class LeadList {
     this.show(0);
   }
 
+  turnPage(step) {
+    this.show(this.page + step);
+    document.getElementById("shown").scrollIntoView();
+    this.table.closest(".scroll").focus({ preventScroll: true });
+  }
+
   show(page) {
     this.page = page;
     this.update();
@@ -81,10 +100,11 @@ class LeadList {
     const filters = Object.fromEntries(new FormData(this.form));
     const rows = this.leads.select(filters);
     if (this.sort !== DEFAULT_SORT || !this.down) this.leads.sort(rows, this.sort, this.down);
-    const pages = Math.max(1, Math.ceil(rows.length / PAGE_ROWS));
+    const size = PHONE.matches ? PHONE_ROWS : PAGE_ROWS;
+    const pages = Math.max(1, Math.ceil(rows.length / size));
     this.page = Math.min(Math.max(this.page, 0), pages - 1);
-    const first = this.page * PAGE_ROWS;
-    const shown = rows.slice(first, first + PAGE_ROWS);
+    const first = this.page * size;
+    const shown = rows.slice(first, first + size);
     this.table.tBodies[0].replaceChildren(...shown.map((row) => this.makeRow(row)));
     this.markHeadings();
     document.getElementById("previous-page").setAttribute("aria-disabled", this.page === 0);
@@ -104,11 +124,29 @@ class LeadList {
     const { cells, leads } = this;
     const target = leads.targets.find((one) => one.name === filters.target);
     const number = (value) => cells.number(value, 0);
-    const heading = this.headings.find((one) => one.dataset.column === this.sort);
-    const values = { found: number(found), all: number(target ? target.count : 0), first: number(first + 1), last: number(first + count), page: number(this.page + 1), pages: number(pages) };
+    const values = { target: target ? target.label : "", found: number(found), all: number(target ? target.count : 0), first: number(first + 1), last: number(first + count), page: number(this.page + 1), pages: number(pages) };
     const direction = leads.words[this.down ? "down" : "up"];
-    const sorted = cells.fill("sorted", { column: `${heading.textContent.trim()}, ${direction}` });
+    const sorted = cells.fill("sorted", { column: `${this.sorts.get(this.sort)}, ${direction}` });
     document.getElementById("shown").textContent = found ? `${cells.fill("found", values)} ${sorted}` : cells.fill("none", values);
+    this.offerTargets(found ? [] : leads.countElsewhere(filters));
+  }
+
+  // Buttons for the other targets under which the same search and filters find leads.
+  offerTargets(counts) {
+    const { cells, form } = this;
+    const buttons = counts.map(([target, found]) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = cells.fill("elsewhere", { target: target.label, found: cells.number(found, 0) });
+      button.addEventListener("click", () => {
+        form.elements.target.value = target.name;
+        this.show(0);
+        // The button itself is gone.
+        form.elements.target.focus();
+      });
+      return button;
+    });
+    document.getElementById("elsewhere").replaceChildren(...buttons);
   }
 
   makeRow(row) {
@@ -153,7 +191,7 @@ class LeadList {
       if (name === "q" || [...field.options].some((option) => option.value === value)) field.value = value;
     }
     const sort = (values.get("sort") || "-" + DEFAULT_SORT).split("-");
-    if (this.used.some(([name]) => name === sort.at(-1))) Object.assign(this, { sort: sort.at(-1), down: sort.length > 1 });
+    if (this.sorts.has(sort.at(-1))) Object.assign(this, { sort: sort.at(-1), down: sort.length > 1 });
     this.page = (Number.parseInt(values.get("page"), 10) || 1) - 1;
   }
 }
@@ -170,9 +208,11 @@ function startOpening() {
   });
 }
 
+// The list, for those who need its rows; null on a page without one.
 async function startLeads() {
   startOpening();
   const columns = await readColumns("leads");
   const table = document.getElementById("leads");
-  if (columns && table) new LeadList(new LeadData(columns), table, document.getElementById("lead-filters"));
+  if (!columns || !table) return null;
+  return new LeadList(new LeadData(columns), table, document.getElementById("lead-filters"));
 }

@@ -2,7 +2,10 @@
 
 async function startPage() {
   const words = await readBlock("words");
-  for (const start of [startTheme, startLeads, startOneLead, startCharts]) await tryPart(() => start(words));
+  let list = null;
+  const startList = async () => { list = await startLeads(); };
+  const parts = [startTheme, startList, () => startOneLead(words, list), startCharts];
+  for (const start of parts) await tryPart(() => start(words));
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -1,11 +1,16 @@
 // The card of one lead: opened by the list or by the address, closed by a button, Escape or a click beside it.
 
 const LEAD_HASH = "#lead=";
+// Columns of the list that a lead without a card is shown with, in the list's own words.
+const ROW_FIGURES = new Set(["account", "owner", "grade", "score", "probability", "days", "reasons", "against", "change", "review"]);
+const LONG_FIGURES = new Set(["reasons", "against", "change"]);
 
 class LeadDialog {
-  constructor(dialog, content, words) {
-    Object.assign(this, { dialog, content, words, views: [], shown: null, opener: null, hashBefore: "" });
+  constructor(dialog, content, words, list) {
+    Object.assign(this, { dialog, content, words, list, views: [], shown: null, opener: null, hashBefore: "" });
     this.cards = new Map(content.cards.map((card) => [LeadDialog.key(card.target, card.entity), card]));
+    // Out of the section, so that paper can leave the page out around it.
+    document.body.append(dialog);
     this.listen();
   }
 
@@ -67,7 +72,7 @@ class LeadDialog {
     this.find(".lead-card").hidden = !card;
     this.clearCharts();
     if (card) this.fillCard(card);
-    else this.fillMissing(entity);
+    else this.fillMissing(target, entity);
     if (!this.dialog.open) this.dialog.showModal();
     this.find("h2").focus();
     this.dialog.scrollTop = 0;
@@ -87,12 +92,31 @@ class LeadDialog {
     this.opener = null;
   }
 
-  fillMissing(entity) {
+  // What the list has of a lead without a card.
+  fillMissing(target, entity) {
     const { words } = this.content;
+    const row = this.list ? this.list.leads.find(target, entity) : -1;
+    const leads = row < 0 ? null : this.list.leads;
+    const sentence = leads ? words.missing.replace("{target}", () => leads.label(target)) : words.absent;
+    this.fillListed(leads && leads.text("listed", row, leads.lists));
     // Where ids are personal the page has none, so the text says where to find it.
     const command = words.explain ?? `leadscore explain ${words.config} ${LeadDialog.quote(entity)}`;
-    this.find(".lead-missing .sentence").textContent = words.missing;
-    this.find(".lead-missing .note").textContent = words.unscored.replace("{command}", () => command);
+    this.find(".lead-missing .sentence").textContent = sentence;
+    this.find(".lead-missing .lead-figures").replaceChildren(...(leads ? this.makeRowFigures(row) : []));
+    this.find(".lead-missing .note").textContent = words.more.replace("{command}", () => command);
+  }
+
+  makeRowFigures(row) {
+    return this.list.used.filter(([name]) => ROW_FIGURES.has(name)).flatMap(([name, fill]) => {
+      const nodes = fill(row);
+      if (!nodes.length) return [];
+      const [place, term, text] = ["div", "dt", "dd"].map((element) => document.createElement(element));
+      term.textContent = this.list.headings.find((one) => one.dataset.column === name).textContent.trim();
+      text.append(...nodes.flatMap((node) => [node, " "]));
+      if (LONG_FIGURES.has(name)) place.className = "long";
+      place.append(term, text);
+      return [place];
+    });
   }
 
   // As a shell takes it; what begins with a dash would be an option.
@@ -103,7 +127,8 @@ class LeadDialog {
 
   fillCard(card) {
     this.find(".lead-target").textContent = card.subtitle;
-    this.find(".lead-figures").replaceChildren(...card.figures.map((figure) => this.makeFigure(figure)));
+    this.fillListed(card.listed);
+    this.find(".lead-card .lead-figures").replaceChildren(...card.figures.map((figure) => this.makeFigure(figure)));
     this.fillInterval(card.interval);
     this.fillLines(".lead-steps", card.steps.map((step) => step.sentence));
     this.fillLines(".lead-change", card.change);
@@ -112,6 +137,16 @@ class LeadDialog {
     this.find(".lead-events-note").textContent = card.events_note;
     this.find(".lead-events").hidden = !card.events.length;
     this.find(".lead-events tbody").replaceChildren(...card.events.map((event) => this.makeEvent(event)));
+  }
+
+  fillListed(list) {
+    const place = this.find(".lead-listed");
+    place.hidden = !list;
+    const badge = document.createElement("strong");
+    const [name, text] = list ? this.content.words.listed[list] : ["", ""];
+    badge.textContent = name;
+    badge.className = "badge";
+    place.replaceChildren(badge, " ", text);
   }
 
   makeFigure([label, value, hint]) {
@@ -190,8 +225,8 @@ class LeadDialog {
   }
 }
 
-async function startOneLead(words) {
+async function startOneLead(words, list) {
   const dialog = document.getElementById("one-lead");
   const content = await readBlock("lead-cards");
-  if (dialog && content) new LeadDialog(dialog, content, words);
+  if (dialog && content) new LeadDialog(dialog, content, words, list);
 }

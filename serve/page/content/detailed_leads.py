@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from serve.page.content.shown_leads import mark_largest_losses
+
 # Rows of scores with details. Their reasons, history and events take about 3 kB each in the page.
 MAX_DETAILED = 1_000
 # How many earlier nights the page shows of a lead.
@@ -18,13 +20,15 @@ LISTED, NEW_BEST, BEST, FALLEN, OTHER = range(5)
 def choose_detailed_leads(scores: pa.Table, limit: int = MAX_DETAILED) -> pa.Table:
     """Return the rows of SCORES that get details, at most ``limit``, in the order of the table.
 
-    Listed leads come first. Then those that are new in grade A, those with grade A and those whose
-    grade has fallen take turns, so that none of these groups takes the place of another; then all
-    others. Within each, leads are taken by rank.
+    Listed leads and the largest losses of score come first. Then those that are new in grade A,
+    those with grade A and those whose grade has fallen take turns, so that none of these groups
+    takes the place of another; then all others. Within each, leads are taken by rank.
     """
     if scores.num_rows <= limit:
         return scores
     group, rank = _group_leads(scores), scores["rank"].to_numpy()
+    # The page names these, so that they are opened.
+    group = np.where(mark_largest_losses(scores), LISTED, group)
     # Ties of two targets by their order in the table.
     by_group = np.lexsort((np.arange(len(rank)), rank, group))
     turn = np.empty(len(rank), np.int64)

@@ -13,8 +13,16 @@ from features.tools.instants import US_PER_DAY, to_microseconds
 from serve.export.export import reason_columns
 from serve.page.content.packed_columns import null_of, pack_columns, round_as_shown, to_array
 from serve.page.content.page_data import PageData
-from serve.page.content.reason_changes import KINDS, MAX_CHANGES, compare_reasons
-from serve.page.content.shown_leads import find_fallen, find_new_best
+from serve.page.content.reason_changes import (
+    KINDS,
+    MAX_CHANGES,
+    compare_reasons,
+    join_key,
+    match_rows,
+    pair_reasons,
+)
+from serve.page.content.shown_leads import find_at_risk, find_fallen, find_new_best
+from serve.page.content.target_names import round_up_days, name_targets
 
 GRADES = ("A", "B", "C", "D")
 LISTS = ("pick", "explore")
@@ -26,7 +34,6 @@ PROBABILITIES = ("probability", "probability_low", "probability_high")
 PERCENT_DIGITS = 1
 TREND_COLUMNS = ("trend", "trend_7d", "trend_30d")
 OUTCOME_COLUMNS = ("outcome_days_50", "outcome_days_80")
-KEY = ("target", "entity_id")
 
 
 def pack_leads(data: PageData, rows: np.ndarray, texts: Mapping[str, Any]) -> bytes:
@@ -51,12 +58,13 @@ def pack_leads(data: PageData, rows: np.ndarray, texts: Mapping[str, Any]) -> by
 
 
 def _find_targets(data: PageData, shown: pa.Table) -> list[dict[str, Any]]:
-    """Return each target with the place of its first row, its shown and all its leads."""
+    """Return each target with its meaning, the place of its first row, and its leads."""
     counts = {name: _count_by_target(table) for name, table in (("all", data.scores), ("", shown))}
-    firsts = dict(zip(*_find_starts(shown), strict=True))
+    firsts, labels = dict(zip(*_find_starts(shown), strict=True)), name_targets(data)
     return [
         {
             "name": target,
+            "label": labels[target],
             "first": firsts.get(target, 0),
             "count": counts[""].get(target, 0),
             "all": counts["all"].get(target, 0),
@@ -112,7 +120,7 @@ def _encode_numbers(shown: pa.Table) -> dict[str, np.ndarray]:
     for name in TREND_COLUMNS:
         arrays[name] = to_array(shown[name], np.int8)
     for name in OUTCOME_COLUMNS:
-        days = round_as_shown(shown[name].to_numpy(), 0)
+        days = round_up_days(shown[name].to_numpy())
         arrays[name] = np.where(np.isnan(days), null_of(np.uint16), days).astype(np.uint16)
     return arrays
 
@@ -130,6 +138,8 @@ def _encode_marks(shown: pa.Table) -> dict[str, np.ndarray]:
     grades, lists = pa.array(GRADES), pa.array(LISTS)
     flags = {
         "fallen": find_fallen(shown),
+        "at_risk": find_at_risk(shown),
+        "kept": pc.is_valid(shown["falling_since"]),
         "little_evidence": pc.equal(shown["evidence"], LITTLE_EVIDENCE),
     }
     return {
@@ -164,23 +174,12 @@ def _find_changes(
     scored by another model version the night before.
     """
     kinds = {f"kind_{place}": np.zeros(shown.num_rows, np.uint8) for place in range(MAX_CHANGES)}
-    rows, place = _match_rows(data.previous, shown)
-    previous = data.previous.take(place)
-    current = shown.select(["trend", "reasons", "model_version"]).take(rows)
+    rows, place = match_rows(data.previous, shown)
     is_other_model = np.zeros(shown.num_rows, np.uint8)
-    is_other = pc.not_equal(current["model_version"], previous["model_version"])
+    versions = shown["model_version"].take(rows)
+    is_other = pc.not_equal(versions, data.previous["model_version"].take(place))
     is_other_model[rows.to_numpy()] = np.asarray(is_other)
-    pairs = pa.table(
-        {
-            "row": rows,
-            "direction": pc.fill_null(pc.sign(current["trend"]), 0),
-            "reasons": current["reasons"],
-            "previous_reasons": previous["reasons"],
-        }
-    )
-    # Texts that are the same hold no change.
-    differs = (pc.field("direction") != 0) & (pc.field("reasons") != pc.field("previous_reasons"))
-    changes = compare_reasons(pairs.filter(differs))
+    changes = compare_reasons(pair_reasons(data.previous, shown))
     columns = []
     encoded = changes["sentence"].combine_chunks().dictionary_encode()
     found_row, found_place = changes["row"].to_numpy(), changes["place"].to_numpy()
@@ -196,28 +195,13 @@ def _find_changes(
     return columns, kinds, is_other_model
 
 
-def _match_rows(other: pa.Table, shown: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """Return places of shown rows, and the place of each in another table with the same KEY."""
-    if not other.num_rows or not shown.num_rows:
-        none = pa.array([], pa.int64())
-        return none, none
-    places = pc.index_in(_join_key(shown), value_set=_join_key(other).combine_chunks())
-    rows = pa.array(np.flatnonzero(np.asarray(pc.is_valid(places))))
-    return rows, places.take(rows).combine_chunks()
-
-
-def _join_key(table: pa.Table) -> pa.ChunkedArray:
-    # No name of a target holds a NUL character.
-    return pc.binary_join_element_wise(*(table[name] for name in KEY), "\0")
-
-
 def _encode_history(data: PageData, shown: pa.Table) -> dict[str, np.ndarray]:
     """Return the scores of earlier nights of the leads with details, sorted by row and time."""
     past = data.past
     if not past.num_rows or not shown.num_rows:
         row, days, score = np.array([], np.int64), np.array([]), np.array([], np.int64)
     else:
-        places = pc.index_in(_join_key(past), value_set=_join_key(shown).combine_chunks())
+        places = pc.index_in(join_key(past), value_set=join_key(shown).combine_chunks())
         past = past.filter(pc.is_valid(places))
         row = places.drop_null().to_numpy()
         time = past["as_of"].cast(pa.int64()).to_numpy()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.tools.duckdb_sql import run_query
 from serve.reasons.selection import MIN_CONTRIBUTION
 
 KINDS = ("new", "gone", "stronger", "weaker")
 MAX_CHANGES = 3
+KEY = ("target", "entity_id")
 # The rows are ordered, since the page of the same scores is the same file, to the byte.
 # Only changes in the direction of the score explain it. A reason that is missing counts as zero: it
 # is weaker than those that are shown.
@@ -53,3 +56,39 @@ def compare_reasons(pairs: pa.Table) -> pa.Table:
     """
     values = {"form": REASON_FORM, "smallest": MIN_CONTRIBUTION, "most": MAX_CHANGES}
     return run_query(CHANGES_SQL, values, pairs=pairs)
+
+
+def pair_reasons(previous: pa.Table, shown: pa.Table) -> pa.Table:
+    """Return the pairs that ``compare_reasons`` takes of rows of SCORES.
+
+    ``previous`` has ``target``, ``entity_id`` and ``reasons`` of the night before.
+    """
+    rows, place = match_rows(previous, shown)
+    current = shown.select(["trend", "reasons"]).take(rows)
+    pairs = pa.table(
+        {
+            "row": rows,
+            "direction": pc.fill_null(pc.sign(current["trend"]), 0),
+            "reasons": current["reasons"],
+            "previous_reasons": previous["reasons"].take(place),
+        }
+    )
+    # Texts that are the same hold no change.
+    differs = (pc.field("direction") != 0) & (pc.field("reasons") != pc.field("previous_reasons"))
+    return pairs.filter(differs)
+
+
+def match_rows(other: pa.Table, shown: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """Return places of shown rows, and the place of each in another table with the same KEY."""
+    if not other.num_rows or not shown.num_rows:
+        none = pa.array([], pa.int64())
+        return none, none
+    places = pc.index_in(join_key(shown), value_set=join_key(other).combine_chunks())
+    rows = pa.array(np.flatnonzero(np.asarray(pc.is_valid(places))))
+    return rows, places.take(rows).combine_chunks()
+
+
+def join_key(table: pa.Table) -> pa.ChunkedArray:
+    """Return target and entity of each row as one text."""
+    # No name of a target holds a NUL character.
+    return pc.binary_join_element_wise(*(table[name] for name in KEY), "\0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any
 
 from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
 from features.wording.wording import Wording, load_wording
+from serve.page.content.lead_columns import LITTLE_EVIDENCE
 from serve.page.content.page_data import LeadFacts, PageData
+from serve.page.content.target_names import describe_outcome
 from serve.page.content.words import PageWords
 from serve.page.one_lead.changes import list_changes, mark_direction, parse_reasons
-from serve.page.one_lead.figures import build_figures, build_interval, describe_outcome
+from serve.page.one_lead.figures import build_figures, build_interval
 from serve.page.one_lead.history import PastNights
 from serve.page.one_lead.waterfall import Step, build_waterfall, to_share
 
@@ -58,6 +60,7 @@ class CardWriter:
             "target": row["target"],
             "entity": entity,
             "subtitle": words.text(NAME, "subtitle", target=row["target"], outcome=outcome),
+            "listed": row["listed"],
             "figures": [[figure.label, figure.value, figure.hint] for figure in figures],
             "interval": dict(vars(build_interval(self.data, row, outcome))),
             "steps": self._write_steps(row),
@@ -145,23 +148,28 @@ class CardWriter:
         return words.text(NAME, key, moment=words.moment(self.data.as_of), **numbers)
 
     def _describe_unknown(self, row: dict[str, Any]) -> list[str]:
-        words, facts = self.data.words, self.data.facts
-        lines = [words.text(NAME, "unknown_account")] if self._lacks_account(row) else []
-        if facts is None:
-            return [words.text(NAME, "unknown_unread"), *lines]
-        return [*self._describe_missing(facts, row["entity_id"]), *lines]
+        words, facts, entity = self.data.words, self.data.facts, row["entity_id"]
+        account = [words.text(NAME, "unknown_account")] if self._lacks_account(row) else []
+        if facts is None or entity not in facts.events:
+            key = "unknown_unread" if facts is None else "events_gone"
+            little = [words.text(NAME, "unknown_little")] if is_little(row) else []
+            return [words.text(NAME, key), *little, *account]
+        missing = [*self._describe_missing(facts, row), *account]
+        if facts.unknown[entity]:
+            return missing
+        # What is missing comes first, so that nobody reads that all is known.
+        key = "unknown_only" if missing else "unknown_nothing"
+        return [*missing, words.text(NAME, key)]
 
-    def _describe_missing(self, facts: LeadFacts, entity: str) -> list[str]:
-        words = self.data.words
-        if entity not in facts.events:
-            return [words.text(NAME, "events_gone")]
-        names = ", ".join(self.wording.name(name) for name in facts.unknown[entity])
-        lines = [
-            words.text(NAME, "unknown_attributes", names=names)
-            if names
-            else words.text(NAME, "unknown_nothing")
-        ]
-        return lines if facts.events[entity] else [*lines, words.text(NAME, "unknown_events")]
+    def _describe_missing(self, facts: LeadFacts, row: dict[str, Any]) -> Iterator[str]:
+        words, count = self.data.words, facts.events[row["entity_id"]]
+        names = ", ".join(self.wording.name(name) for name in facts.unknown[row["entity_id"]])
+        if names:
+            yield words.text(NAME, "unknown_attributes", names=names)
+        if not count:
+            yield words.text(NAME, "unknown_events")
+        elif is_little(row):
+            yield words.text(NAME, "unknown_few", count=words.number(count))
 
     def _lacks_account(self, row: dict[str, Any]) -> bool:
         """Return whether the lead has no account although the sources have accounts."""
@@ -171,6 +179,11 @@ class CardWriter:
     def _has_accounts(self) -> bool:
         account = self.data.scores["account_id"]
         return account.null_count < len(account)
+
+
+def is_little(row: dict[str, Any]) -> bool:
+    """Return whether too little is known of a lead for its score to mean something."""
+    return bool(row["evidence"] == LITTLE_EVIDENCE)
 
 
 def quote_config(data: PageData) -> str:

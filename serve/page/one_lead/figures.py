@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from configs.targets import ColumnOutcome
-from features.definitions.feature import TYPE_PREFIX
-from features.wording.wording import Wording
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Quote
+from serve.page.content.target_names import round_up_days
+from serve.page.content.words import PageWords
 
 NAME = "one_lead"
-# A chance is written as so many of these leads: the first number that makes one lead or more.
-CHANCE_SIZES = (100, 1_000, 10_000)
+# Ends of intervals have at most so many decimals of a per cent, of which this is the last.
+MAX_DIGITS = 4
+SMALLEST_END = 1e-6
 # Ends of the scale on which an interval is drawn; the first that holds it.
 SCALE_ENDS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
@@ -40,14 +39,6 @@ class Interval:
     scale: str
     text: str
     hint: str
-
-
-def describe_outcome(data: PageData, wording: Wording, target: str) -> str:
-    """Return the outcome of a target in the project's own words."""
-    config = data.project.targets[target]
-    if isinstance(config.outcome, ColumnOutcome):
-        return wording.name(config.outcome.column)
-    return " / ".join(wording.name(name, TYPE_PREFIX) for name in config.outcome_types)
 
 
 def build_figures(data: PageData, row: dict[str, Any], outcome: str, scored: int) -> list[Quote]:
@@ -82,8 +73,6 @@ def build_interval(data: PageData, row: dict[str, Any], outcome: str) -> Interva
     """Return the interval of a row of SCORES."""
     words = data.words
     low, high = row["probability_low"], row["probability_high"]
-    first, last, size = count_chances(low, high)
-    numbers = {"low": words.number(first), "high": words.number(last), "of": words.number(size)}
     end = next(end for end in SCALE_ENDS if high <= end)
     return Interval(
         row["probability"],
@@ -91,29 +80,29 @@ def build_interval(data: PageData, row: dict[str, Any], outcome: str) -> Interva
         high,
         end,
         words.text(NAME, "interval_drawn", start=words.percent(0, 0), limit=words.percent(end, 0)),
-        words.text(NAME, "interval", **numbers),
-        words.text(NAME, "interval_hint", outcome=outcome, **numbers),
+        words.text(NAME, "interval", low=write_end(words, low), high=write_end(words, high)),
+        words.text(NAME, "interval_hint", outcome=outcome),
     )
 
 
-def count_chances(low: float, high: float) -> tuple[int, int, int]:
-    """Return an interval of a probability as (from, to, of): 4 to 9 of 100 leads.
+def write_end(words: PageWords, share: float) -> str:
+    """Return an end of an interval as per cent, with the decimals that a small chance needs.
 
-    There are as many leads as make the lower end a whole one, up to the last of CHANCE_SIZES. Only
-    a chance of 0 is none of them, and only one of 1 is all of them, and the ends lie outside the
-    interval.
+    Only a chance of 0 is written as 0 %, and only one of 1 as 100 %.
     """
-    size = next((size for size in CHANCE_SIZES if low * size >= 1), CHANCE_SIZES[-1])
-    # Products such as 0.07 * 100 lie above the whole number that they mean.
-    first, last = math.floor(round(low * size, 6)), math.ceil(round(high * size, 6))
-    first = first if low == 0 else max(first, 1)
-    last = last if high in (0, 1) else min(max(last, 1), size - 1)
-    return min(first, last), last, size
+    if share not in (0, 1):
+        share = min(max(share, SMALLEST_END), 1 - SMALLEST_END)
+    distance = 100 * min(share, 1 - share)
+    # Without the tolerance 1 − 0.999 would lie below 0.001.
+    digits = (digits for digits in range(1, MAX_DIGITS) if distance * 10**digits >= 1 - 1e-6)
+    return words.percent(share, next(digits, MAX_DIGITS) if distance else 0)
 
 
 def _build_grade(data: PageData, row: dict[str, Any]) -> Quote:
     words = data.words
-    hint = words.text(NAME, f"grade_{row['grade']}")
+    # A lead of the week's list is to be called in any grade.
+    key = f"grade_{row['grade']}" if row["listed"] is None else f"grade_{row['grade']}_listed"
+    hint = words.text(NAME, key)
     if row["falling_since"] is not None:
         day = words.day(row["falling_since"])
         hint = f"{hint} {words.text(NAME, 'grade_kept', day=day)}"
@@ -130,9 +119,8 @@ def _build_evidence(data: PageData, row: dict[str, Any]) -> Quote:
 
 def _build_timing(data: PageData, row: dict[str, Any]) -> Quote:
     words = data.words
-    # Days that have ended: an outcome within the first day has come by day 1.
     half, most = (
-        words.language.length(max(1, math.ceil(row[name])), "day")
+        words.language.length(int(round_up_days(row[name])), "day")
         for name in ("outcome_days_50", "outcome_days_80")
     )
     return Quote(

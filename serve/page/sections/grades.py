@@ -55,7 +55,15 @@ def build_grades(data: PageData) -> Section:
         NAME,
         "leads",
         words.text(NAME, "title"),
-        words.text(NAME, "sentence"),
+        _explain_grades(data),
         [Quote(words.text(NAME, "best"), words.number(best))],
         [chart],
     )
+
+
+def _explain_grades(data: PageData) -> str:
+    """Return what grade A is, and why a lead may have it with a lower score."""
+    words = data.words
+    kept_for = words.language.duration(data.project.publish.settle)
+    sentence = words.text(NAME, "sentence")
+    return f"{sentence} {words.text(NAME, 'kept', settle=kept_for)}" if kept_for else sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serve.page.content.lead_columns import GRADES, pack_leads
+from serve.page.content.lead_columns import GRADES, LISTS, pack_leads
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Block, Section
 from serve.page.content.shown_leads import choose_shown_rows
@@ -26,6 +26,7 @@ def build_lead_list(data: PageData) -> Section:
         "words": dict(words.texts[SCRIPT_WORDS]),
         "numbers": dict(words.language.numbers),
         "grades": GRADES,
+        "lists": LISTS,
     }
     return Section(
         NAME,

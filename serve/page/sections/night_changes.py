@@ -1,4 +1,4 @@
-"""What a sales lead looks at first: new and fallen leads, explored ones, and work by owner."""
+"""What a sales lead looks at first: grades and scores that changed, and work by owner."""
 
 from __future__ import annotations
 
@@ -13,23 +13,34 @@ from features.contracts import INSTANT
 from serve.export.export import reason_columns
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import LeadCell, Quote, Section, Table
-from serve.page.content.shown_leads import find_fallen, find_new_best
+from serve.page.content.reason_changes import KINDS, compare_reasons, pair_reasons
+from serve.page.content.shown_leads import (
+    MAX_LEADS,
+    find_at_risk,
+    find_fallen,
+    find_lost,
+    find_new_best,
+    order_losses,
+)
+from serve.page.content.target_names import name_targets
 
 NAME = "night_changes"
-# A table is a summary; the list of leads has all.
-MAX_LEADS = 10
+# Texts of changed reasons, which the list of leads shows too.
+CHANGE_WORDS = "lead_list_script"
 MAX_OWNERS = 100
-COUNTS = ("listed", "explored", "new_best", "fallen", "due")
+COUNTS = ("listed", "explored", "new_best", "fallen", "at_risk", "due")
+TABLES = ("new_best", "fallen", "lost", "explored")
+# Leads of these groups are understood by what changed.
+LOSSES = ("fallen", "lost")
 
 
 def build_night_changes(data: PageData) -> Section:
     """Return the section: what is new since the night before, and the week's work."""
     words, groups = data.words, _find_groups(data)
-    counts = {name: pc.sum(group).as_py() or 0 for name, group in groups.items()}
+    listed = groups | {"lost": find_lost(data.scores)}
+    counts = {name: pc.sum(group).as_py() or 0 for name, group in listed.items()}
     tables = [
-        _list_leads(data, groups[name], name, counts[name])
-        for name in ("new_best", "fallen", "explored")
-        if counts[name]
+        _list_leads(data, listed[name], name, counts[name]) for name in TABLES if counts[name]
     ]
     if counts["listed"]:
         tables.append(_count_by_owner(data, groups))
@@ -37,14 +48,21 @@ def build_night_changes(data: PageData) -> Section:
         NAME,
         "leads",
         words.text(NAME, "title"),
-        words.text(NAME, "sentence"),
+        _name_start(data),
         [
             Quote(words.text(NAME, f"{name}_label"), words.number(counts[name]))
-            for name in ("new_best", "fallen", "listed", "explored")
+            for name in ("new_best", "fallen", "at_risk", "listed", "explored")
         ],
         tables=tables,
-        notes=[*_explain_gaps(data, counts["explored"])],
+        notes=[*_explain_numbers(data, counts)],
     )
+
+
+def _name_start(data: PageData) -> str:
+    """Return where to start, and what each target means, which the tables have by name alone."""
+    words = data.words
+    targets = "; ".join(name_targets(data).values())
+    return f"{words.text(NAME, 'sentence')} {words.text(NAME, 'targets', targets=targets)}"
 
 
 def _find_groups(data: PageData) -> dict[str, pa.ChunkedArray]:
@@ -57,6 +75,7 @@ def _find_groups(data: PageData) -> dict[str, pa.ChunkedArray]:
         "explored": pc.fill_null(pc.equal(scores["listed"], "explore"), False),
         "new_best": find_new_best(scores),
         "fallen": find_fallen(scores),
+        "at_risk": find_at_risk(scores),
         # A review is due on its day, until its end.
         "due": pc.fill_null(pc.less(scores["review_at"], midnight), False),
     }
@@ -64,29 +83,32 @@ def _find_groups(data: PageData) -> dict[str, pa.ChunkedArray]:
     return groups
 
 
-def _explain_gaps(data: PageData, explored: int) -> Iterator[str]:
-    """Yield a sentence for each thing that this night has nothing to say about."""
+def _explain_numbers(data: PageData, counts: dict[str, int]) -> Iterator[str]:
+    """Yield a sentence for each number that needs one, and for what this night does not have."""
     words, previous = data.words, data.scores["previous_grade"]
     compared = set(pc.unique(data.scores["target"].filter(pc.is_valid(previous))).to_pylist())
     first = [target for target in data.targets if target not in compared]
     if first:
         yield words.text(NAME, "first_night", targets=", ".join(first))
+    if counts["at_risk"]:
+        settle = words.language.duration(data.project.publish.settle)
+        yield words.text(NAME, "at_risk_note", settle=settle)
     if data.project.capacity_config is None:
         yield words.text(NAME, "no_capacity")
-    elif explored:
+    elif counts["explored"]:
         yield words.text(NAME, "explore_note")
 
 
 def _list_leads(data: PageData, group: pa.ChunkedArray, name: str, count: int) -> Table:
-    """Return a table of the best leads of a group."""
+    """Return a table of the best leads of a group, or of those that lost most."""
     words = data.words
     rows = data.scores.filter(group)
     rows = rows.take(pa.array(_order_leads(rows, name)[:MAX_LEADS]))
-    # A fallen lead is understood by what speaks against it.
-    side = "against_1" if name == "fallen" else "reason_1"
-    reasons = reason_columns(rows["reasons"])[side].to_pylist()
+    is_loss = name in LOSSES
+    reasons = _describe_changes(data, rows) if is_loss else _get_first_reasons(rows)
+    why = "changed" if is_loss else "reason_1"
     has_owners = _has_owners(rows)
-    headings = ["lead", "target", *["owner"] * has_owners, "grade", "score", "probability", side]
+    headings = ["lead", "target", *["owner"] * has_owners, "grade", "score", "probability", why]
     caption = words.text(NAME, name, count=words.number(count))
     if count > MAX_LEADS:
         caption += " " + words.text(NAME, f"{name}_first", shown=words.number(MAX_LEADS))
@@ -111,10 +133,25 @@ def _list_leads(data: PageData, group: pa.ChunkedArray, name: str, count: int) -
 
 def _order_leads(rows: pa.Table, name: str) -> np.ndarray:
     """Return the places of a group's leads: the best first, or those that fell furthest."""
-    rank = rows["rank"].to_numpy()
-    if name != "fallen":
-        return np.argsort(rank, kind="stable")
-    return np.lexsort((rank, pc.fill_null(rows["trend"], 0).to_numpy()))
+    if name in LOSSES:
+        return order_losses(rows)
+    return np.argsort(rows["rank"].to_numpy(), kind="stable")
+
+
+def _get_first_reasons(rows: pa.Table) -> list[str | None]:
+    """Return what speaks most for each lead."""
+    reasons: list[str | None] = reason_columns(rows["reasons"])["reason_1"].to_pylist()
+    return reasons
+
+
+def _describe_changes(data: PageData, rows: pa.Table) -> list[str]:
+    """Return the changed reasons of each lead in one text, as the list of leads has them."""
+    words = data.words
+    texts: list[list[str]] = [[] for _ in range(rows.num_rows)]
+    for change in compare_reasons(pair_reasons(data.previous, rows)).to_pylist():
+        text = words.text(CHANGE_WORDS, KINDS[change["kind"]], reason=change["sentence"])
+        texts[change["row"]].append(text)
+    return ["; ".join(lines) for lines in texts]
 
 
 def _has_owners(rows: pa.Table) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from features.intake.objections import has_personal_ids
+from serve.page.content.lead_columns import LISTS
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Block, Section
 from serve.page.one_lead.cards import CardWriter, get_base_value, quote_config
@@ -21,6 +22,7 @@ def build_one_lead(data: PageData) -> Section:
             **words.texts[SCRIPT_WORDS],
             "config": quote_config(data),
             "explain": _explain_hidden(data),
+            "listed": {name: _describe_list(data, name) for name in LISTS},
             "model": words.text(NAME, "model", version="{version}"),
         },
         "charts": {
@@ -56,6 +58,11 @@ def _build_notes(data: PageData, shown: int) -> list[str]:
         notes.append(words.text(NAME, "no_facts", config=config))
     without = [name for name in data.targets if get_base_value(data, name) is None]
     return notes + [words.text(NAME, "no_base", target=name) for name in without]
+
+
+def _describe_list(data: PageData, name: str) -> list[str]:
+    """Return a badge and a sentence for the leads of a list."""
+    return [data.words.text(NAME, key) for key in (f"listed_{name}", f"listed_{name}_text")]
 
 
 def _explain_hidden(data: PageData) -> str | None:

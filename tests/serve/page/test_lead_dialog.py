@@ -1,12 +1,14 @@
 """A browser opens, shows and closes the card of one lead."""
 
 import json
+import re
 from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
 
 from serve.page.build import build_page
+from serve.page.content import page_data
 from serve.page.content.page_data import TIMELINE, LeadFacts
 from serve.store.store import Store
 from tests.browser import DESKTOP, PHONE, open_file
@@ -132,6 +134,52 @@ def test_address_opens_a_lead_and_says_where_there_are_no_details(page, browser)
         opened.page.evaluate("location.hash = 'lead=close/%'")
         opened.page.wait_for_selector("#one-lead:not([open])", state="attached")
         assert opened.complaints == []
+
+
+def test_lead_without_details_is_shown_as_the_list_has_it(page, browser, monkeypatch):
+    monkeypatch.setattr(page_data, "choose_detailed_leads", lambda scores: scores.slice(0, 1))
+    with open_file(browser, page()) as opened:
+        row = opened.page.locator("#leads tbody tr", has_text="b").last
+        cells = {
+            name: row.locator(f"[data-column={name}]").inner_text().split()
+            for name in ("grade", "score", "probability", "reasons")
+        }
+        row.locator(".lead-link").click()
+        dialog = wait_for(opened, "b")
+        shown = dialog.locator(".lead-missing")
+        assert shown.is_visible() and not dialog.locator(".lead-card").is_visible()
+        words = shown.inner_text().split()
+        for texts in cells.values():
+            assert texts and set(texts) <= set(words)
+        assert shown.inner_text().startswith("close within 30 days (close). ")
+        assert "For the data team" in shown.locator(".note").inner_text()
+        assert shown.locator(".note").inner_text().endswith("leadscore explain acme.yaml b")
+        assert opened.find_violations() == []
+        assert opened.complaints == []
+
+
+def test_open_lead_is_printed_alone(page, browser):
+    with open_file(browser, page()) as opened:
+        sheets = [count_sheets(opened.page.pdf(format="A4"))]
+        opened.page.evaluate(OPEN, ["close", "a"])
+        dialog = wait_for(opened, "a")
+        sheets.append(count_sheets(opened.page.pdf(format="A4")))
+        opened.page.emulate_media(media="print")
+        assert not opened.page.locator("main").is_visible()
+        assert not dialog.locator("#one-lead-close").is_visible()
+        # Nothing is cut off, however long the lead is.
+        box = dialog.bounding_box()
+        assert (box["x"], box["y"]) == (0, 0)
+        assert opened.page.evaluate("document.documentElement.scrollHeight") >= box["height"] > 700
+        opened.page.emulate_media(media="screen")
+        opened.page.keyboard.press("Escape")
+        opened.page.emulate_media(media="print")
+        assert opened.page.locator("main").is_visible() and not dialog.is_visible()
+        assert 0 < sheets[1] < sheets[0]
+
+
+def count_sheets(pdf):
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
 def test_hostile_texts_in_a_card_are_shown_and_never_run(page, browser):

@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve.page.content.shown_leads import (
+    MAX_LEADS,
     choose_compared_leads,
     choose_shown_rows,
+    find_at_risk,
     find_fallen,
     find_new_best,
 )
@@ -20,6 +22,7 @@ LEADS = st.lists(
         st.none() | GRADES,
         st.sampled_from([None] * 3 + ["pick", "explore"]),
         st.sampled_from([None] * 3 + [FIRST_NIGHT]),
+        st.sampled_from([None, -9, 0, 9]),
     ),
     max_size=25,
 )
@@ -28,7 +31,7 @@ LEADS = st.lists(
 def table_of(leads, targets=("close", "opportunity")):
     """Return SCORES of the same leads for two targets, the second in the reverse order."""
     rows = [*leads, *reversed(leads)]
-    names = ("grade", "previous_grade", "listed", "falling_since")
+    names = ("grade", "previous_grade", "listed", "falling_since", "trend")
     columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     ids = [f"L{number}" for number in range(len(leads))]
     return some_scores(a_run(targets=targets), ids, **columns)
@@ -46,10 +49,16 @@ def test_shown_rows_are_the_kept_ones_and_the_best_others(leads, limit):
         place
         for place, row in enumerate(rows)
         if row["listed"]
-        or row["falling_since"]
+        or (row["falling_since"] and (row["trend"] or 0) <= 0)
         or (row["previous_grade"] or "D") < row["grade"]
         or (row["grade"] == "A" != row["previous_grade"] and row["target"] in compared)
     }
+    lost = sorted(
+        (row["trend"], row["rank"], place)
+        for place, row in enumerate(rows)
+        if (row["trend"] or 0) < 0
+    )
+    kept |= {place for _, _, place in lost[:MAX_LEADS]}
     assert kept <= set(shown)
     if len(rows) <= limit:
         assert len(shown) == len(rows)
@@ -73,8 +82,11 @@ def test_marks_equal_a_loop_over_the_rows(leads):
         row["grade"] == "A" and row["previous_grade"] != "A" and not first_night for row in rows
     ]
     assert find_fallen(scores).to_pylist() == [
-        row["falling_since"] is not None
-        or (row["previous_grade"] is not None and row["grade"] > row["previous_grade"])
+        row["previous_grade"] is not None and row["grade"] > row["previous_grade"] for row in rows
+    ]
+    # A score that rose tonight is on its way back.
+    assert find_at_risk(scores).to_pylist() == [
+        row["falling_since"] is not None and (row["trend"] is None or row["trend"] <= 0)
         for row in rows
     ]
 
@@ -86,7 +98,8 @@ def test_compared_leads_have_reasons_and_an_earlier_score():
         run, ids, trend=[1, None, 0, -3] * 2, reasons=[some, some, some, "[]", "[]", *[some] * 3]
     )
     rows = choose_shown_rows(scores)
-    assert choose_compared_leads(scores, rows) == {"close": ["a", "c"], "opportunity": ["c", "d"]}
-    assert choose_compared_leads(scores, rows, 2) == {"close": ["a", "c"]}
-    assert choose_compared_leads(scores, rows[1:], 1) == {"close": ["c"]}
+    assert choose_compared_leads(scores, rows) == {"close": ["a", "c"], "opportunity": ["d", "c"]}
+    # The largest loss first, then by rank.
+    assert choose_compared_leads(scores, rows, 2) == {"close": ["a"], "opportunity": ["d"]}
+    assert choose_compared_leads(scores, rows[1:], 1) == {"opportunity": ["d"]}
     assert choose_compared_leads(pa.table(scores.slice(0, 0)), rows[:0]) == {}

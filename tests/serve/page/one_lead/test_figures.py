@@ -1,39 +1,40 @@
-"""Intervals are written as so many of a hundred leads, and never as less than they are."""
+"""The ends of an interval are written as per cent, and never as impossible or certain."""
+
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from serve.page.one_lead.figures import CHANCE_SIZES, count_chances
+from serve.page.content.words import PageWords
+from serve.page.one_lead.figures import write_end
+
+WORDS = PageWords.load("en", ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "expected"),
+    ("share", "expected"),
     [
-        (0.04, 0.09, (4, 9, 100)),
-        (0.041, 0.089, (4, 9, 100)),
-        (0.07, 0.29, (7, 29, 100)),
-        (0.004, 0.009, (4, 9, 1_000)),
-        (0.00001, 0.0002, (1, 2, 10_000)),
-        (0.0, 0.0, (0, 0, 10_000)),
-        (0.5, 0.999, (50, 99, 100)),
-        (0.5, 1.0, (50, 100, 100)),
-        (0.9999, 0.99995, (99, 99, 100)),
+        (0.047, "4.7%"),
+        (0.0001, "0.01%"),
+        (0.0006, "0.06%"),
+        (0.001, "0.1%"),
+        (0.999, "99.9%"),
+        (0.9996, "99.96%"),
+        (0.0, "0%"),
+        (1.0, "100%"),
+        (1e-12, "0.0001%"),
     ],
 )
-def test_interval_in_words(low, high, expected):
-    assert count_chances(low, high) == expected
+def test_end_has_the_decimals_that_it_needs(share, expected):
+    assert write_end(WORDS, share) == expected
 
 
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_chances_hold_the_interval(one, other):
-    low, high = sorted((one, other))
-    first, last, size = count_chances(low, high)
-    assert size in CHANCE_SIZES
-    assert 0 <= first <= last <= size
-    # A chance is never written as impossible or certain unless it is.
-    assert (first > 0) == (low > 0) or low == 0
-    assert last < size or high == 1
-    if 1 / size <= low and high <= 1 - 1 / size:
-        assert first / size <= low + 1e-6
-        assert last / size >= high - 1e-6
+@given(st.floats(0, 1))
+@example(0.9999995)
+@example(1 - 1e-6)
+def test_end_is_the_share_and_never_certain_unless_it_is(share):
+    percent = float(write_end(WORDS, share).removesuffix("%"))
+    assert abs(percent - 100 * share) <= 0.05 + 1e-9
+    assert (percent == 0) == (share == 0)
+    assert (percent == 100) == (share == 1)

@@ -16,6 +16,7 @@ from tests.serve.samples import ask
 
 NULLS = {"u1": 255, "u2": 65535, "u4": 2**32 - 1, "i1": -128}
 DAYS = 24 * 60 * 60
+MARKS = ("new_best", "fallen", "at_risk", "kept")
 
 
 @pytest.fixture
@@ -55,6 +56,7 @@ def test_cells_equal_the_table(night):
     )
     assert len(rows) == len(header["ids"]) == 80
     assert [one["name"] for one in header["targets"]] == ["close", "opportunity"]
+    assert header["targets"][0]["label"] == "close within 30 days (close)"
     for row, cells in enumerate(rows):
         target = next(t for t in header["targets"] if t["first"] <= row < t["first"] + t["count"])
         numbers = [value(arrays[n], row) for n in ("score", "trend", "trend_7d", "trend_30d")]
@@ -82,7 +84,7 @@ def test_cells_equal_the_table(night):
             *cells[:10],
             *(f"{100 * share:.1f}" for share in cells[10:13]),
             cells[13] and round(cells[13], 2 if header["value_digits"] else 0),
-            *(None if day is None else round(day) for day in cells[14:16]),
+            *(None if day is None else max(1, math.ceil(day)) for day in cells[14:16]),
             *cells[16:],
         ]
         assert found == expected
@@ -94,16 +96,22 @@ def test_marks_and_review_days_equal_the_table(night):
     rows = query(
         address,
         """SELECT grade = 'A' AND coalesce(previous_grade, '') <> 'A',
-                  coalesce(grade > previous_grade, 0) OR falling_since IS NOT NULL,
+                  coalesce(grade > previous_grade, 0),
+                  falling_since IS NOT NULL AND coalesce(trend, 0) <= 0,
+                  falling_since IS NOT NULL,
                   date(review_at, '+9 hours')
            FROM scores WHERE run_id = 'r2' ORDER BY target, "rank" """,
     )
     found = [
-        (arrays["new_best"][row], arrays["fallen"][row], text(header, arrays, "review", row))
+        (
+            *(arrays[name][row] for name in MARKS),
+            text(header, arrays, "review", row),
+        )
         for row in range(len(rows))
     ]
     assert found == rows
-    assert 0 < arrays["new_best"].sum() < len(rows) and 0 < arrays["fallen"].sum() < len(rows)
+    assert all(0 < arrays[name].sum() < len(rows) for name in MARKS)
+    assert (arrays["at_risk"] < arrays["kept"]).any()
 
 
 def test_reasons_are_those_of_the_table(night):
@@ -205,7 +213,9 @@ def test_note_says_how_many_of_many_are_shown(night, monkeypatch):
     kept = query(
         address,
         """SELECT entity_id FROM scores WHERE run_id = 'r2' AND (listed IS NOT NULL
-           OR falling_since IS NOT NULL OR grade > previous_grade
+           OR falling_since IS NOT NULL AND coalesce(trend, 0) <= 0 OR grade > previous_grade
+           OR (target, entity_id) IN (SELECT target, entity_id FROM scores WHERE run_id = 'r2'
+               AND trend < 0 ORDER BY trend, "rank", target LIMIT 10)
            OR grade = 'A' AND coalesce(previous_grade, '') <> 'A') ORDER BY target, "rank" """,
     )
     assert len(kept) >= 10 and header["ids"] == [entity for (entity,) in kept]

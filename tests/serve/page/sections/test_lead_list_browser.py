@@ -66,6 +66,8 @@ def test_search_filters_order_and_pages_show_the_rows_of_the_table(night, browse
         expect("target = 'opportunity' AND instr(reasons, 'industry is software (1)')")
         page.fill("#search", "acc1")
         expect("target = 'opportunity' AND instr(account_id, 'acc1')")
+        page.fill("#search", "bob")
+        expect("target = 'opportunity' AND owner = 'Bob'")
         page.click("#lead-filters button[type=reset]")
         page.wait_for_selector("#leads tbody tr:nth-child(50)")
         page.select_option("#filter-owner", "=Bob")
@@ -78,7 +80,8 @@ def test_search_filters_order_and_pages_show_the_rows_of_the_table(night, browse
         for show, condition in {
             "explore": "listed = 'explore'",
             "listed": "listed IS NOT NULL",
-            "fallen": "(grade > previous_grade OR falling_since IS NOT NULL)",
+            "fallen": "grade > previous_grade",
+            "at_risk": "falling_since IS NOT NULL AND coalesce(trend, 0) <= 0",
             "new_best": "grade = 'A' AND coalesce(previous_grade, '') <> 'A'",
         }.items():
             page.select_option("#filter-show", show)
@@ -91,8 +94,11 @@ def test_search_filters_order_and_pages_show_the_rows_of_the_table(night, browse
         expect("target = 'close'", 'trend_7d IS NULL, trend_7d, "rank"')
         page.click("#next-page")
         expect("target = 'close'", 'trend_7d IS NULL, trend_7d, "rank"', 50)
+        page.select_option("#sort", label="score change since the night before")
+        expect("target = 'close'", 'trend IS NULL, trend, "rank"')
         page.fill("#search", "nobody at all")
-        assert "No lead of 120" in page.inner_text("#shown")
+        assert "close within 30 days (close): no lead of 120" in page.inner_text("#shown")
+        assert page.locator("#elsewhere button").count() == 0
         assert opened.complaints == []
 
 
@@ -106,7 +112,7 @@ def test_order_of_each_heading_follows_its_column(night, browser):
         "score": "score DESC",
         "value": "expected_value DESC",
         "days": "outcome_days_50",
-        "change": "trend DESC",
+        "change": "trend",
         "review": "review_at",
     }
     with open_file(browser, file) as opened:
@@ -156,7 +162,7 @@ def test_row_opens_its_lead_and_so_does_a_table_above(night, browser):
 
 
 def test_phone_shows_cards_that_fit(night, browser):
-    file, _ = night
+    file, query = night
     with open_file(browser, file, PHONE) as opened:
         page = opened.page
         assert page.locator("#leads thead").is_hidden()
@@ -166,11 +172,90 @@ def test_phone_shows_cards_that_fit(night, browser):
         wide = "[...document.querySelectorAll('#lead_list *')].filter(IS_WIDE)"
         wide = wide.replace("IS_WIDE", "e => e.getBoundingClientRect().right > innerWidth")
         assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 80))") == []
+        first = page.evaluate(IDS)
+        assert len(first) == 10
+        page.click("#next-page")
+        assert page.evaluate(IDS) == query("target = 'close'", "entity_id")[10:20]
+        assert page.evaluate("document.activeElement.matches('#lead_list .scroll')")
+        page.wait_for_function(
+            "() => Math.abs(document.getElementById('shown').getBoundingClientRect().top) < 60"
+        )
         # Few rows, since each card takes the check a tenth of a second.
         page.fill("#search", "L01")
         assert 0 < len(page.evaluate(IDS)) < 15
         assert opened.find_violations() == []
         assert opened.complaints == []
+
+
+def test_target_is_named_by_its_meaning_and_a_search_looks_under_the_others(tmp_path, browser):
+    project = make_project(tmp_path)
+    store = Store(tmp_path / "scores.db")
+    run = a_run(targets=("close", "opportunity"))
+    ids = ["a", "b", "c"]
+    reasons = [json.dumps([a_reason(0.9, "seen at the fair")])] * 3
+    publish(store, run, some_scores(run, ids, reasons=["[]"] * 3 + reasons))
+    file = tmp_path / "index.html"
+    file.write_bytes(build_page(gather_page_data(project, store, run)))
+    with open_file(browser, file) as opened:
+        page = opened.page
+        labels = page.locator("#filter-target option").all_inner_texts()
+        assert labels == [
+            "close within 30 days (close)",
+            "opportunity within 30 days (opportunity)",
+        ]
+        page.fill("#search", "the fair")
+        assert page.evaluate(IDS) == []
+        button = page.locator("#elsewhere button")
+        assert button.inner_text().endswith(f"{labels[1]}: 3")
+        button.click()
+        assert len(page.evaluate(IDS)) == 3
+        assert page.inner_text("#shown").startswith(labels[1])
+        assert page.evaluate("document.activeElement.id") == "filter-target"
+        assert page.locator("#elsewhere button").count() == 0
+        assert opened.complaints == []
+
+
+def test_marks_say_why_a_lead_is_called_and_that_its_grade_is_kept(night, browser):
+    file, query = night
+    with open_file(browser, file) as opened:
+        page = opened.page
+        for show, column, mark, condition in (
+            ("explore", "lead", "this week, drawn at random", "listed = 'explore'"),
+            (
+                "at_risk",
+                "grade",
+                "about to fall",
+                "falling_since IS NOT NULL AND coalesce(trend, 0) <= 0",
+            ),
+            ("", "grade", "kept for now", "falling_since IS NOT NULL AND trend > 0"),
+        ):
+            page.select_option("#filter-show", show)
+            marked = f"""[...document.querySelectorAll('#leads tbody tr')]
+                .filter(row => row.querySelector('[data-column={column}]').textContent
+                        .includes('{mark}'))
+                .map(row => row.querySelector('.lead-link').textContent)"""
+            shown = page.evaluate(IDS)
+            expected = [
+                lead for lead in query(f"target = 'close' AND {condition}") if lead in shown
+            ]
+            assert page.evaluate(marked) == expected != []
+
+
+def test_list_fits_on_paper(night, browser):
+    file, _ = night
+    # A4 without the margins of a printer.
+    with open_file(browser, file, 718) as opened:
+        opened.page.emulate_media(media="print")
+        table = "document.getElementById('leads').getBoundingClientRect()"
+        assert opened.page.evaluate(f"{table}.right <= innerWidth")
+        tables = "[...document.querySelectorAll('#night_changes table')]"
+        right = "table => table.getBoundingClientRect().right"
+        assert opened.page.evaluate(f"Math.max(...{tables}.map({right})) <= innerWidth")
+        wide = opened.page.evaluate(
+            "[...document.querySelectorAll('#leads td')]"
+            ".filter(cell => cell.scrollWidth > cell.clientWidth + 1).length"
+        )
+        assert wide == 0
 
 
 def test_hostile_texts_are_shown_filtered_and_opened_as_they_are(tmp_path, browser):

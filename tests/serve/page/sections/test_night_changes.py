@@ -1,17 +1,23 @@
 """What is new since the night before, and the week's work, against SQL on the scores database."""
 
+import json
+
 import pytest
 
 from pipelines.page.gather import gather_page_data
 from serve.page.content.parts import LeadCell
-from serve.page.sections.night_changes import MAX_LEADS, build_night_changes
+from serve.page.content.shown_leads import MAX_LEADS
+from serve.page.sections.night_changes import build_night_changes
 from serve.store.store import Store
 from tests.serve.page.nights import FIRST_NIGHT, publish_nights
 from tests.serve.page.pages import make_project
+from tests.serve.page.sections.test_lead_list import expect_changes
 from tests.serve.samples import a_run, ask, publish
 
 NEW_BEST = "grade = 'A' AND coalesce(previous_grade, '') <> 'A'"
-FALLEN = "(coalesce(grade > previous_grade, 0) OR falling_since IS NOT NULL)"
+FALLEN = "coalesce(grade > previous_grade, 0)"
+AT_RISK = "(falling_since IS NOT NULL AND coalesce(trend, 0) <= 0)"
+LOST = "coalesce(trend < 0, 0)"
 CAPACITY = {"per_week": 5, "explore": 0.2}
 
 
@@ -32,15 +38,16 @@ def night(tmp_path):
 
 def test_numbers_and_captions_equal_the_table(night):
     section, query = night(capacity=CAPACITY)
-    ((new, fallen, listed, explored),) = query(
-        f"""SELECT sum({NEW_BEST}), sum({FALLEN}), count(listed), sum(listed = 'explore')
-            FROM scores WHERE run_id = 'r2'"""
+    ((new, fallen, at_risk, lost, listed, explored),) = query(
+        f"""SELECT sum({NEW_BEST}), sum({FALLEN}), sum({AT_RISK}), sum({LOST}), count(listed),
+                   sum(listed = 'explore') FROM scores WHERE run_id = 'r2'"""
     )
     assert [quote.value for quote in section.quotes] == [
-        str(number) for number in (new, fallen, listed, explored)
+        str(number) for number in (new, fallen, at_risk, listed, explored)
     ]
+    assert len({fallen, at_risk, lost}) == 3
     captions = [table.caption for table in section.tables]
-    for caption, number in zip(captions, (new, fallen, explored, listed), strict=True):
+    for caption, number in zip(captions, (new, fallen, lost, explored, listed), strict=True):
         assert f": {number}." in caption
 
 
@@ -48,8 +55,8 @@ def test_tables_hold_the_best_leads_and_those_that_fell_furthest(night):
     section, query = night(capacity=CAPACITY)
     for table, condition, order in zip(
         section.tables,
-        (NEW_BEST, FALLEN, "listed = 'explore'"),
-        ('"rank", target', 'coalesce(trend, 0), "rank", target', '"rank", target'),
+        (NEW_BEST, FALLEN, LOST, "listed = 'explore'"),
+        ('"rank", target', *['coalesce(trend, 0), "rank", target'] * 2, '"rank", target'),
         strict=False,
     ):
         expected = query(
@@ -66,6 +73,28 @@ def test_tables_hold_the_best_leads_and_those_that_fell_furthest(night):
             assert found[5] == f"{100 * cells[6]:.1f}%"
 
 
+def test_losses_are_told_by_what_changed_as_in_the_list(night, tmp_path):
+    section, query = night(capacity=CAPACITY)
+    nights = [
+        dict(query(f"SELECT target || entity_id, reasons FROM scores WHERE run_id = '{run}'"))
+        for run in ("r1", "r2")
+    ]
+    texts = []
+    for table in section.tables[1:3]:
+        assert table.headings[-1] == "what changed"
+        for cells in table.rows:
+            lead = cells[0].target + cells[0].entity
+            ((trend,),) = query(
+                f"SELECT trend FROM scores WHERE run_id = 'r2' AND target || entity_id = '{lead}'"
+            )
+            now = json.loads(nights[1][lead])
+            before = json.loads(nights[0][lead]) if lead in nights[0] else None
+            changes = expect_changes(before, now, trend)
+            assert cells[-1] == ("; ".join(f"{kind}: {text}" for kind, text in changes) or "–")
+            texts.append(cells[-1])
+    assert len(set(texts)) > 5
+
+
 def test_work_is_counted_by_target_and_owner(night):
     section, query = night(capacity=CAPACITY)
     # The last night is that of July 2 in Tokyo; a review on this day is due.
@@ -73,7 +102,7 @@ def test_work_is_counted_by_target_and_owner(night):
     expected = query(
         f"""SELECT coalesce(owner, 'without a sales person'), target, count(listed),
                    sum(coalesce(listed = 'explore', 0)), sum({NEW_BEST}), sum({FALLEN}),
-                   sum(coalesce(date(review_at, '+9 hours')
+                   sum({AT_RISK}), sum(coalesce(date(review_at, '+9 hours')
                                 <= '2025-07-02', 0))
             FROM scores WHERE run_id = 'r2'
             GROUP BY target, owner ORDER BY target, owner IS NULL, owner"""
@@ -90,8 +119,11 @@ def test_first_night_and_missing_capacity_are_explained(tmp_path):
     run = a_run(targets=("close", "opportunity"))
     publish(store, run)
     section = build_night_changes(gather_page_data(project, store, run))
-    assert [quote.value for quote in section.quotes] == ["0", "0", "0", "0"]
+    assert [quote.value for quote in section.quotes] == ["0"] * 5
     assert section.tables == []
+    # What a target is stands before its name is used.
+    for meaning in ("close within 30 days (close)", "opportunity within 30 days (opportunity)"):
+        assert meaning in section.sentence
     first, capacity = section.notes
     assert "close, opportunity" in first and "`leadscore score`" in first
     assert "`capacity`" in capacity

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ NIGHTS_SQL = """
 
 CARD_KEYS = {
     *("target", "entity", "subtitle", "figures", "interval", "steps", "nights", "history"),
-    *("change", "events", "events_note", "unknown"),
+    *("change", "events", "events_note", "unknown", "listed"),
 }
 
 
@@ -96,6 +97,8 @@ def test_figures_equal_the_scores_table(published, tmp_path):
         assert find_figure(card, "probability")[1] == f"{100 * p:.1f}%"
         assert find_figure(card, "evidence")[1] == evidence
         interval = card["interval"]
+        ends = [float(end) for end in re.findall(r"([\d.]+)%", interval["text"])]
+        assert ends == pytest.approx([100 * low, 100 * high], abs=0.051)
         assert (interval["value"], interval["low"], interval["high"]) == (p, low, high)
         assert high <= interval["end"]
         figure = find_figure(card, "expected value")
@@ -163,11 +166,11 @@ def test_events_are_in_the_words_of_the_project(published):
 
 
 def test_unknown_things_are_named(published):
-    data = published(facts=FACTS)
+    data = change_scores(published(facts=FACTS), evidence="enough", account_id="acc")
     cards = read_cards(build_one_lead(data))
-    assert cards["close", "a"]["unknown"][0] == "Every attribute has a value."
-    assert cards["close", "b"]["unknown"][0] == "Without a value: sector."
-    assert cards["close", "c"]["unknown"][:2] == [
+    assert cards["close", "a"]["unknown"] == ["Every attribute has a value."]
+    assert cards["close", "b"]["unknown"] == ["Without a value: sector."]
+    assert cards["close", "c"]["unknown"] == [
         "Without a value: sector, employee count.",
         "Nothing that it did is known.",
     ]
@@ -175,6 +178,56 @@ def test_unknown_things_are_named(published):
     card = read_cards(build_one_lead(dataclasses.replace(data, facts=gone)))["close", "a"]
     assert card["events_note"] == card["unknown"][0]
     assert "did not hold this lead" in card["events_note"]
+
+
+def change_scores(data, **values):
+    """Return the contents with the same values in all scores; a list has one for each row."""
+    scores = data.scores
+    for name, value in values.items():
+        column = value if isinstance(value, list) else [value] * len(scores)
+        field = scores.schema.field(name)
+        place = scores.column_names.index(name)
+        scores = scores.set_column(place, field, pa.array(column, field.type))
+    return dataclasses.replace(data, scores=scores)
+
+
+def test_full_attributes_do_not_hide_that_little_is_known(published):
+    accounts = [None, "acc", "acc"] * 2
+    data = change_scores(published(facts=FACTS), evidence="too little", account_id=accounts)
+    facts = dataclasses.replace(FACTS, unknown={"a": [], "b": [], "c": []})
+    cards = {
+        row: read_cards(build_one_lead(dataclasses.replace(data, facts=one)))
+        for row, one in (("facts", facts), ("none", None))
+    }
+    ids = data.scores["entity_id"].to_pylist()[:3]
+    for entity, account in zip(ids, accounts, strict=False):
+        count = FACTS.events[entity]
+        lines = cards["facts"]["close", entity]["unknown"]
+        assert lines[0] == (
+            f"What is known of it (events: {count}) is too little to tell a good lead from a poor "
+            "one."
+            if count
+            else "Nothing that it did is known."
+        )
+        assert any("which account" in line for line in lines) == (account is None)
+        assert lines[-1] == "Apart from that, every attribute has a value."
+        unread = cards["none"]["close", entity]["unknown"]
+        assert unread[1] == "Too little is known of it to tell a good lead from a poor one."
+
+
+def test_lead_drawn_at_random_is_to_be_called(published):
+    lists = ["explore", "pick", None] * 2
+    data = change_scores(published(), listed=lists, grade="D")
+    section = build_one_lead(data)
+    cards, words = read_cards(section), section.blocks[0].content["words"]
+    assert words["listed"]["explore"] == [
+        "drawn at random",
+        "On this week's list because it was drawn at random; please call it like the others.",
+    ]
+    for entity, name in zip(data.scores["entity_id"].to_pylist()[:3], lists, strict=False):
+        card = cards["close", entity]
+        assert card["listed"] == name
+        assert ("Not now" in find_figure(card, "grade")[2]) == (name is None)
 
 
 def test_page_without_facts_says_how_to_get_them(published):
