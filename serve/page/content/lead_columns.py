@@ -22,7 +22,7 @@ from serve.page.content.reason_changes import (
     pair_reasons,
 )
 from serve.page.content.shown_leads import find_at_risk, find_fallen, find_new_best
-from serve.page.content.target_names import round_up_days, name_targets
+from serve.page.content.target_names import name_targets, round_up_days
 
 GRADES = ("A", "B", "C", "D")
 LISTS = ("pick", "explore")
