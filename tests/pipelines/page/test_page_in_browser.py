@@ -45,7 +45,8 @@ def has_no_fault(opened):
 
 def count_shown(opened):
     """Return the number of leads that the status line says match."""
-    return int(re.search(r"[\d,]+", opened.page.inner_text("#shown"))[0].replace(",", ""))
+    found = re.search(r"([\d,]+) of [\d,]+ leads match", opened.page.inner_text("#shown"))
+    return int(found[1].replace(",", ""))
 
 
 @pytest.mark.server
