@@ -75,6 +75,13 @@ def exports(folder):
     )
 
 
+def without_page(export):
+    """Return an export without the sign of its page, which only in a night has events of leads."""
+    scores, manifest = export
+    signs = {name: sign for name, sign in manifest["files"].items() if name != "index.html"}
+    return scores, manifest | {"files": signs}
+
+
 def test_training_prints_metrics_baselines_and_the_gate(trained):
     _, printed = trained
     target = printed["targets"]["buy"]
@@ -248,7 +255,7 @@ def test_export_missing_after_a_killed_run_is_written_by_the_next(run, trained, 
         run, folder, monkeypatch, "score", "company.yaml", "--as-of", "2026-01-01", "--direct"
     )
     assert code == 3 and "killed before its export" in err
-    assert exports(folder) == published
+    assert without_page(exports(folder)) == without_page(published)
 
 
 def test_version_that_the_gate_refused_cannot_be_promoted(run, tmp_path):
