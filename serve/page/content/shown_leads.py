@@ -58,6 +58,10 @@ def mark_largest_losses(scores: pa.Table) -> np.ndarray:
     """Return for each row of SCORES whether the first section names it for its loss of score."""
     places = np.flatnonzero(np.asarray(find_lost(scores)))
     marks = np.zeros(scores.num_rows, bool)
+    if len(places) > MAX_LEADS:
+        # Most need no order: they lost less than as many others.
+        trend = scores["trend"].to_numpy()[places]
+        places = places[trend <= np.partition(trend, MAX_LEADS - 1)[MAX_LEADS - 1]]
     losses = scores.select(["rank", "trend"]).take(pa.array(places))
     marks[places[order_losses(losses)[:MAX_LEADS]]] = True
     return marks

@@ -102,8 +102,10 @@ def _explain_numbers(data: PageData, counts: dict[str, int]) -> Iterator[str]:
 def _list_leads(data: PageData, group: pa.ChunkedArray, name: str, count: int) -> Table:
     """Return a table of the best leads of a group, or of those that lost most."""
     words = data.words
-    rows = data.scores.filter(group)
-    rows = rows.take(pa.array(_order_leads(rows, name)[:MAX_LEADS]))
+    # Places first: a group may be half of all leads, and their reasons are long.
+    places = np.flatnonzero(np.asarray(group))
+    ordered = _order_leads(data.scores.select(["rank", "trend"]).take(pa.array(places)), name)
+    rows = data.scores.take(pa.array(places[ordered[:MAX_LEADS]]))
     is_loss = name in LOSSES
     reasons = _describe_changes(data, rows) if is_loss else _get_first_reasons(rows)
     why = "changed" if is_loss else "reason_1"

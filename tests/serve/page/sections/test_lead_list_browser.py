@@ -172,6 +172,9 @@ def test_phone_shows_cards_that_fit(night, browser):
         wide = "[...document.querySelectorAll('#lead_list *')].filter(IS_WIDE)"
         wide = wide.replace("IS_WIDE", "e => e.getBoundingClientRect().right > innerWidth")
         assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 80))") == []
+        # A mark in small print does not leave its card either.
+        cut = "[...document.querySelectorAll('#leads tbody td')].filter(IS_CUT).length"
+        assert page.evaluate(cut.replace("IS_CUT", "e => e.scrollWidth > e.clientWidth")) == 0
         first = page.evaluate(IDS)
         assert len(first) == 10
         page.click("#next-page")
