@@ -13,7 +13,7 @@ from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
 from features.wording.wording import Wording, load_wording
 from serve.page.content.lead_columns import LITTLE_EVIDENCE
 from serve.page.content.page_data import LeadFacts, PageData
-from serve.page.content.target_names import describe_outcome
+from serve.page.content.target_names import describe_outcome, name_targets
 from serve.page.content.words import PageWords
 from serve.page.one_lead.changes import list_changes, mark_direction, parse_reasons
 from serve.page.one_lead.figures import build_figures, build_interval
@@ -59,7 +59,7 @@ class CardWriter:
         return {
             "target": row["target"],
             "entity": entity,
-            "subtitle": words.text(NAME, "subtitle", target=row["target"], outcome=outcome),
+            "subtitle": words.text(NAME, "subtitle", target=self._targets[row["target"]]),
             "listed": row["listed"],
             "figures": [[figure.label, figure.value, figure.hint] for figure in figures],
             "interval": dict(vars(build_interval(self.data, row, outcome))),
@@ -76,6 +76,10 @@ class CardWriter:
     def _outcomes(self) -> dict[str, str]:
         targets = self.data.project.targets
         return {name: describe_outcome(self.data, self.wording, name) for name in targets}
+
+    @cached_property
+    def _targets(self) -> dict[str, str]:
+        return name_targets(self.data)
 
     @cached_property
     def _scored(self) -> dict[str, int]:
