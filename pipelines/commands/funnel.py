@@ -37,7 +37,7 @@ def funnel(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show where leads are, where they get stuck or drop off, and how long a win takes.
+    """Show where leads are, get stuck and drop off, and the cycle.
 
     Only rows that were known before the as-of count. Open leads are neither won nor lost, and young
     ones are followed as far as they go.

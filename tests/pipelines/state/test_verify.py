@@ -83,7 +83,7 @@ def test_night_that_lacks_rows_is_not_exported_and_can_be_scored_again(project):
     before = link.resolve()
     change(project, "scores.db", "DELETE FROM scores WHERE rank > 3")
     with pytest.raises(StateError, match="newest published night is not whole"):
-        export_from_store(project, None, "csv")
+        export_from_store(project, None, "csv", lambda line: None)
     assert link.resolve() == before
     assert score_night(project, FIRST, Runner()).published.rows
     assert find_problems(project) == {}
