@@ -62,14 +62,15 @@ def test_reader_searches_filters_and_opens_a_lead(page_file, browser):
         assert 0 < count_shown(opened) <= best
         assert name in page.inner_text("#leads tbody")
         page.locator("#leads tbody tr").first.locator("button").first.press("Enter")
-        assert page.locator("#one-lead[open]").count() == 1
+        page.wait_for_selector("#one-lead[open]")
         assert name in page.inner_text("#one-lead-title")
-        assert page.locator("#one-lead .lead-chart svg").count() == 2
+        for chart in ("steps", "history"):
+            page.wait_for_selector(f"#one-lead [data-lead-chart={chart}] svg", state="attached")
         assert has_no_fault(opened)
         page.keyboard.press("Escape")
-        assert page.locator("#one-lead[open]").count() == 0
+        page.wait_for_selector("#one-lead:not([open])", state="attached")
         # The reader goes on where the dialog was opened.
-        assert page.evaluate("document.activeElement.textContent") == name
+        page.wait_for_function("name => document.activeElement.textContent === name", arg=name)
 
 
 @pytest.mark.server
