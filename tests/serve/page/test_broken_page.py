@@ -68,7 +68,7 @@ def test_old_browser_is_told_so_and_a_limited_one_works(file, browser):
     assert page.evaluate(LINKS) == 1
     page.click("#leads .lead-link")
     page.click("#one-lead-close")
-    assert page.evaluate("document.activeElement.className") == "lead-link"
+    page.wait_for_function("document.activeElement.className === 'lead-link'")
     assert not errors and not page.evaluate(IS_BROKEN)
     page.close()
 
