@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -33,6 +33,8 @@ from serve.page.content.words import PageWords
 from serve.run import Run
 from serve.store.store import Store
 
+# Returns the facts on some leads, by their ids; None where the sources cannot be read.
+FactFinder = Callable[[Sequence[str]], LeadFacts | None]
 # Earlier nights whose checks are shown, as the checks themselves look back.
 CHECK_NIGHTS = 28
 # Refused versions of a target whose failed tests are shown: reading one hashes its files.
@@ -49,7 +51,7 @@ def gather_page_data(
     project: Project,
     store: Store,
     run: Run,
-    facts: LeadFacts | None = None,
+    find_facts: FactFinder | None = None,
     scores: pa.Table | None = None,
     checks: pa.Table | None = None,
     registry: Registry | None = None,
@@ -58,8 +60,8 @@ def gather_page_data(
 
     ``scores`` are SCORES of its as-of without suppressed leads, ``checks`` SCORE_CHECKS of the run.
     A run that is about to publish has both in hand; what is not given is read. The contents
-    are the same before the run has published and after it. ``facts`` are those of the leads that
-    ``list_detailed_entities`` names; None leaves them out. ``registry`` is one that is open; None
+    are the same before the run has published and after it. ``find_facts`` returns the facts on the
+    leads that are shown in detail; None leaves them out. ``registry`` is one that is open; None
     opens that of the workspace.
     """
     if scores is None:
@@ -80,7 +82,7 @@ def gather_page_data(
         words=PageWords.load(project.publish.language, project.zone),
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),
-        facts=facts,
+        facts=find_facts(detailed) if find_facts else None,
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
@@ -107,9 +109,10 @@ def make_page_builder(
         # Imported here, so that a broken library of the page keeps no scores back.
         from serve.page.build import build_page
 
-        entities = list_detailed_entities(select_page_scores(project, scores))
-        facts = collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
-        data = gather_page_data(project, store, run, facts, scores, checks, registry)
+        def find_facts(entities: Sequence[str]) -> LeadFacts | None:
+            return collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
+
+        data = gather_page_data(project, store, run, find_facts, scores, checks, registry)
         return build_page(data)
 
     return build

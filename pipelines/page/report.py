@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +15,14 @@ from configs.schema import Project
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import format_iso
 from pipelines.as_of import parse_as_of
-from pipelines.page.gather import gather_page_data, select_page_scores
+from pipelines.page.gather import gather_page_data
 from pipelines.page.lead_facts import read_lead_facts
 from pipelines.runner import read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.page_file import PAGE_NAME
 from serve.export.suppress import drop_suppressed
 from serve.page.build import build_page
-from serve.page.content.detailed_leads import list_detailed_entities
+from serve.page.content.page_data import LeadFacts
 
 PAGE_ENDINGS = (".html", ".htm")
 # File systems take 255 bytes; the draft of an atomic write has a dot and a process id besides.
@@ -86,11 +86,11 @@ def write_report(
     run = find_published_run(store, project, parse_as_of(project, as_of, clock))
     log(f"reading the scores as of {run.as_of.isoformat()}")
     scores = drop_suppressed(project, store.scores(project.project, run.as_of))
-    facts = None
-    if not published:
-        entities = list_detailed_entities(select_page_scores(project, scores))
-        facts = read_lead_facts(project, entities, run.as_of, clock, log)
-    data = gather_page_data(project, store, run, facts, scores)
+
+    def find_facts(entities: Sequence[str]) -> LeadFacts | None:
+        return None if published else read_lead_facts(project, entities, run.as_of, clock, log)
+
+    data = gather_page_data(project, store, run, find_facts, scores)
     log("building the page")
     page = build_page(data)
     # Held only now: reading the sources takes minutes, in which a night may want to start.
@@ -98,7 +98,7 @@ def write_report(
         path = out or root / REPORT_FOLDER / PAGE_NAME
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, page.decode())
-    leads = len(select_page_scores(project, scores)["entity_id"].unique())
+    leads = len(data.scores["entity_id"].unique())
     return WrittenPage(path, run.as_of, leads, data.targets, len(page))
 
 

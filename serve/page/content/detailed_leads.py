@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from serve.page.content.shown_leads import mark_largest_losses
+from serve.page.content.shown_leads import BEST_GRADE, find_fallen, mark_largest_losses
 
 # Rows of scores with details. Their reasons, history and events take about 3 kB each in the page.
 MAX_DETAILED = 1_000
 # How many earlier nights the page shows of a lead.
 PAST_NIGHTS = 60
-BEST_GRADE = "A"
 # In the order in which they take turns.
 LISTED, NEW_BEST, BEST, FALLEN, OTHER = range(5)
 
@@ -52,11 +51,9 @@ def _group_leads(scores: pa.Table) -> np.ndarray:
     is_best = pc.equal(grade, BEST_GRADE)
     # A lead without an earlier score is new in its grade.
     is_new = pc.fill_null(pc.not_equal(previous, BEST_GRADE), True)
-    # Grades are letters: a later one is worse.
-    has_fallen = pc.fill_null(pc.greater(grade, previous), False)
     groups = pc.case_when(
         pc.make_struct(
-            pc.is_valid(scores["listed"]), pc.and_(is_best, is_new), is_best, has_fallen
+            pc.is_valid(scores["listed"]), pc.and_(is_best, is_new), is_best, find_fallen(scores)
         ),
         *(pa.scalar(group, pa.int64()) for group in (LISTED, NEW_BEST, BEST, FALLEN, OTHER)),
     )

@@ -85,15 +85,13 @@ def _find_starts(scores: pa.Table) -> tuple[list[str], list[int]]:
 
 
 def _select_texts(data: PageData, shown: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the columns of repeated texts; empty where the config hides them."""
-    leads = data.project.sources.leads
-    hidden = data.hides(leads.account_id if leads else None)
+    """Return the columns of repeated texts."""
     days = pc.unique(shown["review_at"]).to_pylist()
     shown_days = pa.array([day and data.words.day(day) for day in days], pa.string())
     place = pc.index_in(shown["review_at"], value_set=pa.array(days, shown["review_at"].type))
     return {
         "owner": shown["owner"],
-        "account": pa.nulls(shown.num_rows, pa.string()) if hidden else shown["account_id"],
+        "account": shown["account_id"],
         "review": shown_days.take(place),
     }
 

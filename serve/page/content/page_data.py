@@ -96,7 +96,3 @@ class PageData:
     def targets(self) -> list[str]:
         """Return the scored targets, in the order of the config."""
         return [name for name in self.project.targets if self.run.models.get(name)]
-
-    def hides(self, column: str | None) -> bool:
-        """Return whether the config names a column of the leads source as personal."""
-        return column is not None and column in self.project.privacy.personal

@@ -28,7 +28,6 @@ NAME = "night_changes"
 # Texts of changed reasons, which the list of leads shows too.
 CHANGE_WORDS = "lead_list_script"
 MAX_OWNERS = 100
-COUNTS = ("listed", "explored", "new_best", "fallen", "at_risk", "due")
 TABLES = ("new_best", "fallen", "lost", "explored")
 # Leads of these groups are understood by what changed.
 LOSSES = ("fallen", "lost")
@@ -66,11 +65,11 @@ def _name_start(data: PageData) -> str:
 
 
 def _find_groups(data: PageData) -> dict[str, pa.ChunkedArray]:
-    """Return which rows of the scores belong to each of COUNTS."""
+    """Return which rows of the scores belong to each group that is counted by owner."""
     scores, zone = data.scores, data.words.zone
     tomorrow = data.as_of.astimezone(zone).date() + timedelta(days=1)
     midnight = pa.scalar(datetime.combine(tomorrow, time(), zone), INSTANT)
-    groups = {
+    return {
         "listed": pc.is_valid(scores["listed"]),
         "explored": pc.fill_null(pc.equal(scores["listed"], "explore"), False),
         "new_best": find_new_best(scores),
@@ -79,8 +78,6 @@ def _find_groups(data: PageData) -> dict[str, pa.ChunkedArray]:
         # A review is due on its day, until its end.
         "due": pc.fill_null(pc.less(scores["review_at"], midnight), False),
     }
-    assert tuple(groups) == COUNTS
-    return groups
 
 
 def _explain_numbers(data: PageData, counts: dict[str, int]) -> Iterator[str]:
@@ -170,9 +167,9 @@ def _count_by_owner(data: PageData, groups: dict[str, pa.ChunkedArray]) -> Table
     """Return a table of what each sales person has to do."""
     words = data.words
     rows = pa.table({"target": data.scores["target"], "owner": data.scores["owner"]} | groups)
-    sums = rows.group_by(["target", "owner"]).aggregate([(name, "sum") for name in COUNTS])
+    sums = rows.group_by(["target", "owner"]).aggregate([(name, "sum") for name in groups])
     work = sorted(
-        (row for row in sums.to_pylist() if any(row[f"{name}_sum"] for name in COUNTS)),
+        (row for row in sums.to_pylist() if any(row[f"{name}_sum"] for name in groups)),
         # Leads without an owner come last.
         key=lambda row: (
             data.targets.index(row["target"]),
@@ -188,13 +185,13 @@ def _count_by_owner(data: PageData, groups: dict[str, pa.ChunkedArray]) -> Table
     no_owner = words.text(NAME, "nobody")
     return Table(
         caption,
-        [words.text(NAME, key) for key in (*first, *(f"{name}_count" for name in COUNTS))],
+        [words.text(NAME, key) for key in (*first, *(f"{name}_count" for name in groups))],
         [
             [
                 *(row[key] or no_owner for key in first),
-                *(words.number(row[f"{name}_sum"]) for name in COUNTS),
+                *(words.number(row[f"{name}_sum"]) for name in groups),
             ]
             for row in work[:MAX_OWNERS]
         ],
-        frozenset(range(len(first), len(first) + len(COUNTS))),
+        frozenset(range(len(first), len(first) + len(groups))),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from features.intake.objections import has_personal_ids
 from serve.page.content.lead_columns import LISTS
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Block, Section
@@ -67,6 +66,6 @@ def _describe_list(data: PageData, name: str) -> list[str]:
 
 def _explain_hidden(data: PageData) -> str | None:
     """Return how to explain a lead where the page has no ids; None where a command has the id."""
-    if not has_personal_ids(data.project):
+    if not data.hides_ids:
         return None
     return data.words.text(NAME, "explain_hidden", config=quote_config(data))

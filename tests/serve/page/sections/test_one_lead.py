@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from serve.page.content import page_data
+from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.content.page_data import TIMELINE, LeadFacts
 from serve.page.sections.one_lead import build_one_lead
 from serve.store.store import Store
@@ -252,7 +253,7 @@ def test_personal_ids_are_in_no_command(published, tmp_path, monkeypatch):
     data = published()
     monkeypatch.setattr(page_data, "choose_detailed_leads", lambda scores: scores.slice(0, 2))
     hidden = make_project(tmp_path, privacy={"personal": ["id"]})
-    section = build_one_lead(dataclasses.replace(data, project=hidden))
+    section = build_one_lead(hide_personal_ids(dataclasses.replace(data, project=hidden)))
     expected = "leadscore explain acme.yaml ID, with the id that scores.csv has"
     assert expected in section.notes[0]
     assert section.blocks[0].content["words"]["explain"].startswith(expected)
