@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.browser import chromium
 from tests.duckdb_instance import share_duckdb
 from tests.flightsql import flightsql
 from tests.mariadb import mariadb
@@ -74,6 +75,18 @@ def shared_duckdb():
     """Give the queries of this process connections to one instance of DuckDB."""
     with share_duckdb():
         yield
+
+
+# Of a module and no longer: Playwright keeps an event loop running in the thread, in which neither a
+# second Playwright nor a test of something asynchronous could start.
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless Chromium; skips where none is installed.
+
+    Mark the tests that ask for it with ``server``.
+    """
+    with chromium() as program:
+        yield program
 
 
 @pytest.fixture(scope="session")

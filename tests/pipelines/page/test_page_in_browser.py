@@ -8,7 +8,7 @@ import pytest
 from configs.schema import load_project
 from pipelines.nightly.night import score_night
 from pipelines.runner import Runner
-from tests.browser import DESKTOP, PHONE, chromium, open_file
+from tests.browser import DESKTOP, PHONE, open_file
 
 NIGHTS = ("2024-12-29", "2024-12-30")
 # Below this a PDF of the page would hold no chart and no list.
@@ -26,13 +26,6 @@ def page_file(guarded_company, tmp_path_factory):
         for night in NIGHTS:
             score_night(load_project("company.yaml"), night, Runner())
     return folder / "workspace" / "exports" / "current" / "index.html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return a headless Chromium; skips where none is installed."""
-    with chromium() as program:
-        yield program
 
 
 def has_no_fault(opened):
