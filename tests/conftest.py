@@ -77,8 +77,8 @@ def shared_duckdb():
         yield
 
 
-# Of a module and no longer: Playwright keeps an event loop running in the thread, in which neither a
-# second Playwright nor a test of something asynchronous could start.
+# Of a module and no longer: Playwright keeps an event loop running in the thread, in which neither
+# a second Playwright nor a test of something asynchronous could start.
 @pytest.fixture(scope="module")
 def browser():
     """Return a headless Chromium; skips where none is installed.

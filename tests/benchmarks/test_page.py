@@ -22,7 +22,7 @@ from serve.page.sections.lead_list import build_lead_list
 from serve.page.sections.night_changes import build_night_changes
 from tests.benchmarks.machine import memory
 from tests.benchmarks.publishing import NIGHT, sample
-from tests.browser import chromium, open_file
+from tests.browser import open_file
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import a_run
 
@@ -30,13 +30,6 @@ LEADS = [int(n) for n in os.environ.get("LEADSCORE_BENCH_PAGE", "100000,1000000"
 TABLE = f"The page: reasons and changes for all leads; {cpu_count()} cores, {memory():.0f} GiB"
 SENTENCES, TEXTS, OWNERS = 5_000, 50_000, 200
 REPEATS = 3
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return a headless Chromium."""
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture(scope="module")
