@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.schema import Project
 from features.contracts import EVENTS
@@ -96,3 +97,8 @@ class PageData:
     def targets(self) -> list[str]:
         """Return the scored targets, in the order of the config."""
         return [name for name in self.project.targets if self.run.models.get(name)]
+
+    @property
+    def published_runs(self) -> pa.Table:
+        """Return the rows of ``runs`` that have published."""
+        return self.runs.filter(pc.field("status") == "published")

@@ -47,8 +47,6 @@ class CardWriter:
         return [
             self._write_card(row, before.get((row["target"], row["entity_id"])))
             for row in self.data.detailed.to_pylist()
-            # The config may no longer have the target of an older night.
-            if row["target"] in self.data.project.targets
         ]
 
     def _write_card(self, row: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:

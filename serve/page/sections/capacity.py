@@ -43,8 +43,11 @@ def _quote_fifth(words: PageWords, record: EvaluationRecord) -> Quote:
 
 def _find_point(record: EvaluationRecord, share: float) -> tuple[float, float]:
     """Return the point of the curve that is nearest to a share of leads worked."""
-    points = [(x, y) for x, y in record.gain if x is not None and y is not None]
-    return min(points, key=lambda point: abs(point[0] - share), default=(0.0, 0.0))
+    return min(_list_points(record), key=lambda point: abs(point[0] - share), default=(0.0, 0.0))
+
+
+def _list_points(record: EvaluationRecord) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in record.gain if x is not None and y is not None]
 
 
 def _describe_lift(words: PageWords, record: EvaluationRecord) -> str:
@@ -74,11 +77,7 @@ def _describe_lift(words: PageWords, record: EvaluationRecord) -> str:
 
 
 def _draw_gain(words: PageWords, record: EvaluationRecord) -> Chart:
-    rows = [
-        {"worked": worked, "reached": reached}
-        for worked, reached in record.gain
-        if worked is not None and reached is not None
-    ]
+    rows = [{"worked": worked, "reached": reached} for worked, reached in _list_points(record)]
     worked, reached = record.gain_at_capacity
     across = {"field": "worked", "type": "quantitative", "title": words.text(NAME, "worked")}
     up = {"field": "reached", "type": "quantitative", "title": words.text(NAME, "reached_head")}

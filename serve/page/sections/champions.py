@@ -63,8 +63,8 @@ def find_scored_nights(data: PageData, target: str) -> Mapping[str, list[datetim
 
     A night that was published again counts for the version of its latest run.
     """
-    published = (pc.field("status") == "published") & (pc.field("target") == target)
-    rows: list[dict[str, Any]] = data.runs.filter(published).to_pylist()
+    own = data.published_runs.filter(pc.field("target") == target)
+    rows: list[dict[str, Any]] = own.to_pylist()
     latest = {
         row["as_of"]: row["model_version"]
         for row in sorted(rows, key=lambda row: row["finished_at"])

@@ -127,7 +127,8 @@ def _name_check(words: PageWords, check: str) -> str:
     return words.text(NAME, name) if name in words.texts[NAME] else check
 
 
-def _name_place(row: Result) -> str:
+def name_place(row: Result) -> str:
+    """Return the target and the subject of a check, as far as it has them."""
     return " · ".join(part for part in (row["target"], row["subject"]) if part)
 
 
@@ -141,7 +142,7 @@ def _build_alert_table(words: PageWords, alerts: list[Result]) -> Table:
             [
                 _name_check(words, row["check"]),
                 words.text(NAME, f"verdict_{row['verdict']}"),
-                _name_place(row),
+                name_place(row),
                 row["message"] or "",
             ]
             for row in ranked
@@ -195,7 +196,7 @@ def _list_warned(words: PageWords, alerts: list[Result]) -> str:
     """Return the checks of a night's findings, each with its places."""
     texts = []
     for check, rows in _group_results(words, alerts).items():
-        places = ", ".join(sorted(filter(None, map(_name_place, rows))))
+        places = ", ".join(sorted(filter(None, map(name_place, rows))))
         texts.append(_name_check(words, check) + (f" ({places})" if places else ""))
     return "; ".join(texts)
 
@@ -225,7 +226,7 @@ def _write_observed(words: PageWords, check: str, row: Result) -> str:
         return words.text(NAME, "no_subject")
     if check not in UNITS or row["observed"] is None:
         return "–"
-    observed, place = _write_value(words, check, row["observed"]), _name_place(row)
+    observed, place = _write_value(words, check, row["observed"]), name_place(row)
     return words.text(NAME, "at", observed=observed, where=place) if place else observed
 
 

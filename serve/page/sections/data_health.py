@@ -26,6 +26,7 @@ from serve.checks.source_counts import (
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Quote, Section, Table
 from serve.page.content.words import PageWords
+from serve.page.sections.checks import name_place
 
 NAME = "data_health"
 # Nights of the sentence and of the table.
@@ -203,11 +204,7 @@ def _build_form_table(data: PageData, current: list[Result]) -> Iterator[Table]:
 
 def _build_reading_table(words: PageWords, current: list[Result]) -> Iterator[Table]:
     """Yield the doubtful readings, with the messages of the table as they are stored."""
-    rows = [
-        [" · ".join(part for part in (row["target"], row["subject"]) if part), row["message"] or ""]
-        for row in current
-        if row["check"] == "reading"
-    ]
+    rows = [[name_place(row), row["message"] or ""] for row in current if row["check"] == "reading"]
     if rows:
         headings = [words.text(NAME, key) for key in ("source", "doubt")]
         yield Table(words.text(NAME, "caption_doubts"), headings, rows, english=frozenset({1}))

@@ -271,7 +271,7 @@ def _date_report(data: PageData, targets: Mapping[str, Part]) -> Iterator[str]:
     """Yield the report's own as-of; the newest night's page is older than it by some hours only."""
     words = data.words
     if known := _find_report_as_of(targets):
-        newest = pc.max(data.runs.filter(pc.field("status") == "published")["as_of"]).as_py()
+        newest = pc.max(data.published_runs["as_of"]).as_py()
         is_past = newest is not None and data.as_of < newest and data.as_of < known
         yield words.text(NAME, "later" if is_past else "known", moment=words.zoned_moment(known))
 
@@ -294,8 +294,8 @@ def _describe_target(words: PageWords, name: str, target: Part) -> Iterator[str]
 def _find_first_day(data: PageData, target: str) -> datetime | None:
     """Return when the scores of a target's first night can be known; None without a horizon."""
     horizon = data.project.targets[target].horizon
-    mask = (pc.field("status") == "published") & (pc.field("target") == target)
-    first: datetime = pc.min(data.runs.filter(mask)["as_of"]).as_py() or data.as_of
+    own = data.published_runs.filter(pc.field("target") == target)
+    first: datetime = pc.min(own["as_of"]).as_py() or data.as_of
     return first + horizon if horizon else None
 
 
