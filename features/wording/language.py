@@ -129,8 +129,7 @@ def list_languages() -> list[str]:
 @cache
 def _read_file(code: str) -> dict[str, Any]:
     """Return the contents of a language's file, which is read once."""
-    text = (LANGUAGE_FOLDER / f"{code}.yaml").read_text(encoding="utf-8")
-    return dict(yaml.load(text, Loader=LOADER))  # a safe loader
+    return read_word_file(LANGUAGE_FOLDER / f"{code}.yaml")
 
 
 def round_length(days: float) -> tuple[int, str]:
@@ -148,3 +147,8 @@ def humanize_name(name: str) -> str:
 def _split_duration(span: timedelta) -> tuple[int, str]:
     label = format_duration(span)
     return round(float(label[:-1])), UNIT_NAMES[label[-1]]
+
+
+def read_word_file(path: Path) -> dict[str, Any]:
+    """Return the content of a YAML file of texts that belongs to the program."""
+    return dict(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # a safe loader

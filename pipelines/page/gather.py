@@ -123,9 +123,11 @@ def select_page_scores(project: Project, scores: pa.Table) -> pa.Table:
 
     An older night may have scored a target that was renamed or removed since.
     """
-    targets = pa.array(list(project.targets), pa.string())
-    is_known = pc.is_in(scores["target"], value_set=targets)
-    return sort_scores(scores.filter(is_known))
+    # Only then: to filter a million rows copies all their texts.
+    if set(scores["target"].unique().to_pylist()) - set(project.targets):
+        targets = pa.array(list(project.targets), pa.string())
+        scores = scores.filter(pc.is_in(scores["target"], value_set=targets))
+    return sort_scores(scores)
 
 
 def read_previous(project: Project, store: Store, run: Run, scores: pa.Table) -> pa.Table:

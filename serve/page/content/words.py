@@ -8,9 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
-from features.wording.language import Language
+from features.wording.language import Language, read_word_file
 
 WORDS_FOLDER = Path(__file__).parent / "words"
 # A language of features/wording without texts of the page gets those of this one.
@@ -38,7 +36,7 @@ class PageWords:
         """Read the texts of a language; those of DEFAULT_LANGUAGE if the page has none in it."""
         code = code if (WORDS_FOLDER / code).is_dir() else DEFAULT_LANGUAGE
         files = sorted((WORDS_FOLDER / code).glob("*.yaml"))
-        texts = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
+        texts = {file.stem: read_word_file(file) for file in files}
         return cls(code, Language.load(code), zone, texts)
 
     def text(self, section: str, key: str, **values: str) -> str:
