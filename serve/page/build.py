@@ -13,20 +13,20 @@ from serve.page.content.parts import Section
 from serve.page.content.words import PageWords
 from serve.page.render import render_page
 from serve.page.runtime import bundle_chart_library
-from serve.page.sections.capacity import build_capacity
-from serve.page.sections.champions import build_champions
-from serve.page.sections.checks import build_checks
-from serve.page.sections.data_health import build_data_health
-from serve.page.sections.gate_verdict import build_gate_verdict
-from serve.page.sections.grades import build_grades
-from serve.page.sections.importance import build_importance
-from serve.page.sections.lead_list import build_lead_list
-from serve.page.sections.model_metrics import build_model_metrics
-from serve.page.sections.night_changes import build_night_changes
-from serve.page.sections.one_lead import build_one_lead
-from serve.page.sections.promised import build_promised
-from serve.page.sections.reliability import build_reliability
-from serve.page.sections.suspects import build_suspects
+from serve.page.sections.leads.grades import build_grades
+from serve.page.sections.leads.lead_list import build_lead_list
+from serve.page.sections.leads.night_changes import build_night_changes
+from serve.page.sections.leads.one_lead import build_one_lead
+from serve.page.sections.models.champions import build_champions
+from serve.page.sections.models.importance import build_importance
+from serve.page.sections.models.model_metrics import build_model_metrics
+from serve.page.sections.trust.capacity import build_capacity
+from serve.page.sections.trust.checks import build_checks
+from serve.page.sections.trust.data_health import build_data_health
+from serve.page.sections.trust.gate_verdict import build_gate_verdict
+from serve.page.sections.trust.promised import build_promised
+from serve.page.sections.trust.reliability import build_reliability
+from serve.page.sections.trust.suspects import build_suspects
 
 # Of a night and of the report of one training.
 TRUST_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (

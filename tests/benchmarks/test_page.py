@@ -18,8 +18,8 @@ from joblib import cpu_count
 from features.score_tables import SCORES
 from serve.page.build import build_page
 from serve.page.content.shown_leads import MAX_COMPARED
-from serve.page.sections.lead_list import build_lead_list
-from serve.page.sections.night_changes import build_night_changes
+from serve.page.sections.leads.lead_list import build_lead_list
+from serve.page.sections.leads.night_changes import build_night_changes
 from tests.benchmarks.machine import memory
 from tests.benchmarks.publishing import NIGHT, sample
 from tests.browser import open_file

@@ -56,7 +56,7 @@ def page(tmp_path, monkeypatch):
             runs=store.runs(project.project),
         )
         # Other sections need more of an evaluation than the base value.
-        for module in ("serve.page.one_lead.cards", "serve.page.sections.one_lead"):
+        for module in ("serve.page.one_lead.cards", "serve.page.sections.leads.one_lead"):
             monkeypatch.setattr(f"{module}.get_base_value", lambda *_: -2.0)
         file = tmp_path / "index.html"
         file.write_bytes(build_page(data))

@@ -12,13 +12,13 @@ from models.registry.records import RegisteredVersion
 from serve.page.build import build_training_page
 from serve.page.content.evaluated import TrainingContents
 from serve.page.content.words import PageWords
-from serve.page.sections.capacity import build_capacity
-from serve.page.sections.champions import build_champions
-from serve.page.sections.gate_verdict import build_gate_verdict
-from serve.page.sections.importance import build_importance
-from serve.page.sections.model_metrics import build_model_metrics
-from serve.page.sections.reliability import build_reliability
-from serve.page.sections.suspects import build_suspects
+from serve.page.sections.models.champions import build_champions
+from serve.page.sections.models.importance import build_importance
+from serve.page.sections.models.model_metrics import build_model_metrics
+from serve.page.sections.trust.capacity import build_capacity
+from serve.page.sections.trust.gate_verdict import build_gate_verdict
+from serve.page.sections.trust.reliability import build_reliability
+from serve.page.sections.trust.suspects import build_suspects
 from serve.store.store import Store
 from tests.models.stored_evaluation import make_evaluation
 from tests.serve.page.pages import make_data, make_project

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.page.gather import gather_page_data
 from serve.page.content import lead_columns, shown_leads
-from serve.page.sections.lead_list import build_lead_list
+from serve.page.sections.leads.lead_list import build_lead_list
 from serve.store.store import Store
 from tests.serve.page.nights import FIRST_NIGHT, publish_nights, read_list
 from tests.serve.page.pages import make_project

@@ -13,7 +13,7 @@ from models.registry.records import RegisteredVersion
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section, Table
 from serve.page.content.words import PageWords
-from serve.page.sections.gate_verdict import name_failed_tests
+from serve.page.sections.trust.gate_verdict import name_failed_tests
 
 NAME = "champions"
 # Versions of a target that are listed, newest first.

@@ -7,11 +7,11 @@ import pytest
 from pipelines.json_output.nightly import OutcomesOutput
 from serve.checks.checks import build_check_table
 from serve.page.build import build_page
-from serve.page.sections.promised import build_promised
+from serve.page.sections.trust.promised import build_promised
 from serve.store.store import Store
 from tests.browser import PHONE, open_file
 from tests.serve.page.pages import make_data, make_project
-from tests.serve.page.sections.test_checks import make_results
+from tests.serve.page.sections.trust.test_checks import make_results
 from tests.serve.samples import DAY, MONDAY, a_run, publish, some_scores
 
 

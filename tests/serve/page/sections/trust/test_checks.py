@@ -8,7 +8,7 @@ from serve.checks.checks import CheckResult, build_check_table
 from serve.checks.source_checks import SUPPRESSED_CHECK
 from serve.checks.source_counts import COUNT_CHECKS
 from serve.page.build import build_page
-from serve.page.sections.checks import build_checks
+from serve.page.sections.trust.checks import build_checks
 from serve.store.store import Store
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import DAY, MONDAY, a_run, ask, publish, some_scores

@@ -26,7 +26,7 @@ from serve.checks.source_counts import (
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Quote, Section, Table
 from serve.page.content.words import PageWords
-from serve.page.sections.checks import name_place
+from serve.page.sections.trust.checks import name_place
 
 NAME = "data_health"
 # Nights of the sentence and of the table.

@@ -10,7 +10,7 @@ from features.readings.source_form import FormEntry
 from features.score_tables import SCORE_CHECKS
 from serve.checks.checks import build_check_table
 from serve.checks.source_checks import check_sources
-from serve.page.sections.data_health import build_data_health
+from serve.page.sections.trust.data_health import build_data_health
 from serve.store.store import Store
 from tests.serve.page.pages import CONFIG, make_data, make_project
 from tests.serve.samples import DAY, MONDAY, a_run, ask, do, publish, some_scores

@@ -7,11 +7,11 @@ import pytest
 from pipelines.page.gather import gather_page_data
 from serve.page.content.parts import LeadCell
 from serve.page.content.shown_leads import MAX_LEADS
-from serve.page.sections.night_changes import build_night_changes
+from serve.page.sections.leads.night_changes import build_night_changes
 from serve.store.store import Store
 from tests.serve.page.nights import FIRST_NIGHT, publish_nights
 from tests.serve.page.pages import make_project
-from tests.serve.page.sections.test_lead_list import expect_changes
+from tests.serve.page.sections.leads.test_lead_list import expect_changes
 from tests.serve.samples import a_run, ask, publish
 
 NEW_BEST = "grade = 'A' AND coalesce(previous_grade, '') <> 'A'"

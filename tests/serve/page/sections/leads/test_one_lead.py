@@ -11,7 +11,7 @@ import pytest
 from serve.page.content import page_data
 from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.content.page_data import TIMELINE, LeadFacts
-from serve.page.sections.one_lead import build_one_lead
+from serve.page.sections.leads.one_lead import build_one_lead
 from serve.store.store import Store
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import MONDAY, a_reason, a_run, ask, publish, some_scores

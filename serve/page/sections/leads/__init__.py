@@ -1,0 +1,1 @@
+"""The leads of a night, and the changes since the night before."""

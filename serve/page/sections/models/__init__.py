@@ -1,0 +1,1 @@
+"""The models behind the scores: quality, weights and versions."""

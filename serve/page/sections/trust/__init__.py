@@ -1,0 +1,1 @@
+"""The trust that the scores deserve: promises kept, and the checks of the night."""
