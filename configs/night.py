@@ -106,6 +106,14 @@ class Publish(FrozenModel):
     page: bool = Field(
         True, description="also write a page to look at, index.html, next to the export"
     )
+    funnel: bool = Field(
+        True, description="also publish the funnel, its paths, the cycle and the stuck leads"
+    )
+    funnel_by: tuple[str, ...] = Field(
+        (),
+        description="columns whose values divide the published funnel: a category of the leads, "
+        "channel or owner",
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

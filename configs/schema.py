@@ -341,6 +341,7 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
             yield f"targets.{name}.amount", target.amount
     if project.capacity_config and project.capacity_config.owner:
         yield "capacity.owner", project.capacity_config.owner
+    yield from (("publish.funnel_by", column) for column in project.publish.funnel_by)
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)
     yield from (("audit.allow", column) for column in project.audit.allow)
     if project.features.role:

@@ -23,7 +23,10 @@ def build_cycle_table(history: FunnelHistory, segments: Segmentation) -> pa.Tabl
     group, groups = segments.codes[spells.lead], len(segments.names)
     estimates = estimate_groups(history.list_spell_stays(group), groups, LOSS + 1)
     point, drawn = estimates.point, estimates.replicates
-    columns: dict[str, object] = {"segment": pa.array(segments.names, pa.string())}
+    columns: dict[str, object] = {
+        "segment_by": pa.repeat(segments.by, groups),
+        "segment": pa.array(segments.names, pa.string()),
+    }
     for place, share in enumerate(SHARES):
         low, high = find_interval(drawn.quantile[..., WIN, place])
         name = f"p{share * 100:.0f}"

@@ -59,6 +59,7 @@ def build_funnel_table(
     counts = _count_ends(history, group, groups) | _count_open(history, group, groups, p80)
     columns = {
         "as_of": pa.array(np.full(groups, history.as_of)).cast(INSTANT),
+        "segment_by": pa.repeat(segments.by, groups),
         "segment": pa.array(np.repeat(np.array(segments.names, object), len(stages)), pa.string()),
         "stage": pa.array([stages[place] for place in stage], pa.string()),
         **counts,

@@ -16,6 +16,8 @@ from models.survival.stays import CENSORED, Stays, count_stays
 # Ages at which shares are given, and shares of which the ages are given.
 DAYS = (30, 60, 90)
 SHARES = (0.25, 0.5, 0.8)
+# The segment of all leads, and what stands for its column.
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,12 @@ class Segmentation:
     Attributes:
         names: Name of each segment.
         codes: Segment of each lead, int64 (leads,).
+        by: Column whose values the segments are, or ALL.
     """
 
     names: tuple[str, ...]
     codes: np.ndarray
+    by: str = ALL
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
 
 import numpy as np
+import pyarrow as pa
 
-from features.tools.instants import format_iso, from_microseconds
+from features.tools.instants import from_microseconds
 from models.funnel.funnel_table import AT_30D, COHORT_US, number_cohorts
 from models.funnel.history import Estimates, FunnelHistory, estimate_groups
+from models.funnel.schemas import LEAKS
 from models.survival.bootstrap import find_interval
 
 # Visits of a cohort from which its conversion is compared: fewer have a best quarter by chance.
@@ -23,7 +27,7 @@ class StageLeak:
         stage: Name of the stage.
         now: Share of the visits of the last 90 days that move on, to any later state, in 30 days.
         best: That share in the best cohort.
-        best_from: Begin of the best cohort, ISO 8601.
+        best_from: Begin of the best cohort, in UTC.
         added: Wins to expect in addition from the visits of the last 90 days.
         added_low: Lower end of its 90 % interval.
         added_high: Upper end of its 90 % interval.
@@ -32,7 +36,7 @@ class StageLeak:
     stage: str
     now: float
     best: float
-    best_from: str
+    best_from: datetime
     added: float
     added_low: float
     added_high: float
@@ -73,7 +77,7 @@ def find_leaks(history: FunnelHistory, staged: Estimates) -> list[StageLeak]:
                 states.stages[stage],
                 float(now[0, stage]),
                 float(now[best, stage]),
-                _format_begin(history, int(best)),
+                _find_begin(history, int(best)),
                 float((now[best, stage] - now[0, stage]) * value[stage] * size[0, stage]),
                 float(low),
                 float(high),
@@ -104,6 +108,12 @@ def compute_move_values(final: np.ndarray, won: int) -> np.ndarray:
     return np.maximum(after - chances[:won], 0.0)
 
 
-def _format_begin(history: FunnelHistory, cohort: int) -> str:
-    begin = history.observed_until - (cohort + 1) * COHORT_US
-    return format_iso(from_microseconds(begin))
+def build_leak_table(leaks: Sequence[StageLeak]) -> pa.Table:
+    """Return LEAKS, in the order of the leaks."""
+    rows = [astuple(leak) for leak in leaks]
+    columns = zip(*rows, strict=True) if rows else [()] * len(LEAKS)
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, LEAKS, strict=True)], LEAKS)
+
+
+def _find_begin(history: FunnelHistory, cohort: int) -> datetime:
+    return from_microseconds(history.observed_until - (cohort + 1) * COHORT_US)

@@ -9,6 +9,9 @@ from features.contracts import INSTANT, make_field
 FUNNEL = pa.schema(
     [
         make_field("as_of", INSTANT, "the as-of: only rows that were known before it count"),
+        make_field(
+            "segment_by", pa.string(), "column whose value the segment is; `all` for all leads"
+        ),
         make_field("segment", pa.string(), "the segment, or `all`"),
         make_field("stage", pa.string(), "the stage; `created` before the first one"),
         make_field("entered", pa.int64(), "visits to the stage"),
@@ -84,6 +87,9 @@ def _list_interval_fields(name: str, meaning: str) -> list[pa.Field]:
 
 CYCLE = pa.schema(
     [
+        make_field(
+            "segment_by", pa.string(), "column whose value the segment is; `all` for all leads"
+        ),
         make_field("segment", pa.string(), "the segment, or `all`"),
         *(
             field
@@ -127,5 +133,25 @@ STUCK = pa.schema(
             "a cause",
             nullable=True,
         ),
+    ]
+)
+
+LEAKS = pa.schema(
+    [
+        make_field("stage", pa.string(), "the stage; the one that would add most wins comes first"),
+        make_field(
+            "now_30d",
+            pa.float64(),
+            "share of the visits of the last 90 days that move on, to any later stage, in 30 days",
+        ),
+        make_field("best_30d", pa.float64(), "that share in the best 90 days"),
+        make_field("best_from", INSTANT, "begin of the best 90 days"),
+        make_field(
+            "added_wins",
+            pa.float64(),
+            "wins to expect in addition if the last 90 days were like the best",
+        ),
+        make_field("added_wins_low", pa.float64(), "lower end of its 90 % interval"),
+        make_field("added_wins_high", pa.float64(), "upper end of its 90 % interval"),
     ]
 )

@@ -22,9 +22,10 @@ def funnel(
     config: Config,
     as_of: AsOf = None,
     by: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--by", help="also by the values of this column: a category, channel or owner"
+            "--by",
+            help="also by the values of this column: a category, channel or owner; may be repeated",
         ),
     ] = None,
     target: Annotated[
@@ -47,7 +48,7 @@ def funnel(
 
     if out is not None:
         require_output_folder(out)
-    result = compute_funnel(read_project(config), as_of, by, target, log_line)
+    result = compute_funnel(read_project(config), as_of, by or (), target, log_line)
     if out is not None:
         for file in write_funnel(result, out):
             log_line(f"wrote {file}")

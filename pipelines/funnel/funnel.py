@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,13 @@ from features.tools.instants import (
 )
 from features.tools.row_hash import hash_texts
 from models.funnel.cycle_table import build_cycle_table, compute_naive_medians
-from models.funnel.funnel_table import build_funnel_table, estimate_stages
+from models.funnel.funnel_table import StageEstimates, build_funnel_table, estimate_stages
 from models.funnel.history import FunnelHistory
-from models.funnel.leaks import find_leaks
+from models.funnel.leaks import build_leak_table, find_leaks
 from models.funnel.path_table import build_path_table
+from models.funnel.result import FunnelResult, FunnelTables
 from models.funnel.stuck_table import build_stuck_table
 from pipelines.funnel.segments import segment_leads, take_all_leads
-from pipelines.results.funnel import TABLES, FunnelResult
 from pipelines.runner import discard_line, read_clock
 from pipelines.table_file import write_tables
 from pipelines.training_data import Snapshot, load_snapshot
@@ -41,13 +41,13 @@ LogLine = Callable[[str], None]
 def compute_funnel(
     project: Project,
     as_of: str | None,
-    by: str | None = None,
+    by: Sequence[str] = (),
     target: str | None = None,
     log: LogLine = discard_line,
 ) -> FunnelResult:
     """Return the funnel as known at an as-of, by default at the end of the data.
 
-    ``by`` names a column whose values divide the leads into segments. Raises ConfigError for a
+    ``by`` names columns whose values divide the leads into segments. Raises ConfigError for a
     column that cannot, and for a project without an outcome that has a time.
     """
     states = list_funnel_states(project, target)
@@ -56,40 +56,52 @@ def compute_funnel(
     return build_funnel(snapshot, states, by)
 
 
-def build_funnel(snapshot: Snapshot, states: FunnelStates, by: str | None = None) -> FunnelResult:
+def build_funnel(snapshot: Snapshot, states: FunnelStates, by: Sequence[str] = ()) -> FunnelResult:
     """Return the funnel of a company's data."""
-    dataset, project = snapshot.dataset, snapshot.project
     history = build_history(snapshot, states)
-    every = take_all_leads(dataset.leads.num_rows)
-    staged = estimate_stages(history, every)
-    funnel, cycle = (
-        [build_funnel_table(history, every, staged)],
-        [build_cycle_table(history, every)],
-    )
-    if by is not None:
-        segments = segment_leads(snapshot, by)
-        own = estimate_stages(history, segments)
-        funnel.append(build_funnel_table(history, segments, own))
-        cycle.append(build_cycle_table(history, segments))
-    owner = look_up_owners(
-        dataset, project.capacity_config, pa.array(np.arange(dataset.leads.num_rows))
-    )
-    spells = history.paths.spells
+    every = take_all_leads(snapshot.dataset.leads.num_rows)
+    return summarize_funnel(snapshot, history, estimate_stages(history, every), by)
+
+
+def summarize_funnel(
+    snapshot: Snapshot, history: FunnelHistory, staged: StageEstimates, by: Sequence[str] = ()
+) -> FunnelResult:
+    """Return the funnel of a history; ``staged`` are the estimates of the stages of all leads."""
+    spells, states = history.paths.spells, history.states
     naive = compute_naive_medians(history, np.zeros(len(spells.lead), np.int64), 1)
     return FunnelResult(
         as_of=snapshot.as_of,
         states=states,
-        by=by,
-        funnel=pa.concat_tables(funnel),
-        paths=build_path_table(history, staged.estimates),
-        cycle=pa.concat_tables(cycle),
-        stuck=build_stuck_table(history, staged.estimates, dataset, owner),
-        leaks=tuple(find_leaks(history, staged.estimates)),
+        by=tuple(by),
+        tables=_build_tables(snapshot, history, staged, by),
         leads=len(np.unique(spells.lead)),
         won=int((spells.exit == states.won).sum()),
         lost=int((spells.exit > states.won).sum()),
         open=int((spells.exit == OPEN).sum()),
         naive_median_days=float(naive[0]),
+    )
+
+
+def _build_tables(
+    snapshot: Snapshot, history: FunnelHistory, staged: StageEstimates, by: Sequence[str]
+) -> FunnelTables:
+    dataset, project = snapshot.dataset, snapshot.project
+    rows = dataset.leads.num_rows
+    every = take_all_leads(rows)
+    funnel = [build_funnel_table(history, every, staged)]
+    cycle = [build_cycle_table(history, every)]
+    for column in dict.fromkeys(by):
+        segments = segment_leads(snapshot, column)
+        own = estimate_stages(history, segments)
+        funnel.append(build_funnel_table(history, segments, own))
+        cycle.append(build_cycle_table(history, segments))
+    owner = look_up_owners(dataset, project.capacity_config, pa.array(np.arange(rows)))
+    return FunnelTables(
+        funnel=pa.concat_tables(funnel),
+        paths=build_path_table(history, staged.estimates),
+        cycle=pa.concat_tables(cycle),
+        stuck=build_stuck_table(history, staged.estimates, dataset, owner),
+        leaks=build_leak_table(find_leaks(history, staged.estimates)),
     )
 
 
@@ -144,7 +156,9 @@ def require_output_folder(out: Path) -> None:
 def write_funnel(result: FunnelResult, out: Path) -> list[Path]:
     """Write each table as CSV and as Parquet into a folder; return the files."""
     out.mkdir(parents=True, exist_ok=True)
-    files = [out / f"{name}{ending}" for name in TABLES for ending in (".csv", ".parquet")]
-    for file in files:
-        write_tables(file, [getattr(result, file.stem)])
+    files = []
+    for name, table in result.tables.by_name().items():
+        for ending in (".csv", ".parquet"):
+            files.append(out / f"{name}{ending}")
+            write_tables(files[-1], [table])
     return files

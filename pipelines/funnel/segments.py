@@ -11,13 +11,13 @@ from configs.suggestions import did_you_mean
 from features.contracts import Dataset
 from features.definitions.attributes import as_of_join, infer_attribute_kinds
 from features.tools.instants import column_to_microseconds, to_microseconds
-from models.funnel.history import Segmentation
+from models.funnel.history import ALL, Segmentation
 from pipelines.training_data import Snapshot
 from serve.scoring.weekly_lists import look_up_owners
 
 # Segments that are shown on their own, those with most leads; the others are one.
 MAX_SEGMENTS = 20
-ALL, OTHER, MISSING = "all", "other", "missing"
+OTHER, MISSING = "other", "missing"
 # Columns that every project may have, besides its attributes.
 CHANNEL, OWNER = "channel", "owner"
 
@@ -40,7 +40,7 @@ def segment_leads(snapshot: Snapshot, column: str) -> Segmentation:
     codes = pc.index_in(values, value_set=pa.array(shown, pa.string()))
     codes = pc.fill_null(codes, len(shown)).to_numpy(zero_copy_only=False).astype(np.int64)
     codes[values.is_null().to_numpy(zero_copy_only=False)] = len(shown) + 1
-    return Segmentation((*shown, OTHER, MISSING), codes)
+    return Segmentation((*shown, OTHER, MISSING), codes, column)
 
 
 def take_all_leads(leads: int) -> Segmentation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.funnel.schemas import CYCLE, FUNNEL, PATHS, STUCK
+from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
 from pipelines.json_output.shared import JsonObject, create_row_model, make_key
 
 FunnelRowJson = create_row_model("FunnelRowJson", "Visits to a stage, by segment.", FUNNEL)
@@ -11,10 +11,15 @@ CycleRowJson = create_row_model("CycleRowJson", "How long a win takes, by segmen
 StuckLeadJson = create_row_model(
     "StuckLeadJson", "A lead that stays in its stage longer than most that went on.", STUCK
 )
+LeakRowJson = create_row_model(
+    "LeakRowJson", "A stage that once moved on more of its visits.", LEAKS
+)
 FunnelRows = list[FunnelRowJson]  # type: ignore[valid-type]
 PathRows = list[PathRowJson]  # type: ignore[valid-type]
 CycleRows = list[CycleRowJson]  # type: ignore[valid-type]
 StuckLeads = list[StuckLeadJson]  # type: ignore[valid-type]
+
+LeakRows = list[LeakRowJson]  # type: ignore[valid-type]
 
 
 class FunnelOutput(JsonObject):
@@ -24,3 +29,4 @@ class FunnelOutput(JsonObject):
     paths: PathRows = make_key("each transition that happened, of all leads")
     cycle: CycleRows = make_key("each segment; the first is `all`")
     stuck: StuckLeads = make_key("stuck leads, the most valuable first, then the oldest")
+    leaks: LeakRows = make_key("stages, the one that would add most wins first")

@@ -83,6 +83,7 @@ def _make_night_page_builder(
         checks=checks,
         dataset=snapshot.dataset,
         registry=context.registry,
+        funnel=scored.funnel.result.tables if scored.funnel.result else None,
     )
 
 

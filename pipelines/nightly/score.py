@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -13,6 +13,7 @@ from features.wording.wording import load_wording
 from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
 from models.scorer import Scorer
+from pipelines.funnel.night import NightFunnel, compute_night_funnel
 from pipelines.nightly.publish_checks import check_scores
 from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
@@ -41,11 +42,13 @@ class ScoredTargets:
         scores: SCORES of all targets.
         accounts: ACCOUNT_SCORES of all targets; no rows where accounts are not published.
         checks: Results of the checks of these scores.
+        funnel: The funnel of the same data.
     """
 
     scores: pa.Table
     accounts: pa.Table
     checks: list[CheckResult]
+    funnel: NightFunnel
 
 
 def score_targets(
@@ -57,6 +60,25 @@ def score_targets(
     log: Callable[[str], None],
 ) -> ScoredTargets:
     """Score the targets that have a scorer, by name, and check them against the past checks."""
+    # The funnel needs none of the models, and the history of a lead is built once for both.
+    with run_in_background(compute_night_funnel, snapshot) as computing:
+        scored = _score_each_target(snapshot, run, scorers, store, past_checks, log)
+    funnel = computing.result()
+    if funnel.reason:
+        log(f"no funnel: {funnel.reason}")
+    if funnel.problem:
+        log(f"warn: the scores are published without their funnel: {funnel.problem}")
+    return replace(scored, funnel=funnel)
+
+
+def _score_each_target(
+    snapshot: Snapshot,
+    run: Run,
+    scorers: Mapping[str, Scorer],
+    store: Store,
+    past_checks: pa.Table,
+    log: Callable[[str], None],
+) -> ScoredTargets:
     frames, accounts, checks = dict[str, pa.Table](), list[pa.Table](), list[CheckResult]()
     # In the order of names, so that a repeated night gives the same rows in the same order.
     for target, scorer in sorted(scorers.items()):
@@ -140,4 +162,5 @@ def _stamp_tables(
         pa.concat_tables(scores),
         pa.concat_tables([ACCOUNT_SCORES.empty_table(), *account_scores]),
         [*check_any_scored(dict(frames)), *checks],
+        NightFunnel(),
     )

@@ -18,6 +18,7 @@ from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
+from models.funnel.result import FunnelTables
 from models.registry.artifact_paths import is_local
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
@@ -55,6 +56,7 @@ def gather_page_data(
     scores: pa.Table | None = None,
     checks: pa.Table | None = None,
     registry: Registry | None = None,
+    funnel: FunnelTables | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
@@ -62,7 +64,7 @@ def gather_page_data(
     A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``find_facts`` returns the facts on the
     leads that are shown in detail; None leaves them out. ``registry`` is one that is open; None
-    opens that of the workspace.
+    opens that of the workspace. ``funnel`` is that of the as-of, None if none was published.
     """
     if scores is None:
         scores = store.scores(project.project, run.as_of)
@@ -83,6 +85,7 @@ def gather_page_data(
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),
         facts=find_facts(detailed) if find_facts else None,
+        funnel=funnel,
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
@@ -96,6 +99,7 @@ def make_page_builder(
     checks: pa.Table | None = None,
     dataset: Dataset | None = None,
     registry: Registry | None = None,
+    funnel: FunnelTables | None = None,
 ) -> PageBuilder | None:
     """Return a function that builds the page of a run; None where the config wants no page.
 
@@ -112,7 +116,7 @@ def make_page_builder(
         def find_facts(entities: Sequence[str]) -> LeadFacts | None:
             return collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
 
-        data = gather_page_data(project, store, run, find_facts, scores, checks, registry)
+        data = gather_page_data(project, store, run, find_facts, scores, checks, registry, funnel)
         return build_page(data)
 
     return build

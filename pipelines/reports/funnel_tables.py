@@ -6,12 +6,14 @@ A table is a list of rows of texts; the first row holds the headers.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from features.tools.instants import format_iso
+from models.funnel.history import ALL
 
 if TYPE_CHECKING:
-    from pipelines.results.funnel import FunnelResult
+    from models.funnel.result import FunnelResult
 
 # Stuck leads and transitions that the terminal shows; files and JSON have all.
 MAX_STUCK, MAX_PATHS = 10, 15
@@ -106,19 +108,22 @@ def describe_funnel(result: FunnelResult) -> str:
 
 def describe_leak(result: FunnelResult) -> str:
     """Return the biggest leak in a sentence."""
-    if not result.leaks:
+    leaks = result.tables.leaks.slice(0, 1).to_pylist()
+    if not leaks:
         return "biggest leak: none; no stage has moved on more of its visits before"
-    leak = result.leaks[0]
+    leak = leaks[0]
+    now, best, since = leak["now_30d"], leak["best_30d"], leak["best_from"].date()
+    added, low, high = (leak[f"added_wins{end}"] for end in ("", "_low", "_high"))
     return (
-        f"biggest leak: {leak.stage}: {leak.now:.1%} of the visits of the last 90 days move on in "
-        f"30 days, {leak.best:.1%} of those from {leak.best_from[:10]} on did: reaching that again "
-        f"would add {leak.added:,.1f} wins ({leak.added_low:,.1f} to {leak.added_high:,.1f})"
+        f"biggest leak: {leak['stage']}: {now:.1%} of the visits of the last 90 days move on in "
+        f"30 days, {best:.1%} of those from {since} on did: reaching that again "
+        f"would add {added:,.1f} wins ({low:,.1f} to {high:,.1f})"
     )
 
 
 def describe_naive_cycle(result: FunnelResult) -> str:
     """Return what the estimate of the cycle refers to, and how far the plain figure is off."""
-    median = result.cycle.column("p50")[0].as_py()
+    median = result.tables.cycle.column("p50")[0].as_py()
     if median is None:
         return "cycle: nothing has been won yet"
     return (
@@ -128,9 +133,9 @@ def describe_naive_cycle(result: FunnelResult) -> str:
 
 
 def iter_segments(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield each segment with its rows, in their order."""
-    for segment in dict.fromkeys(row["segment"] for row in rows):
-        yield segment, [row for row in rows if row["segment"] == segment]
+    """Yield the title of each segment with its rows, in their order; that of all leads is empty."""
+    for by, own in groupby(rows, lambda row: (row["segment_by"], row["segment"])):
+        yield "" if by == (ALL, ALL) else f"{by[0]}: {by[1]}", list(own)
 
 
 def format_share(value: float | None) -> str:

@@ -70,6 +70,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from configs.schema import Project
     from features.definitions.catalog import Catalog
     from models.evaluation.sliced_metrics import SliceMetrics
+    from models.funnel.result import FunnelResult
     from pipelines.lead.explain import Explanation
     from pipelines.nightly.forget import ErasureResult
     from pipelines.results.ablation import TargetAblation
@@ -77,7 +78,6 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from pipelines.results.backtest import TargetBacktest
     from pipelines.results.data_check import DataCheck
     from pipelines.results.dry_run import DryRun
-    from pipelines.results.funnel import FunnelResult
     from pipelines.results.monitoring import MonitorResult
     from pipelines.results.night import BackfilledNight, NightResult
     from pipelines.results.training import TargetTraining
@@ -258,14 +258,15 @@ def render_data_check(check: DataCheck) -> list[RenderableType]:
 def render_funnel(result: FunnelResult) -> list[RenderableType]:
     """Return the funnel: its stages, the biggest leak, the cycle, the paths, and stuck leads."""
     parts: list[RenderableType] = [escape_text(describe_funnel(result))]
-    for segment, rows in iter_segments(result.funnel.to_pylist()):
-        title = "" if result.by is None else f"\n{result.by}: {segment}"
-        parts += [escape_text(title), render_table(build_stage_table(rows))]
+    tables = result.tables
+    for title, rows in iter_segments(tables.funnel.to_pylist()):
+        parts += ["", *([escape_text(title)] if title else [])]
+        parts.append(render_table(build_stage_table(rows)))
     parts += ["", escape_text(describe_leak(result))]
-    parts += _stack_tables(build_cycle_rows(result.cycle.to_pylist()))
+    parts += _stack_tables(build_cycle_rows(tables.cycle.to_pylist()))
     parts += [escape_text(describe_naive_cycle(result))]
-    parts += _stack_tables(build_paths_table(result.paths.to_pylist()))
-    stuck = result.stuck.to_pylist()
+    parts += _stack_tables(build_paths_table(tables.paths.to_pylist()))
+    stuck = tables.stuck.to_pylist()
     parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that advanced"]
     return [*parts, render_table(build_stuck_rows(stuck))] if stuck else parts
 

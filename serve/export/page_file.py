@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.errors import LeadscoreError, make_printable
 from serve.export.atomic_folders import write_durably
+from serve.failure import describe_failed_part
 
 PAGE_NAME = "index.html"
 # Returns the page as UTF-8.
 PageBuilder = Callable[[], bytes]
-# Our own code, to name where an error came from; next to it lie other libraries, once installed.
-ROOT = Path(__file__).parents[2]
-PACKAGES = [ROOT / name for name in ("configs", "features", "models", "serve", "pipelines")]
 
 
 @dataclass(frozen=True)
@@ -58,23 +54,5 @@ def write_page(folder: Path, build_page: PageBuilder) -> str | None:
     except BaseException as error:  # noqa: BLE001
         # Also frees the space for the manifest, where the disk was full.
         path.unlink(missing_ok=True)
-        return describe_page_failure(error)
+        return describe_failed_part(error)
     return None
-
-
-def describe_page_failure(error: BaseException) -> str:
-    """Return in one line why a page could not be built, without a value of a row.
-
-    A message of a library may quote a value, so only its type and our line are named.
-    """
-    if isinstance(error, LeadscoreError):
-        return make_printable(f"{error.title}: {error.what}")
-    if isinstance(error, OSError) and error.strerror:
-        return make_printable(error.strerror)
-    name = type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if any(map(Path(frame.filename).is_relative_to, PACKAGES))]
-    if not ours:
-        return name
-    place = Path(ours[-1].filename).relative_to(ROOT).as_posix()
-    return f"{name} in {ours[-1].name} ({place}:{ours[-1].lineno})"

@@ -48,6 +48,7 @@ def hide_personal_ids(data: PageData) -> PageData:
         past=names.rename(data.past),
         previous=names.rename(data.previous),
         facts=names.rename_facts(data.facts) if data.facts else None,
+        funnel=replace(data.funnel, stuck=names.rename(data.funnel.stuck)) if data.funnel else None,
         hides_ids=True,
     )
 

@@ -15,6 +15,7 @@ from configs.schema import Project
 from features.contracts import EVENTS
 from features.score_tables import SCORES
 from models.evaluation.record import EvaluationRecord
+from models.funnel.result import FunnelTables
 from models.registry.records import RegisteredVersion
 from serve.page.content.detailed_leads import choose_detailed_leads
 from serve.page.content.words import PageWords
@@ -63,6 +64,7 @@ class PageData:
         versions: Registered versions of each target, by target, newest first.
         outcomes: Content of the newest ``reports/outcomes.json``; None if there is none.
         facts: Facts that only the source data has; None if it was not read.
+        funnel: The funnel of the as-of, without suppressed leads; None if none was published.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -81,6 +83,7 @@ class PageData:
     versions: Mapping[str, Sequence[RegisteredVersion]] = field(default_factory=dict)
     outcomes: Mapping[str, Any] | None = None
     facts: LeadFacts | None = None
+    funnel: FunnelTables | None = None
     hides_ids: bool = False
 
     @property

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.schema import load_project
-from models.funnel.schemas import CYCLE, FUNNEL, PATHS, STUCK
+from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
 from pipelines import cli
 from pipelines.funnel.funnel import compute_funnel
 from pipelines.funnel.segments import segment_leads
@@ -51,9 +51,11 @@ def test_json_fits_its_schema_and_adds_up(run):
     assert code == 0
     result = json.loads(out)
     jsonschema.validate(result, build_output_schema("funnel"), jsonschema.Draft202012Validator)
-    assert list(result) == ["funnel", "paths", "cycle", "stuck"]
-    for row, schema in zip(result.values(), (FUNNEL, PATHS, CYCLE, STUCK), strict=True):
-        assert list(row[0]) == schema.names
+    assert list(result) == ["funnel", "paths", "cycle", "stuck", "leaks"]
+    schemas = (FUNNEL, PATHS, CYCLE, STUCK, LEAKS)
+    for (name, rows), schema in zip(result.items(), schemas, strict=True):
+        assert rows or name == "leaks"
+        assert all(list(row) == schema.names for row in rows)
     for row in result["funnel"]:
         assert row["entered"] == sum(row[name] for name in COUNTS)
         assert row["open"] >= row["stuck"]
@@ -142,7 +144,7 @@ def test_files_hold_what_is_printed(run, tmp_path):
         with (folder / f"{name}.csv").open(encoding="utf-8") as file:
             written = list(csv.DictReader(file))
         assert len(written) == len(rows)
-        text = {"funnel": "stage", "paths": "from", "cycle": "segment", "stuck": "entity_id"}[name]
+        text = {"paths": "from", "cycle": "segment", "stuck": "entity_id"}.get(name, "stage")
         assert [row[text] for row in written] == [row[text] for row in rows]
 
 
@@ -230,8 +232,8 @@ def test_many_categories_are_one(tmp_path, monkeypatch):
     header = ["id", "born", "firm", "country", "amount", "seller"]
     company.write_rows(tmp_path / "leads.csv", header, people)
     monkeypatch.chdir(tmp_path)
-    result = compute_funnel(load_project("steps.yaml"), None, "country")
-    segments = result.cycle["segment"].to_pylist()
+    result = compute_funnel(load_project("steps.yaml"), None, ["country"])
+    segments = result.tables.cycle["segment"].to_pylist()
     assert len(segments) == 1 + 19 + 1
     assert segments[0] == "all"
     assert segments[-1] == "other"

@@ -1,0 +1,72 @@
+"""The funnel of a company: its tables, and the counts that describe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from features.paths.states import FunnelStates
+from features.tools.json_values import to_json_values
+from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+
+# The tables by name, in their order.
+FUNNEL_SCHEMAS = {"funnel": FUNNEL, "paths": PATHS, "cycle": CYCLE, "stuck": STUCK, "leaks": LEAKS}
+
+
+@dataclass(frozen=True)
+class FunnelTables:
+    """The funnel of a company as tables, for the database, files and the page.
+
+    Attributes:
+        funnel: FUNNEL.
+        paths: PATHS.
+        cycle: CYCLE.
+        stuck: STUCK.
+        leaks: LEAKS.
+    """
+
+    funnel: pa.Table
+    paths: pa.Table
+    cycle: pa.Table
+    stuck: pa.Table
+    leaks: pa.Table
+
+    def by_name(self) -> dict[str, pa.Table]:
+        """Return the tables by name."""
+        return {name: getattr(self, name) for name in FUNNEL_SCHEMAS}
+
+
+@dataclass(frozen=True)
+class FunnelResult:
+    """The funnel of a company as known at an as-of.
+
+    Attributes:
+        as_of: The as-of, in UTC.
+        states: States of the funnel.
+        by: Columns by which the leads are divided.
+        tables: Its tables.
+        leads: Number of leads.
+        won: Number of spells that were won.
+        lost: Number of spells that were lost.
+        open: Number of spells that are open; a lead has one more for each time it was reopened.
+        naive_median_days: Median days of those won so far, NaN without any.
+    """
+
+    as_of: datetime
+    states: FunnelStates
+    by: tuple[str, ...]
+    tables: FunnelTables
+    leads: int
+    won: int
+    lost: int
+    open: int
+    naive_median_days: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the tables as lists of rows of plain JSON values."""
+        return {
+            name: to_json_values(table.to_pylist()) for name, table in self.tables.by_name().items()
+        }

@@ -1,0 +1,125 @@
+"""The tables that a night computes of the company as a whole, published with its scores.
+
+One entry in NIGHT_TABLES makes a table of the scores database, files beside ``scores.csv``, and a
+part of every check, of retention and of erasure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import DataError
+from features.contracts import make_field
+from features.score_tables import SCORES
+from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from serve.run import Run
+
+# Rows of tables that have it are of single leads: they are erased and suppressed with the lead.
+LEAD_COLUMN = "entity_id"
+POSITION = make_field("position", pa.int64(), "place of the row in its table, from 1")
+# Left out of files, so that the same scores give the same files.
+RUN_COLUMN = "run_id"
+
+
+@dataclass(frozen=True)
+class NightTable:
+    """A table of a night.
+
+    Attributes:
+        name: Name of its SQL table and its files.
+        group: What it is computed with: the tables of a group are there together or not at all.
+        rows: The columns that are computed.
+        key: Columns that no two rows of a night share.
+    """
+
+    name: str
+    group: str
+    rows: pa.Schema
+    key: tuple[str, ...]
+
+    @cached_property
+    def exported(self) -> pa.Schema:
+        """Return the columns of its files."""
+        own = [field for field in self.rows if field.name not in ("project", "as_of")]
+        return pa.schema([SCORES.field("project"), SCORES.field("as_of"), POSITION, *own])
+
+    @cached_property
+    def stored(self) -> pa.Schema:
+        """Return the columns of its SQL table."""
+        return self.exported.append(SCORES.field(RUN_COLUMN))
+
+    @property
+    def names_leads(self) -> bool:
+        """Return whether each row is of a single lead."""
+        return LEAD_COLUMN in self.rows.names
+
+
+NIGHT_TABLES = (
+    NightTable("funnel", "funnel", FUNNEL, ("segment_by", "segment", "stage")),
+    NightTable("paths", "funnel", PATHS, ("from", "to")),
+    NightTable("cycle", "funnel", CYCLE, ("segment_by", "segment")),
+    NightTable("stuck", "funnel", STUCK, (LEAD_COLUMN,)),
+    NightTable("leaks", "funnel", LEAKS, ("stage",)),
+)
+
+
+def select_group(group: str) -> list[NightTable]:
+    """Return the tables that are computed together under a name."""
+    return [table for table in NIGHT_TABLES if table.group == group]
+
+
+def prepare_night_table(table: NightTable, rows: pa.Table) -> pa.Table:
+    """Return computed rows as both databases take them; NaN becomes null.
+
+    Raises DataError for a missing value that is required, and for two rows of one key.
+    """
+    arrays = list[pa.ChunkedArray]()
+    for field in table.rows:
+        column = rows[field.name].cast(field.type)
+        if field.type == pa.float64():
+            column = pc.if_else(pc.is_finite(column), column, None)
+        missing = column.null_count
+        if missing and not field.nullable:
+            raise DataError(
+                "a required value is missing",
+                where=f"table {table.name}, column {field.name}",
+                found=f"{missing:,} of {rows.num_rows:,} rows",
+            )
+        arrays.append(column)
+    prepared = pa.table(arrays, schema=table.rows)
+    distinct = prepared.group_by(list(table.key)).aggregate([]).num_rows
+    if distinct < rows.num_rows:
+        raise DataError(
+            "two rows have the same key",
+            where=f"table {table.name}",
+            found=f"{rows.num_rows - distinct:,} of {rows.num_rows:,} rows",
+        )
+    return prepared
+
+
+def stamp_night_tables(tables: Mapping[str, pa.Table], run: Run) -> dict[str, pa.Table]:
+    """Return computed tables by name as a run stores them, their rows in the same order.
+
+    Raises as ``prepare_night_table``.
+    """
+    return {
+        table.name: _stamp_rows(table, prepare_night_table(table, tables[table.name]), run)
+        for table in NIGHT_TABLES
+        if table.name in tables
+    }
+
+
+def _stamp_rows(table: NightTable, rows: pa.Table, run: Run) -> pa.Table:
+    position = pa.array(np.arange(1, rows.num_rows + 1))
+    columns = {name: rows[name] for name in rows.column_names}
+    columns |= {POSITION.name: position}
+    for name in ("project", "as_of", RUN_COLUMN):
+        field = table.stored.field(name)
+        columns[name] = pa.repeat(pa.scalar(getattr(run, name), field.type), rows.num_rows)
+    return pa.table([columns[name] for name in table.stored.names], schema=table.stored)
