@@ -16,6 +16,7 @@ from features.paths.states import list_funnel_states
 from features.paths.visits import OPEN, find_paths
 from features.tools.instants import US_PER_DAY, to_microseconds
 from models.funnel.cycle_table import LOSS, build_cycle_table
+from models.funnel.win_times import estimate_win_times
 from models.survival.incidence import summarize_incidence
 from models.survival.stays import CENSORED, count_stays
 from pipelines.funnel.funnel import build_history
@@ -109,3 +110,37 @@ def test_olist_median_days_to_a_win(tmp_path, capsys):
     assert naive < -0.2
     for ours, naive in errors.values():
         assert abs(ours) < abs(naive)
+
+
+def test_bpi2012_open_applications_approved_in_the_next_30_days(tmp_path, capsys):
+    project, states, dataset = read_company("bpi2012", tmp_path)
+    final = find_paths(dataset, project, states).spells
+    rows, open_chances, open_wins = [], [], []
+    for as_of in ("2011-12-15", "2012-01-01", "2012-01-15", "2012-02-01", "2012-02-12"):
+        history = history_at(project, states, dataset, as_of)
+        visits = history.paths.visits
+        own = np.flatnonzero(visits.exit == OPEN)
+        age = history.as_of - visits.start[own]
+        chance = estimate_win_times(history).chance_within(visits.stage[own], age, MONTH)
+        until = history.as_of + MONTH
+        is_won = (final.exit == states.won) & (final.end >= history.as_of) & (final.end < until)
+        wins = np.isin(visits.lead[own], final.lead[is_won])
+        rows.append([as_of, f"{chance.sum():.0f}", f"{wins.sum()}"])
+        open_chances.append(chance)
+        open_wins.append(wins)
+    errors = [c.sum() / w.sum() - 1 for c, w in zip(open_chances, open_wins, strict=True)]
+    chance, wins = np.concatenate(open_chances), np.concatenate(open_wins)
+    lines = [
+        format_row(name, values)
+        for name, values in zip(("as of", "ours", "truth"), zip(*rows, strict=True), strict=True)
+    ]
+    edges = [0.1, 0.3, 0.5]
+    for band in range(len(edges) + 1):
+        own = np.digitize(chance, edges) == band
+        lines.append(
+            f"chance {chance[own].mean():4.0%}: won {wins[own].mean():4.0%} of {own.sum()}"
+        )
+        assert abs(chance[own].mean() - wins[own].mean()) < 0.06
+    with capsys.disabled():
+        write_table("BPI2012, open applications approved in the next 30 days", lines)
+    assert np.mean(np.abs(errors)) < 0.065

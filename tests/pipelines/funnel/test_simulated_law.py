@@ -21,6 +21,7 @@ from features.paths.visits import OPEN
 from features.tools.instants import NEVER_US, US_PER_DAY, to_microseconds
 from models.funnel.cycle_table import build_cycle_table
 from models.funnel.funnel_table import build_funnel_table, estimate_stages
+from models.funnel.win_times import estimate_win_times, number_spells
 from models.survival.incidence import summarize_incidence
 from models.survival.stays import count_stays
 from pipelines.funnel.funnel import build_history
@@ -151,3 +152,40 @@ def test_intervals_hold_the_truth(capsys, whole):
     slack = 0.0 if FULL else 0.15
     for share in coverage.values():
         assert 0.85 - slack <= share <= 0.95 + slack
+
+
+def list_open_visits(whole, history):
+    """Return the rows of the open visits of a history, and whether each is won within 30 days."""
+    rows = np.flatnonzero(history.paths.visits.exit == OPEN)
+    # In the whole history the visits that began later come after those of the same lead.
+    begun = np.flatnonzero(whole.paths.visits.start < history.as_of)
+    spell, spells = number_spells(whole)[begun[rows]], whole.paths.spells
+    is_won = (spells.exit[spell] == STATES.won) & (spells.end[spell] < history.as_of + MONTH)
+    return rows, is_won
+
+
+def test_open_leads_are_won_as_often_as_estimated(capsys, whole):
+    """Chances given stage and age, against those of a new lead in the stage, and the wins."""
+    columns = []
+    for as_of in list_as_ofs():
+        history = cut_history(whole, as_of)
+        rows, is_won = list_open_visits(whole, history)
+        stage = history.paths.visits.stage[rows]
+        age = history.as_of - history.paths.visits.start[rows]
+        times = estimate_win_times(history)
+        chances = [times.chance_within(stage, days, MONTH) for days in (age, np.zeros_like(age))]
+        columns.append(np.stack([*chances, is_won, stage, age / US_PER_DAY]))
+    ours, new, won, stage, days = np.concatenate(columns, axis=1)
+    groups = [stage == number for number in range(len(STATES.stages))]
+    groups += [days < 30, (days >= 30) & (days < 120), days >= 120]
+    errors = [abs(ours[own].sum() / won[own].sum() - 1) for own in groups]
+    bias, plain = (chance.sum() / won.sum() - 1 for chance in (ours, new))
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\ndemo company, {len(won):,} open leads of {AS_OFS} as-ofs, {won.sum():,.0f} "
+            f"of them won in 30 days: estimated {bias:+.1%}, at most {max(errors):.0%} off by "
+            f"stage or age; without the age {plain:+.0%}\n"
+        )
+    assert abs(bias) < (0.015 if FULL else 0.04)
+    assert max(errors) < (0.06 if FULL else 0.15)
+    assert plain > 0.5
