@@ -30,6 +30,7 @@ from configs.checks import Checks
 from configs.durations import localize_instant
 from configs.errors import ConfigError
 from configs.feature_options import Features
+from configs.goals.goals import Goals
 from configs.learning import Audit, EvaluationConfig, Learning
 from configs.loading.validation_errors import PERSONAL_COLUMN, to_config_error
 from configs.loading.workspace_place import (
@@ -73,6 +74,10 @@ SHOWN_VARIABLES = frozenset(
 )
 
 
+# Keys that affect neither features nor models nor scores.
+UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals")
+
+
 class Project(FrozenModel):
     """The configuration of one company or data set."""
 
@@ -92,6 +97,7 @@ class Project(FrozenModel):
     checks: Checks = Checks()
     privacy: Privacy = Privacy()
     schedule: Schedule = Schedule()
+    goals: Goals = Goals()
     words: dict[str, str | tuple[str, ...]] = Field(
         {},
         description="own words for event types, channels, stages, attributes and values, in the "
@@ -165,6 +171,8 @@ class Project(FrozenModel):
                 )
         if not self.timed and self.sources.attributes:
             raise ValueError("an attribute history requires times: give sources.leads.created_at")
+        if self.goals.unit == "amount" and not any(t.amount for t in self.targets.values()):
+            raise ValueError("goals.unit is amount: give targets.NAME.amount, or set unit: wins")
         return self
 
     @model_validator(mode="after")
@@ -268,7 +276,7 @@ class Project(FrozenModel):
     def config_hash(self) -> str:
         """Return the hash of the keys that affect features, models and scores.
 
-        Excluded are ``workspace``, ``publish``, ``schedule`` and ``words``.
+        Excluded are those of UNHASHED_KEYS.
         """
         return self._hash
 
@@ -342,6 +350,8 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
     if project.capacity_config and project.capacity_config.owner:
         yield "capacity.owner", project.capacity_config.owner
     yield from (("publish.funnel_by", column) for column in project.publish.funnel_by)
+    if project.goals.by:
+        yield "goals.by", project.goals.by
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)
     yield from (("audit.allow", column) for column in project.audit.allow)
     if project.features.role:
@@ -395,11 +405,7 @@ def _hash_meaning(raw: dict[str, Any]) -> str:
 
     Variables are not expanded: neither the location of files nor a secret may enter the hash.
     """
-    hashed_keys = {
-        key: value
-        for key, value in raw.items()
-        if key not in ("workspace", "publish", "schedule", "words")
-    }
+    hashed_keys = {key: value for key, value in raw.items() if key not in UNHASHED_KEYS}
     # Sorted: the order of the keys in the YAML means nothing, so it must not change the hash.
     hashed_keys = redact_config(hashed_keys)
     return hashlib.sha256(yaml.safe_dump(hashed_keys, sort_keys=True).encode()).hexdigest()[:16]

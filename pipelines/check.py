@@ -23,6 +23,7 @@ from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import load_english, load_wording
 from pipelines.cron import require_cron_lines
 from pipelines.event_names import count_event_types, require_event_types
+from pipelines.funnel.segments import list_goal_warnings
 from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.open_leads import describe_open_leads
 from pipelines.outcome_column import require_outcome_values
@@ -139,7 +140,7 @@ def _list_warnings(snapshot: Snapshot, types: set[str]) -> list[str]:
     for name in sorted(set(dataset.attributes) - set(dataset.readings.columns)):
         lines += _warn_about_numeric_texts(dataset.leads[name], name)
     lines += [*_warn_about_histories(snapshot), *_warn_about_privacy(snapshot)]
-    lines += _warn_about_words(snapshot)
+    lines += [*_warn_about_words(snapshot), *list_goal_warnings(snapshot)]
     leads = project.sources.leads
     if leads and leads.attributes:
         lines.append(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from configs.goals.goals import ALL
 from features.paths.states import FunnelStates
 from features.paths.visits import OPEN, LeadPaths
 from features.tools.instants import US_PER_DAY
@@ -16,8 +17,6 @@ from models.survival.stays import CENSORED, Stays, count_stays
 # Ages at which shares are given, and shares of which the ages are given.
 DAYS = (30, 60, 90)
 SHARES = (0.25, 0.5, 0.8)
-# The segment of all leads, and what stands for its column.
-ALL = "all"
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError
+from configs.goals.goals import ALL, MISSING, OTHER, name_segment_value
 from configs.suggestions import did_you_mean
 from features.contracts import Dataset
 from features.definitions.attributes import as_of_join, infer_attribute_kinds
 from features.tools.instants import column_to_microseconds, to_microseconds
-from models.funnel.history import ALL, Segmentation
+from models.funnel.history import Segmentation
 from pipelines.training_data import Snapshot
 from serve.scoring.weekly_lists import look_up_owners
 
 # Segments that are shown on their own, those with most leads; the others are one.
 MAX_SEGMENTS = 20
-OTHER, MISSING = "other", "missing"
 # Columns that every project may have, besides its attributes.
 CHANNEL, OWNER = "channel", "owner"
 
@@ -25,9 +27,9 @@ CHANNEL, OWNER = "channel", "owner"
 def segment_leads(snapshot: Snapshot, column: str) -> Segmentation:
     """Return the segments of the leads by a column, those with most leads first.
 
-    The column is a category among the attributes, with the value known at the as-of; ``owner``, if
-    ``capacity.owner`` is set; or ``channel``, that of a lead's first event with one. Raises
-    ConfigError for any other.
+    Values with a goal of their own are always segments. The column is a category among the
+    attributes, with the value known at the as-of; ``owner``, if ``capacity.owner`` is set; or
+    ``channel``, that of a lead's first event with one. Raises ConfigError for any other.
     """
     values = _look_up_column(snapshot, column)
     values = pc.if_else(
@@ -35,12 +37,41 @@ def segment_leads(snapshot: Snapshot, column: str) -> Segmentation:
     )
     counts = pc.value_counts(values.drop_null()).to_pylist()
     counts.sort(key=lambda row: (-row["counts"], row["values"]))
-    names = [row["values"] for row in counts]
-    shown = names if len(names) <= MAX_SEGMENTS else names[: MAX_SEGMENTS - 1]
+    goals = snapshot.project.goals
+    own_goals = goals.segments if column == goals.by else {}
+    shown = _choose_shown([row["values"] for row in counts], own_goals)
     codes = pc.index_in(values, value_set=pa.array(shown, pa.string()))
     codes = pc.fill_null(codes, len(shown)).to_numpy(zero_copy_only=False).astype(np.int64)
     codes[values.is_null().to_numpy(zero_copy_only=False)] = len(shown) + 1
     return Segmentation((*shown, OTHER, MISSING), codes, column)
+
+
+def _choose_shown(names: list[str], goals: Mapping[str, object]) -> list[str]:
+    """Return the names that are segments of their own, in their order."""
+    if len(names) <= MAX_SEGMENTS:
+        return names
+    kept = [name for name in names if name_segment_value(name) in goals]
+    others = [name for name in names if name not in kept]
+    chosen = {*kept, *others[: max(MAX_SEGMENTS - 1 - len(kept), 0)]}
+    return [name for name in names if name in chosen]
+
+
+def list_goal_warnings(snapshot: Snapshot) -> list[str]:
+    """Return a line for each goal of the config that no lead can reach.
+
+    Raises ConfigError if ``goals.by`` cannot divide the leads.
+    """
+    goals = snapshot.project.goals
+    if goals.by is None:
+        return []
+    # The last two are OTHER and MISSING.
+    known = {name_segment_value(name) for name in segment_leads(snapshot, goals.by).names[:-2]}
+    lines = []
+    for name in sorted(set(goals.segments) - known):
+        hint = did_you_mean(name, known)
+        line = f"goals.segments.{name}: no lead has this {goals.by}"
+        lines.append(f"{line}; {hint}" if hint else line)
+    return lines
 
 
 def take_all_leads(leads: int) -> Segmentation:
@@ -75,8 +106,8 @@ def _look_up_column(snapshot: Snapshot, column: str) -> pa.Array:
     suggestion = None if is_number else did_you_mean(column, choices)
     raise ConfigError(
         "cannot segment by this column",
-        where=f"--by {column}",
-        found="a number" if is_number else "no category of the leads",
+        where="goals.by" if column == project.goals.by else f"--by {column}",
+        found=f"{column!r} is " + ("a number" if is_number else "no category of the leads"),
         fix=suggestion or f"name one of {', '.join([*choices, CHANNEL, OWNER])}",
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from configs.goals.goals import ALL
 from features.tools.instants import format_iso
-from models.funnel.history import ALL
 
 if TYPE_CHECKING:
     from models.funnel.result import FunnelResult

@@ -1,0 +1,1 @@
+"""Goals of a period, calendar periods, and public holidays."""
