@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
-from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
 from serve.run import Run
 
 # Rows of tables that have it are of single leads: they are erased and suppressed with the lead.
@@ -66,6 +66,8 @@ NIGHT_TABLES = (
     NightTable("cycle", "funnel", CYCLE, ("segment_by", "segment")),
     NightTable("stuck", "funnel", STUCK, (LEAD_COLUMN,)),
     NightTable("leaks", "funnel", LEAKS, ("stage",)),
+    NightTable("curves", "funnel", CURVES, ("stage", "age_days")),
+    NightTable("aging", "funnel", AGING, ("stage", "age_class")),
 )
 
 

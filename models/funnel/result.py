@@ -10,10 +10,18 @@ import pyarrow as pa
 
 from features.paths.states import FunnelStates
 from features.tools.json_values import to_json_values
-from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
 
 # The tables by name, in their order.
-FUNNEL_SCHEMAS = {"funnel": FUNNEL, "paths": PATHS, "cycle": CYCLE, "stuck": STUCK, "leaks": LEAKS}
+FUNNEL_SCHEMAS = {
+    "funnel": FUNNEL,
+    "paths": PATHS,
+    "cycle": CYCLE,
+    "stuck": STUCK,
+    "leaks": LEAKS,
+    "curves": CURVES,
+    "aging": AGING,
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,8 @@ class FunnelTables:
         cycle: CYCLE.
         stuck: STUCK.
         leaks: LEAKS.
+        curves: CURVES.
+        aging: AGING.
     """
 
     funnel: pa.Table
@@ -33,6 +43,8 @@ class FunnelTables:
     cycle: pa.Table
     stuck: pa.Table
     leaks: pa.Table
+    curves: pa.Table
+    aging: pa.Table
 
     def by_name(self) -> dict[str, pa.Table]:
         """Return the tables by name."""

@@ -155,3 +155,28 @@ LEAKS = pa.schema(
         make_field("added_wins_high", pa.float64(), "upper end of its 90 % interval"),
     ]
 )
+
+CURVES = pa.schema(
+    [
+        make_field("stage", pa.string(), "the stage"),
+        make_field("age_days", pa.float64(), "days since a visit to the stage began"),
+        make_field("advanced", pa.float64(), "share that has moved on to the next stage by then"),
+        make_field("skipped", pa.float64(), "share that has moved on to a later stage or to a win"),
+        make_field("lost", pa.float64(), "share that has been lost by then"),
+        make_field("returned", pa.float64(), "share that has gone back to an earlier stage"),
+    ]
+)
+
+AGING = pa.schema(
+    [
+        make_field("stage", pa.string(), "the stage"),
+        make_field(
+            "age_class",
+            pa.string(),
+            "days in the stage: `up_to_median` of those that advance, `up_to_p80`, beyond it "
+            "`stuck`; `unknown` where none has advanced",
+        ),
+        make_field("open", pa.int64(), "open visits of that age"),
+        make_field("value", pa.float64(), "their amounts; null if no amount is set", True),
+    ]
+)

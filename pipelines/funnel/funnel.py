@@ -21,6 +21,8 @@ from features.tools.instants import (
     to_microseconds,
 )
 from features.tools.row_hash import hash_texts
+from models.funnel.aging_table import build_aging_table
+from models.funnel.curve_table import build_curve_table
 from models.funnel.cycle_table import build_cycle_table, compute_naive_medians
 from models.funnel.funnel_table import StageEstimates, build_funnel_table, estimate_stages
 from models.funnel.history import FunnelHistory
@@ -102,6 +104,8 @@ def _build_tables(
         cycle=pa.concat_tables(cycle),
         stuck=build_stuck_table(history, staged.estimates, dataset, owner),
         leaks=build_leak_table(find_leaks(history, staged.estimates)),
+        curves=build_curve_table(history),
+        aging=build_aging_table(history, staged.estimates),
     )
 
 

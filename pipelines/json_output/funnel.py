@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
 from pipelines.json_output.shared import JsonObject, create_row_model, make_key
 
 FunnelRowJson = create_row_model("FunnelRowJson", "Visits to a stage, by segment.", FUNNEL)
@@ -14,12 +14,18 @@ StuckLeadJson = create_row_model(
 LeakRowJson = create_row_model(
     "LeakRowJson", "A stage that once moved on more of its visits.", LEAKS
 )
+CurvePointJson = create_row_model(
+    "CurvePointJson", "Which share of the visits to a stage has ended by an age.", CURVES
+)
+AgeClassJson = create_row_model("AgeClassJson", "Open visits to a stage by their age.", AGING)
 FunnelRows = list[FunnelRowJson]  # type: ignore[valid-type]
 PathRows = list[PathRowJson]  # type: ignore[valid-type]
 CycleRows = list[CycleRowJson]  # type: ignore[valid-type]
 StuckLeads = list[StuckLeadJson]  # type: ignore[valid-type]
 
 LeakRows = list[LeakRowJson]  # type: ignore[valid-type]
+CurvePoints = list[CurvePointJson]  # type: ignore[valid-type]
+AgeClasses = list[AgeClassJson]  # type: ignore[valid-type]
 
 
 class FunnelOutput(JsonObject):
@@ -30,3 +36,5 @@ class FunnelOutput(JsonObject):
     cycle: CycleRows = make_key("each segment; the first is `all`")
     stuck: StuckLeads = make_key("stuck leads, the most valuable first, then the oldest")
     leaks: LeakRows = make_key("stages, the one that would add most wins first")
+    curves: CurvePoints = make_key("at most 60 ages of each stage, of all leads")
+    aging: AgeClasses = make_key("each stage's open visits, from young to old")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.schema import load_project
-from models.funnel.schemas import CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
 from pipelines import cli
 from pipelines.funnel.funnel import compute_funnel
 from pipelines.funnel.segments import segment_leads
@@ -51,8 +51,8 @@ def test_json_fits_its_schema_and_adds_up(run):
     assert code == 0
     result = json.loads(out)
     jsonschema.validate(result, build_output_schema("funnel"), jsonschema.Draft202012Validator)
-    assert list(result) == ["funnel", "paths", "cycle", "stuck", "leaks"]
-    schemas = (FUNNEL, PATHS, CYCLE, STUCK, LEAKS)
+    assert list(result) == ["funnel", "paths", "cycle", "stuck", "leaks", "curves", "aging"]
+    schemas = (FUNNEL, PATHS, CYCLE, STUCK, LEAKS, CURVES, AGING)
     for (name, rows), schema in zip(result.items(), schemas, strict=True):
         assert rows or name == "leaks"
         assert all(list(row) == schema.names for row in rows)
@@ -71,6 +71,11 @@ def test_json_fits_its_schema_and_adds_up(run):
         left[row["from"]] += row["n"]
     for row in result["funnel"][:4]:
         assert left[row["stage"]] == row["entered"] - row["open"]
+    # The open ones have an age each.
+    ages = Counter()
+    for row in result["aging"]:
+        ages[row["stage"]] += row["open"]
+    assert ages == {row["stage"]: row["open"] for row in result["funnel"][:4]}
     by_stage = Counter(row["stage"] for row in result["stuck"])
     assert by_stage == {row["stage"]: row["stuck"] for row in result["funnel"][:4] if row["stuck"]}
     assert {row["owner"] for row in result["stuck"]} == {"Ann", "Bo"}
