@@ -79,30 +79,31 @@ def select_group(group: str) -> list[NightTable]:
 def prepare_night_table(table: NightTable, rows: pa.Table) -> pa.Table:
     """Return computed rows as both databases take them; NaN becomes null.
 
-    Raises DataError for a missing value that is required, and for two rows of one key.
+    Raises DataError for a missing value that is required, for a text with a NUL character, which
+    PostgreSQL does not take, and for two rows of one key.
     """
     arrays = list[pa.ChunkedArray]()
     for field in table.rows:
         column = rows[field.name].cast(field.type)
         if field.type == pa.float64():
             column = pc.if_else(pc.is_finite(column), column, None)
-        missing = column.null_count
-        if missing and not field.nullable:
-            raise DataError(
-                "a required value is missing",
-                where=f"table {table.name}, column {field.name}",
-                found=f"{missing:,} of {rows.num_rows:,} rows",
-            )
+        missing = 0 if field.nullable else column.null_count
+        _refuse_rows(table, field.name, "a required value is missing", missing, rows.num_rows)
+        if field.type == pa.string():
+            odd = pc.sum(pc.match_substring(column, "\0"), min_count=0).as_py()
+            _refuse_rows(table, field.name, "a text holds a NUL character", odd, rows.num_rows)
         arrays.append(column)
     prepared = pa.table(arrays, schema=table.rows)
     distinct = prepared.group_by(list(table.key)).aggregate([]).num_rows
-    if distinct < rows.num_rows:
-        raise DataError(
-            "two rows have the same key",
-            where=f"table {table.name}",
-            found=f"{rows.num_rows - distinct:,} of {rows.num_rows:,} rows",
-        )
+    key, repeated = ", ".join(table.key), rows.num_rows - distinct
+    _refuse_rows(table, key, "rows have the same key", repeated, rows.num_rows)
     return prepared
+
+
+def _refuse_rows(table: NightTable, column: str, problem: str, count: int, rows: int) -> None:
+    if count:
+        where = f"table {table.name}, column {column}"
+        raise DataError(problem, where=where, found=f"{count:,} of {rows:,} rows")
 
 
 def stamp_night_tables(tables: Mapping[str, pa.Table], run: Run) -> dict[str, pa.Table]:

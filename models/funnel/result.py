@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -45,6 +46,15 @@ class FunnelTables:
     leaks: pa.Table
     curves: pa.Table
     aging: pa.Table
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, pa.Table]) -> Self | None:
+        """Return the funnel among tables by name, without other columns; None if it is absent."""
+        if not tables.keys() >= FUNNEL_SCHEMAS.keys():
+            return None
+        return cls(
+            **{name: tables[name].select(rows.names) for name, rows in FUNNEL_SCHEMAS.items()}
+        )
 
     def by_name(self) -> dict[str, pa.Table]:
         """Return the tables by name."""

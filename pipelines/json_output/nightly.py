@@ -53,6 +53,8 @@ class PublishedJson(JsonObject):
     as_of: str = make_instant("the as-of")
     rows: int = make_key("published rows of all targets")
     accounts: int = make_key("account rows")
+    tables: dict[str, int] = make_key("rows of each further table, such as the funnel")
+    table_problems: dict[str, str] = make_key("why tables are missing, where they failed")
     suppressed: SuppressedJson = make_key("leads that were left out")
     checks: list[CheckResultJson] = make_key("checks that warned")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import pyarrow as pa
 
 from configs.schema import Project
+from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
 from pipelines.nightly.context import NightContext
 from pipelines.page.gather import make_page_builder
@@ -15,8 +16,9 @@ from pipelines.runner import read_clock
 from pipelines.state.required import require_complete_night
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.export import StagedExport, require_export_format, write_export
+from serve.export.night_files import NightFiles
 from serve.export.page_file import CurrentExport
-from serve.export.suppress import drop_suppressed, keep_complete_accounts
+from serve.export.suppress import drop_suppressed, drop_suppressed_rows, keep_complete_accounts
 from serve.run import Run
 from serve.store.store import Store
 
@@ -38,22 +40,30 @@ def export_newest_scores(
     else:
         require_complete_night(project, store)
         scores = drop_suppressed(project, store.scores(project.project, newest.as_of))
-        export = write_export_from_store(store, project, newest, form, scores)
+        tables = drop_suppressed_rows(project, store.night_tables(newest))
+        export = write_export_from_store(store, project, newest, form, scores, tables)
     warn_about_page(export, project, context.runner.log)
     return export, newest.as_of
 
 
 def write_export_from_store(
-    store: Store, project: Project, run: Run, form: str, scores: pa.Table
+    store: Store,
+    project: Project,
+    run: Run,
+    form: str,
+    scores: pa.Table,
+    tables: Mapping[str, pa.Table],
 ) -> CurrentExport:
-    """Write the CRM's file and the page of a published run.
+    """Write the CRM's file, all others and the page of a published run.
 
-    ``scores`` are its SCORES without suppressed leads; accounts are those whose leads are all in
-    them.
+    ``scores`` are its SCORES and ``tables`` its further tables, both without suppressed leads;
+    accounts are those whose leads are all in the scores.
     """
     accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
-    build_page = make_page_builder(project, store, run, scores)
-    return write_export(scores, project.workspace_path, run, form, accounts, build_page)
+    funnel = FunnelTables.from_tables(tables)
+    build_page = make_page_builder(project, store, run, scores, funnel=funnel)
+    root, extras = project.workspace_path, NightFiles(tables)
+    return write_export(scores, root, run, form, accounts, build_page, extras)
 
 
 def warn_about_page(export: CurrentExport, project: Project, log: Callable[[str], None]) -> None:
@@ -87,6 +97,7 @@ def export_from_store(
         require_complete_night(project, store)
         run = find_published_run(store, project, parse_as_of(project, as_of, read_clock()))
         scores = drop_suppressed(project, store.scores(project.project, run.as_of))
-        export = write_export_from_store(store, project, run, form, scores)
+        tables = drop_suppressed_rows(project, store.night_tables(run))
+        export = write_export_from_store(store, project, run, form, scores, tables)
     warn_about_page(export, project, log)
     return export

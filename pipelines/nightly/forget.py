@@ -182,7 +182,8 @@ def _rewrite_current_export(store: Store, project: Project) -> None:
     form = next(iter(sorted(endings - {"csv"})), "csv")
     # Suppression lists are not read here: erasing must not wait for a broken one.
     scores = store.scores(project.project, newest.as_of)
-    write_export_from_store(store, project, newest, form, scores)
+    tables = store.night_tables(newest)
+    write_export_from_store(store, project, newest, form, scores, tables)
 
 
 def _map_id_columns(project: Project) -> dict[str, str | None]:

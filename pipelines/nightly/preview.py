@@ -29,6 +29,7 @@ from pipelines.nightly.attempt import create_run
 from pipelines.nightly.context import NightContext
 from pipelines.nightly.night import find_champions, require_valid_request
 from pipelines.nightly.publish import (
+    collect_night_files,
     count_rows,
     is_newest_and_complete,
     prepare_scores,
@@ -81,7 +82,7 @@ def rehearse_night(project: Project, as_of: str | None, runner: Runner, form: st
             snapshot, scored = prepare_scores(
                 context, run, champions.versions, reading, checks, recorded
             )
-        stage_newest_export(scored, scratch, run, form)
+        stage_newest_export(scored, scratch, run, form, collect_night_files(scored, run))
         becomes_current, newest = is_newest_and_complete(context, run), _find_newest(context)
         return DryRun(
             as_of=run.as_of,

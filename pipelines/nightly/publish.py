@@ -27,7 +27,9 @@ from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
 from serve.checks.checks import CheckResult, build_check_table, select_alerts
 from serve.export.export import StagedExport, stage_export
+from serve.export.night_files import NightFiles
 from serve.export.page_file import PageBuilder
+from serve.night_tables import stamp_night_tables
 from serve.run import Run
 from serve.store.store import Store
 
@@ -59,16 +61,23 @@ def publish_night(
         # Only the newest run with all targets becomes the CRM's file, so only it is worth staging.
         staged_form = form if is_newest_and_complete(context, run) else None
         root, checks_of_run = context.project.workspace_path, describe_checks(recorded, run)
+        extras = collect_night_files(scored, run)
         build_page = _make_night_page_builder(context, run, scored, checks_of_run, snapshot)
         # Writing the files takes seconds, so it runs while the table is written. Nothing points to
         # them until the scores are committed.
         with run_in_background(
-            stage_newest_export, scored, root, run, staged_form, build_page
+            stage_newest_export, scored, root, run, staged_form, extras, build_page
         ) as staged:
             context.runner.run(
-                publish_scores, context.store, scored, run, snapshot.dataset, checks_of_run
+                publish_scores,
+                context.store,
+                scored,
+                run,
+                snapshot.dataset,
+                checks_of_run,
+                extras.tables,
             )
-    return _summarize_publication(run, scored, staged, recorded, snapshot)
+    return _summarize_publication(run, scored, extras, staged, recorded, snapshot)
 
 
 def _make_night_page_builder(
@@ -119,12 +128,13 @@ def stage_newest_export(
     root: Path,
     run: Run,
     form: str | None,
+    extras: NightFiles,
     build_page: PageBuilder | None = None,
 ) -> StagedExport | None:
     """Write the CRM's file of a run and its page next to the current ones; None without a form."""
     if form is None:
         return None
-    return stage_export(scored.scores, root, run, form, scored.accounts, build_page)
+    return stage_export(scored.scores, root, run, form, scored.accounts, build_page, extras)
 
 
 def describe_checks(checks: Sequence[CheckResult], run: Run) -> pa.Table:
@@ -133,9 +143,14 @@ def describe_checks(checks: Sequence[CheckResult], run: Run) -> pa.Table:
 
 
 def publish_scores(
-    store: Store, scored: ScoredTargets, run: Run, dataset: Dataset, checks: pa.Table
+    store: Store,
+    scored: ScoredTargets,
+    run: Run,
+    dataset: Dataset,
+    checks: pa.Table,
+    tables: Mapping[str, pa.Table],
 ) -> None:
-    """Write the scores, the run's checks and the suppressed leads in one transaction."""
+    """Write the scores, all other tables of the night and its checks in one transaction."""
     store.publish(
         scored.scores,
         run.run_id,
@@ -144,7 +159,16 @@ def publish_scores(
         checks,
         dataset.suppressed.rows,
         scored.accounts,
+        tables,
     )
+
+
+def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
+    """Return the tables of a night other than scores, and why some are missing."""
+    funnel = scored.funnel
+    computed = funnel.result.tables.by_name() if funnel.result else {}
+    problems = {"funnel": funnel.problem} if funnel.problem else {}
+    return NightFiles(stamp_night_tables(computed, run), problems)
 
 
 def _score_and_check(
@@ -191,6 +215,7 @@ def require_champion(project: Project, champions: Mapping[str, RegisteredVersion
 def _summarize_publication(
     run: Run,
     scored: ScoredTargets,
+    extras: NightFiles,
     staged: Future[StagedExport | None],
     checks: Sequence[CheckResult],
     snapshot: Snapshot,
@@ -202,6 +227,8 @@ def _summarize_publication(
         scores=scored.scores,
         staged_export=staged,
         accounts=scored.accounts.num_rows,
+        tables={name: table.num_rows for name, table in extras.tables.items()},
+        table_problems=extras.problems,
         checks=tuple(select_alerts(checks)),
         suppressed=snapshot.dataset.suppressed,
     )

@@ -67,7 +67,7 @@ def score_targets(
     if funnel.reason:
         log(f"no funnel: {funnel.reason}")
     if funnel.problem:
-        log(f"warn: the scores are published without their funnel: {funnel.problem}")
+        log(f"warn: no funnel is published: {funnel.problem}")
     return replace(scored, funnel=funnel)
 
 

@@ -97,7 +97,7 @@ def check_last_attempt(watched: Watched) -> Findings:
 
 
 def check_export(watched: Watched) -> Findings:
-    """Return an alarm if the CRM's file is not of the newest run, a warning if it has no page."""
+    """Return an alarm if the CRM's file is not of the newest run, warnings of what it lacks."""
     from serve.export.atomic_folders import CURRENT_LINK, read_manifest
 
     project, good = watched.project, watched.last_good
@@ -111,7 +111,14 @@ def check_export(watched: Watched) -> Findings:
     if manifest.get("run_id") == good.run_id:
         problem = manifest.get("page_problem")
         line = f"the export has no page, since it could not be built ({problem}): {fix}"
-        return Findings(warnings=(line,) if problem else ())
+        lines = [line] if problem else []
+        # `leadscore export` reads stored tables; only a night computes them.
+        lines += [
+            f"the night has no {group}, since it could not be computed ({reason}); the next night "
+            "computes its own"
+            for group, reason in manifest.get("table_problems", {}).items()
+        ]
+        return Findings(warnings=tuple(lines))
     as_of = manifest.get("as_of")
     return Findings((f"the export is as of {as_of}, not the newest published night: {fix}",))
 

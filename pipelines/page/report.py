@@ -14,13 +14,14 @@ from configs.loading.workspace_place import REPORT_FOLDER
 from configs.schema import Project
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import format_iso
+from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
 from pipelines.page.gather import gather_page_data
 from pipelines.page.lead_facts import read_lead_facts
 from pipelines.runner import read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.page_file import PAGE_NAME
-from serve.export.suppress import drop_suppressed
+from serve.export.suppress import drop_suppressed, drop_suppressed_rows
 from serve.page.build import build_page
 from serve.page.content.page_data import LeadFacts
 
@@ -90,7 +91,8 @@ def write_report(
     def find_facts(entities: Sequence[str]) -> LeadFacts | None:
         return None if published else read_lead_facts(project, entities, run.as_of, clock, log)
 
-    data = gather_page_data(project, store, run, find_facts, scores)
+    funnel = FunnelTables.from_tables(drop_suppressed_rows(project, store.night_tables(run)))
+    data = gather_page_data(project, store, run, find_facts, scores, funnel=funnel)
     log("building the page")
     page = build_page(data)
     # Held only now: reading the sources takes minutes, in which a night may want to start.

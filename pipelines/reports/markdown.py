@@ -67,6 +67,8 @@ def render_night_markdown(project: Project, night: NightResult) -> str:
         lines += [f"page to look at: {format_code(str(export.page.absolute()))}", ""]
     elif export.page_problem:
         lines += [f"no page: {escape_markdown(export.page_problem)}", ""]
+    for group, problem in published.table_problems.items():
+        lines += [f"no {group}: {escape_markdown(problem)}", ""]
     lines += render_markdown_table(build_count_table(published))
     if published.checks:
         lines += ["", "## Checks that warned", ""]

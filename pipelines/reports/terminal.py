@@ -191,6 +191,7 @@ def render_delivery(night: NightResult) -> RenderableType:
         lines.append(f"page: {night.export.page}")
     elif night.export.page_problem:
         lines.append(f"no page: {night.export.page_problem}")
+    lines += [f"no {group}: {why}" for group, why in published.table_problems.items()]
     if night.exported_as_of != published.as_of:
         lines.append(
             f"  it stays at {night.exported_as_of.isoformat()}, the newest; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,8 @@ class PublishedScores:
         staged_export: The CRM's file, written in the background; None where it was not staged.
             Its failure is raised when the result is taken.
         accounts: Number of account rows.
+        tables: Number of rows of each further table, by name.
+        table_problems: Why a group of tables is missing, where it failed, by group.
         checks: Results that warned.
         suppressed: Leads that were left out.
     """
@@ -40,6 +43,8 @@ class PublishedScores:
     scores: pa.Table
     staged_export: Future[StagedExport | None]
     accounts: int
+    tables: Mapping[str, int]
+    table_problems: Mapping[str, str]
     checks: tuple[CheckResult, ...]
     suppressed: Suppression
 
@@ -52,6 +57,8 @@ class PublishedScores:
             "rows": sum(self.rows.values()),
             "targets": dict(self.rows),
             "accounts": self.accounts,
+            "tables": dict(self.tables),
+            "table_problems": dict(self.table_problems),
             "suppressed": self.suppressed.to_json(),
             "checks": [check.to_json() for check in self.checks],
         }

@@ -30,6 +30,7 @@ from serve.store.tables import find_missing_tables
 from serve.verify.deliveries import check_deliveries
 from serve.verify.exports import check_exports, compare_export_with_table
 from serve.verify.folders import check_leftovers
+from serve.verify.night_tables import check_night_tables, compare_night_files
 from serve.verify.past import require_known_past
 from serve.verify.stored_state import StoredState, read_stored_state
 from serve.verify.table import check_ledger, check_published_rows
@@ -43,6 +44,8 @@ QUICK_BYTES = 64 * 1024 * 1024
 PATIENCE_SECONDS = 10.0
 # How often all is read again because a run published in between.
 MAX_ROUNDS = 3
+# Whether a run was killed and whether the export is late, `deploy --status` judges by time.
+NOT_QUICK = ("ledger", "tables", "export rows", "export tables", "leftovers")
 STATE_MISSING = "the scores database cannot be read"
 
 
@@ -87,16 +90,19 @@ class _Verifier:
             "database": self._check_database,
             "ledger": self._check_ledger,
             "scores": self._check_scores,
+            "tables": self._check_tables,
             "exports": self._check_exports,
             "export rows": self._compare_export,
+            "export tables": self._compare_tables,
             "deliveries": self._check_deliveries,
             "registry": self._check_registry,
             "champions": self._check_champions,
             "models": self._check_models,
             "leftovers": self._check_leftovers,
         }
-        # Whether a run was killed and whether the export is late, `deploy --status` judges by time.
-        left_to_status = ("ledger", "export rows", "leftovers") if self.quick else ()
+        left_to_status = (
+            ("ledger", "tables", "export rows", "export tables", "leftovers") if self.quick else ()
+        )
         return [
             run_check(name, check) for name, check in checks.items() if name not in left_to_status
         ]
@@ -165,12 +171,12 @@ class _Verifier:
         address = get_scores_address(self.project)
         database = Database(address, PATIENCE_SECONDS, read_only=True)
         self._check_structure(examination, database, path)
-        missing, outdated = database.run(find_missing_tables, writes=False)
+        missing, added = database.run(find_missing_tables, writes=False)
         examination.report_all(
             "tables or views are missing", missing, "restore the database from the backup"
         )
-        if outdated and not missing:
-            examination.left_out.append("columns that the next run adds")
+        if added and not missing:
+            examination.left_out.append(f"what the next run adds: {', '.join(added)}")
         # Set before the reading, which may fail for a damaged page.
         self.database = database
         reader = ScoreReader(database)
@@ -232,23 +238,42 @@ class _Verifier:
             is_switching=self.quick or self._is_held,
         )
 
+    def _check_tables(self, examination: Examination) -> None:
+        if state := self._require_state(examination):
+            check_night_tables(examination, state)
+
     def _compare_export(self, examination: Examination) -> None:
-        state = self._require_state(examination)
-        if state is None or self.database is None:
-            return
+        reader = self._find_comparable(examination)
+        if reader and self.state:
+            compare_export_with_table(
+                examination,
+                reader,
+                self.project.project,
+                self._exports,
+                self.state,
+                self._may_suppress,
+            )
+
+    def _compare_tables(self, examination: Examination) -> None:
+        if reader := self._find_comparable(examination):
+            compare_night_files(
+                examination, reader, self.project.project, self._exports, self._may_suppress
+            )
+
+    def _find_comparable(self, examination: Examination) -> ScoreReader | None:
+        """Return a reader of the state that the export can be compared with, None if it cannot."""
+        if self._require_state(examination) is None or self.database is None:
+            return None
         if self._is_held:
             examination.left_out.append("the comparison of export and table")
-            return
-        privacy = self.project.privacy
-        compare_export_with_table(
-            examination,
-            ScoreReader(self.database),
-            self.project.project,
-            self._exports,
-            state,
-            may_suppress=bool(privacy.suppress or privacy.suppress_where)
-            or (self._root / "suppressed.csv").exists(),
-        )
+            return None
+        return ScoreReader(self.database)
+
+    @property
+    def _may_suppress(self) -> bool:
+        """Return whether leads may have been suppressed after they were scored."""
+        privacy, own_list = self.project.privacy, self._root / "suppressed.csv"
+        return bool(privacy.suppress or privacy.suppress_where) or own_list.exists()
 
     def _check_deliveries(self, examination: Examination) -> None:
         if state := self._require_state(examination):

@@ -12,11 +12,10 @@ says so. JSON lines and Parquet hold texts unescaped and numbers in full precisi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +44,7 @@ from serve.export.atomic_folders import (
     write_durably,
     write_manifest,
 )
+from serve.export.night_files import NIGHT_FORMATS, NO_FILES, NightFiles
 from serve.export.page_file import PAGE_NAME, CurrentExport, PageBuilder, write_page
 from serve.run import Run
 
@@ -107,6 +107,7 @@ def write_export(
     file_format: str = "csv",
     accounts: pa.Table | None = None,
     build_page: PageBuilder | None = None,
+    extras: NightFiles = NO_FILES,
 ) -> CurrentExport:
     """Write the scores of one as-of into the workspace ``root`` and make them current.
 
@@ -115,13 +116,24 @@ def write_export(
     the run that published them. The CSV is always written, so that another format does not take it
     from the CRM; ``jsonl`` or ``parquet`` is written in addition. ``build_page`` builds the page of
     the same scores; where that fails, the files become current without a page, and the result says
-    why. The newest KEPT_FOLDERS former exports are kept. Call it while the workspace is locked.
+    why. ``extras`` are the night's further tables. The newest KEPT_FOLDERS former exports are kept.
+    Call it while the workspace is locked.
 
     Raises ConfigError for an unknown format, ValueError if a row is of another project or as-of
     than the run, LeadscoreError if the files cannot be written; the former export then stays
     current.
     """
-    return stage_export(scores, root, run, file_format, accounts, build_page).make_current()
+    staged = stage_export(scores, root, run, file_format, accounts, build_page, extras)
+    return staged.make_current()
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A table of an export, and the formats of its files."""
+
+    name: str
+    table: pa.Table
+    file_formats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -169,19 +181,28 @@ def stage_export(
     file_format: str,
     accounts: pa.Table | None = None,
     build_page: PageBuilder | None = None,
+    extras: NightFiles = NO_FILES,
 ) -> StagedExport:
     """Write the files of an export without making them current; raise as ``write_export`` does."""
     require_export_format(file_format)
-    tables = {"scores": _build_export_table(scores)}
+    contents = {"scores": _build_export_table(scores)}
     if accounts is not None and accounts.num_rows:
         _require_rows_of_run(accounts, run)
-        tables["accounts"] = accounts.select(ACCOUNTS_SCHEMA.names).cast(ACCOUNTS_SCHEMA)
+        contents["accounts"] = accounts.select(ACCOUNTS_SCHEMA.names).cast(ACCOUNTS_SCHEMA)
     _require_rows_of_run(scores, run)
     folder, manifest = root / "exports", _describe_export(scores, run)
+    if "accounts" in contents:
+        manifest["account_rows"] = contents["accounts"].num_rows
+        manifest["account_columns"] = _describe_columns(ACCOUNTS_SCHEMA)
+    tables = [_Content(name, table, ("csv", file_format)) for name, table in contents.items()]
+    manifest |= {"tables": {}, "table_problems": dict(extras.problems)}
+    for name, table in extras.select_exported().items():
+        _require_rows_of_run(table, run)
+        tables.append(_Content(name, table, NIGHT_FORMATS))
+        columns = _describe_columns(table.schema)
+        manifest["tables"][name] = {"rows": table.num_rows, "columns": columns}
     with report_write_failure(folder, "export"):
-        name = _write_staging(
-            folder, tables, manifest, dict.fromkeys(["csv", file_format]), build_page
-        )
+        name = _write_staging(folder, tables, manifest, build_page)
     return StagedExport(
         folder,
         run.run_id,
@@ -215,9 +236,8 @@ def _require_rows_of_run(scores: pa.Table, run: Run) -> None:
 
 def _write_staging(
     folder: Path,
-    tables: Mapping[str, pa.Table],
+    contents: Sequence[_Content],
     manifest: dict[str, Any],
-    file_formats: Mapping[str, None],
     build_page: PageBuilder | None,
 ) -> str:
     """Write files and manifest into the staging folder; return the name that it will have.
@@ -225,18 +245,15 @@ def _write_staging(
     The rest of the manifest is added to ``manifest``.
     """
     staging = create_staging(folder)
-    for file_format, (name, table) in product(file_formats, tables.items()):
-        write_durably(staging / f"{name}.{file_format}", partial(WRITERS[file_format], table))
+    for content in contents:
+        for file_format in dict.fromkeys(content.file_formats):
+            path = staging / f"{content.name}.{file_format}"
+            write_durably(path, partial(WRITERS[file_format], content.table))
     # Last: while it is built, the CRM's file is complete.
     problem = write_page(staging, build_page) if build_page else None
     files = {path.name: fingerprint_file(path) for path in sorted(staging.iterdir())}
     manifest |= {"files": files, **files["scores.csv"], "page_problem": problem}
     manifest["page"] = PAGE_NAME if PAGE_NAME in files else None
-    if "accounts" in tables:
-        manifest |= {
-            "account_rows": tables["accounts"].num_rows,
-            "account_columns": _describe_columns(ACCOUNTS_SCHEMA),
-        }
     write_manifest(staging / MANIFEST_NAME, manifest)
     return choose_folder_name(
         folder, datetime.fromisoformat(manifest["as_of"]), files["scores.csv"]["sha256"]

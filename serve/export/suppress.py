@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -9,14 +11,26 @@ from configs.schema import Project
 from features.intake.objections import find_listed
 from features.score_tables import ACCOUNT_SCORES
 from features.tools.duckdb_sql import run_query
+from serve.night_tables import LEAD_COLUMN
 
 
 def drop_suppressed(project: Project, scores: pa.Table) -> pa.Table:
-    """Return SCORES without the leads that today's suppression lists name.
+    """Return rows of leads, such as SCORES, without those that today's suppression lists name.
 
     Raises what reading a source raises, and DataError for a row of a list without an id.
     """
     return scores.filter(pc.invert(find_listed(project, scores["entity_id"])))
+
+
+def drop_suppressed_rows(project: Project, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """Return tables of a night without the rows of leads that today's suppression lists name.
+
+    Raises as ``drop_suppressed``.
+    """
+    return {
+        name: drop_suppressed(project, table) if LEAD_COLUMN in table.column_names else table
+        for name, table in tables.items()
+    }
 
 
 def keep_complete_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:

@@ -27,6 +27,7 @@ from features.tools.json_values import format_json
 from serve.run import Run
 from serve.store.database import Database
 from serve.store.ledger import NIGHT_KEY
+from serve.store.night_rows import read_night_rows
 from serve.store.tables import (
     ACCOUNTS_TABLE,
     CHECKS_TABLE,
@@ -183,6 +184,17 @@ class ScoreReader:
         )
         return self._read(
             sa.select(SCORES_TABLE).join(nights, is_published_row), SCORES, rows.target, rows.as_of
+        )
+
+    def night_tables(self, run: Run) -> dict[str, pa.Table]:
+        """Return the rows of NIGHT_TABLES that a run published, by name, in their order.
+
+        Leads that were suppressed since are left out. Where a later run published the as-of again,
+        and where nothing was computed, the tables are absent.
+        """
+        return self._database.run(
+            lambda session: read_night_rows(session, run.project, run.as_of, run.run_id),
+            writes=False,
         )
 
     def suppressions(self, project: str, entity_id: str | None = None) -> pa.Table:

@@ -37,6 +37,7 @@ from serve.store.ledger import (
     has_run_ended,
     read_run_rows,
 )
+from serve.store.night_rows import delete_expired_rows, replace_night_rows
 from serve.store.reader import ScoreReader, is_published
 from serve.store.session import Session
 from serve.store.session_lock import SessionLock
@@ -155,6 +156,7 @@ class Store(ScoreReader):
         checks: pa.Table | None = None,
         suppressed: pa.Table | None = None,
         accounts: pa.Table | None = None,
+        tables: Mapping[str, pa.Table] | None = None,
     ) -> None:
         """Replace the scores of the run's targets and as-of in one transaction.
 
@@ -162,7 +164,7 @@ class Store(ScoreReader):
         without rows is published empty. A ``data_fingerprint`` replaces that of the ledger: a run
         may start before its data is read. ``checks`` are SCORE_CHECKS rows of the run,
         ``suppressed`` SUPPRESSED rows of the entities that it left out, ``accounts`` ACCOUNT_SCORES
-        of the same targets.
+        of the same targets, ``tables`` rows of NIGHT_TABLES by name, replacing all of the as-of.
 
         Raises ValueError if the run is not in status started or a row is of another run, DataError
         if two rows have the same key or a required value is missing, WorkspaceBusy if another run
@@ -188,6 +190,7 @@ class Store(ScoreReader):
                 # Called only because it raises for rows of another run.
                 count_rows_by_target(accounts, nights)
                 session.append(ACCOUNTS_TABLE, accounts)
+            replace_night_rows(session, nights[0], tables or {})
             append_checks(session, nights, checks)
             if suppressed is not None:
                 record_suppressed(session, nights[0], suppressed)
@@ -231,7 +234,7 @@ class Store(ScoreReader):
         )
 
     def delete_scores_before(self, project: str, before: datetime) -> int:
-        """Delete scores and checks of the as-ofs in ``(-inf, before)``.
+        """Delete scores, checks and other tables of the as-ofs in ``(-inf, before)``.
 
         Return the number of nights per target deleted. The latest published as-of of each target
         stays, and so does the ledger. Each night of a target has a separate transaction: a reader
@@ -252,9 +255,12 @@ class Store(ScoreReader):
             .group_by(RUNS_TABLE.c.target)
         )
         is_expired = (checks.project == project, checks.as_of < before, checks.as_of.not_in(latest))
-        self._database.run(
-            lambda session: session.execute(sa.delete(CHECKS_TABLE).where(*is_expired))
-        )
+
+        def work(session: Session) -> None:
+            session.execute(sa.delete(CHECKS_TABLE).where(*is_expired))
+            delete_expired_rows(session, project, before, latest)
+
+        self._database.run(work)
         return len(old_nights)
 
     def erase(self, project: str, matcher: EntityMatcher) -> tuple[dict[str, int], bool]:

@@ -19,6 +19,7 @@ from features.score_tables import (
     SCORES,
     SUPPRESSIONS,
 )
+from serve.night_tables import NIGHT_TABLES
 from serve.store.session import Session
 
 # Key of the advisory lock under which PostgreSQL tables are created; any constant will do.
@@ -61,7 +62,12 @@ RESULTS_TABLE = _define_table(
     "delivery_results", DELIVERY_RESULTS, ["project", "name", "delivery", "entity_id"]
 )
 SUPPRESSIONS_TABLE = _define_table("suppressions", SUPPRESSIONS, ["project", "entity_id", "reason"])
-TABLES = (
+NIGHT_SQL_TABLES = {
+    table.name: _define_table(table.name, table.stored, ["as_of", "project", *table.key])
+    for table in NIGHT_TABLES
+}
+# Of these a database of leadscore always has one; the names of the others are common words.
+OWN_TABLES = (
     SCORES_TABLE,
     ACCOUNTS_TABLE,
     RUNS_TABLE,
@@ -70,6 +76,7 @@ TABLES = (
     RESULTS_TABLE,
     SUPPRESSIONS_TABLE,
 )
+TABLES = (*OWN_TABLES, *NIGHT_SQL_TABLES.values())
 
 # The key of an account row, by which the scores of its entities are found.
 ACCOUNT_KEY = ("project", "target", "as_of", "account_id")
@@ -130,21 +137,30 @@ def is_schema_current(session: Session, address: str) -> bool:
     Raises DataError if the existing tables cannot be migrated to this version.
     """
     existing = {
-        name: _read_columns(session, name) for name in (*VIEWS, *(table.name for table in TABLES))
+        name: read_columns(session, name) for name in (*VIEWS, *(table.name for table in TABLES))
     }
     return all(existing.values()) and not any(
         _find_differing_columns(table, existing[table.name], address) for table in TABLES
     )
 
 
-def find_missing_tables(session: Session) -> tuple[list[str], bool]:
-    """Return the tables and views that are missing, and whether columns of this version are."""
+def find_missing_tables(session: Session) -> tuple[list[str], list[str]]:
+    """Return the tables and views that are missing, and what of this version the next run adds.
+
+    It adds columns, and the tables of nights, which a database of an earlier version lacks.
+    """
     existing = {
-        name: _read_columns(session, name) for name in (*(table.name for table in TABLES), *VIEWS)
+        name: read_columns(session, name) for name in (*(table.name for table in TABLES), *VIEWS)
     }
-    return [name for name, columns in existing.items() if not columns], any(
-        table.c.keys() - existing[table.name].keys() for table in TABLES
+    missing = [name for name, columns in existing.items() if not columns]
+    lost = [name for name in missing if name not in NIGHT_SQL_TABLES]
+    added = [name for name in missing if name in NIGHT_SQL_TABLES]
+    has_all_columns = all(
+        existing[table.name].keys() >= set(table.c.keys())
+        for table in TABLES
+        if existing[table.name]
     )
+    return lost, added + ([] if has_all_columns else ["columns"])
 
 
 def migrate_schema(session: Session, address: str) -> None:
@@ -164,7 +180,7 @@ def migrate_schema(session: Session, address: str) -> None:
         session.execute(f"DROP VIEW IF EXISTS {view}")
     for table in TABLES:
         session.execute(session.render_sql(CreateTable(table, if_not_exists=True)))
-        for column in _find_differing_columns(table, _read_columns(session, table.name), address):
+        for column in _find_differing_columns(table, read_columns(session, table.name), address):
             _add_column(session, column)
     # Databases from before 0.1.0 have this index, which makes publishing slower.
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
@@ -185,7 +201,7 @@ def _require_own_database(session: Session, address: str) -> None:
     )
     stored = session.fetch_table(query.where(sa.column("type") == "table"), CATALOG_SCHEMA)
     names = set(stored["name"].to_pylist())
-    if names and not names & {table.name for table in TABLES}:
+    if names and not names & {table.name for table in OWN_TABLES}:
         raise DataError(
             "the file is a database of another program",
             where=address,
@@ -196,7 +212,7 @@ def _require_own_database(session: Session, address: str) -> None:
 
 def _add_column(session: Session, column: sa.Column[Any]) -> None:
     """Add a missing column, or convert a PostgreSQL column of text instants to timestamptz."""
-    if column.name in _read_columns(session, column.table.name):
+    if column.name in read_columns(session, column.table.name):
         change = f"ALTER COLUMN {column.name} TYPE timestamptz USING {column.name}::timestamptz"
     else:
         change = f"ADD COLUMN {session.render_sql(CreateColumn(column))}"
@@ -229,7 +245,7 @@ def _find_differing_columns(
     return missing + text_instants
 
 
-def _read_columns(session: Session, name: str) -> dict[str, str]:
+def read_columns(session: Session, name: str) -> dict[str, str]:
     """Return the columns of a table or view with their types; empty if it does not exist.
 
     SQLite's types are left empty.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,14 @@ from features.contracts import INSTANT
 from features.score_tables import DELIVERIES, SCORE_RUNS, SCORES
 from serve.store.database import Database
 from serve.store.session import Session
-from serve.store.tables import CHECKS_TABLE, DELIVERIES_TABLE, RUNS_TABLE, SCORES_TABLE
+from serve.store.tables import (
+    CHECKS_TABLE,
+    DELIVERIES_TABLE,
+    NIGHT_SQL_TABLES,
+    RUNS_TABLE,
+    SCORES_TABLE,
+    read_columns,
+)
 
 # Ledger columns that every version has.
 RUN_COLUMNS = ("run_id", "target", "as_of", "status", "model_version", "rows")
@@ -30,6 +37,9 @@ NIGHT_SCHEMA = pa.schema(
 )
 PROBABILITIES = ("probability", "probability_low", "probability_high")
 AS_OF_SCHEMA = pa.schema([pa.field("as_of", INSTANT)])
+TABLE_SCHEMA = pa.schema(
+    [SCORES.field("as_of"), SCORES.field("run_id"), pa.field("rows", pa.int64())]
+)
 DELIVERY_SCHEMA = pa.schema(
     [
         DELIVERIES.field(name)
@@ -48,12 +58,15 @@ class StoredState:
             run.
         checked: As-ofs of which check results are kept.
         deliveries: Rows of the delivery ledger, sorted by time.
+        tables: Number of rows of each of NIGHT_TABLES, by as-of and run; a table that the database
+            does not have yet is absent.
     """
 
     runs: list[dict[str, Any]]
     nights: list[dict[str, Any]]
     checked: frozenset[datetime]
     deliveries: list[dict[str, Any]]
+    tables: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def newest_published(self) -> Mapping[str, Any] | None:
         """Return a ledger row of the run whose scores are to be exported; None if there is none."""
@@ -105,9 +118,20 @@ def read_stored_state(database: Database, project: str, newest_only: bool) -> St
                 deliveries.name,
                 deliveries.delivery,
             ).to_pylist(),
+            {
+                name: session.fetch_table(_count_rows(table, project), TABLE_SCHEMA).to_pylist()
+                for name, table in NIGHT_SQL_TABLES.items()
+                if read_columns(session, name)
+            },
         )
 
     return database.run(read, writes=False)
+
+
+def _count_rows(table: sa.Table, project: str) -> sa.Select[Any]:
+    rows = table.c
+    query = sa.select(rows.as_of, rows.run_id, sa.func.count().label("rows"))
+    return query.where(rows.project == project).group_by(rows.as_of, rows.run_id)
 
 
 def _select_nights(project: str, newest_only: bool) -> sa.Select[Any]:

@@ -99,12 +99,23 @@ def left(folder: Path) -> dict:
         rows = [
             store.scores(project.project, project.parse_instant(night)) for night in (FIRST, SECOND)
         ]
+        tables = [
+            store.night_tables(run) if run else {}
+            for run in (
+                store.last_published_run(project.project, project.parse_instant(night))
+                for night in (FIRST, SECOND)
+            )
+        ]
         own = ["run_id", "scored_at"]
         runs = store.runs(project.project).to_pylist()
         return {
             "rows": sum(table.num_rows for table in rows),
             "scores": [table.drop_columns(own).to_pylist() for table in rows],
             "current": store.scores(project.project).drop_columns(own).to_pylist(),
+            "tables": [
+                {name: table.drop_columns("run_id").to_pylist() for name, table in night.items()}
+                for night in tables
+            ],
             "export": exported(project.workspace_path),
             "delivered": delivered(project.workspace_path / "exports" / "crm"),
             "published": sorted(
@@ -121,12 +132,13 @@ def left(folder: Path) -> dict:
 
 
 def exported(root: Path) -> str:
-    """Return the hashes of the CSV and of its page after checking them against the manifest."""
+    """Return the hashes of all files after checking them against the manifest."""
     folder = (root / "exports" / "current").resolve(strict=True)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     for name, file in manifest["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
-    return f"{manifest['sha256']} {manifest['files']['index.html']['sha256']}"
+    assert {"scores.csv", "index.html"} < manifest["files"].keys()
+    return " ".join(f"{name} {file['sha256']}" for name, file in sorted(manifest["files"].items()))
 
 
 def delivered(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ import psycopg
 import pyarrow as pa
 
 from features.score_tables import ACCOUNT_SCORES, SCORE_CHECKS, SCORES
+from serve.night_tables import NIGHT_TABLES, stamp_night_tables
 from serve.run import Run
 
 MONDAY = datetime(2025, 7, 7, 4, 30, 0, 123456, tzinfo=UTC)
@@ -116,11 +117,31 @@ def some_accounts(run, ids=("Acme", "Beta")):
     return pa.Table.from_pylist(rows, schema=ACCOUNT_SCORES)
 
 
-def publish(store, run, scores=None, checks=None, accounts=None):
+def some_tables(run, ids=("c", "a", "b"), seed=0):
+    """Return rows of all NIGHT_TABLES as a run stores them; the order is not that of the keys."""
+    generator = np.random.default_rng(seed)
+
+    def fill(field):
+        if field.type == pa.string():
+            return list(ids)
+        if field.type == pa.int64():
+            return list(range(len(ids)))
+        if field.type == pa.float64():
+            return [None if field.nullable and i == 1 else generator.random() for i in range(3)]
+        return [run.as_of] * len(ids)
+
+    computed = {
+        table.name: pa.table([fill(field) for field in table.rows], schema=table.rows)
+        for table in NIGHT_TABLES
+    }
+    return stamp_night_tables(computed, run)
+
+
+def publish(store, run, scores=None, checks=None, accounts=None, tables=None):
     """Start a run and publish its scores."""
     store.start(run)
     scores = some_scores(run) if scores is None else scores
-    store.publish(scores, run.run_id, LATER, checks=checks, accounts=accounts)
+    store.publish(scores, run.run_id, LATER, checks=checks, accounts=accounts, tables=tables)
 
 
 def ask(url, query):

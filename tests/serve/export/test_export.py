@@ -156,6 +156,8 @@ def test_manifest_describes_export(tmp_path):
         "code_version": "0.1.0",
         "page": None,
         "page_problem": None,
+        "tables": {},
+        "table_problems": {},
     }
     assert files == {"scores.csv": {"sha256": manifest["sha256"], "bytes": manifest["bytes"]}}
 
