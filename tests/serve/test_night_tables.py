@@ -17,7 +17,11 @@ def rows_of(name):
 
 
 def put(rows, name, values):
-    return rows.set_column(rows.column_names.index(name), name, pa.array(values))
+    return rows.set_column(
+        rows.column_names.index(name),
+        name,
+        pa.array(values) if isinstance(values, list) else values,
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -28,7 +32,9 @@ def test_rows_that_the_database_would_refuse_are_named(name):
         prepare_night_table(table, pa.concat_tables([rows, rows.slice(1, 1)]))
     for key in table.key:
         with pytest.raises(DataError, match=rf"required value is missing \[table {name}, "):
-            prepare_night_table(table, put(rows, key, ["x", None, "y"]))
+            prepare_night_table(
+                table, put(rows, key, pa.array([rows[key][0].as_py(), None, None], rows[key].type))
+            )
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
