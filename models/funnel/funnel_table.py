@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow as pa
 from features.contracts import INSTANT
 from features.paths.visits import OPEN
 from features.tools.instants import US_PER_DAY
+from models.funnel.cohorts import ADVANCED, estimate_cohorts, number_cohorts
 from models.funnel.history import (
     DAYS,
     SHARES,
@@ -22,8 +24,6 @@ from models.funnel.schemas import FUNNEL
 from models.survival.bootstrap import find_interval, widen_at_bounds
 
 MATURE_DAYS = 30
-# Long enough for visits to follow in, and the quarter in which sales teams count.
-COHORT_US = 90 * US_PER_DAY
 AT_30D, MEDIAN, P80 = DAYS.index(30), SHARES.index(0.5), SHARES.index(0.8)
 
 
@@ -32,12 +32,21 @@ class StageEstimates:
     """Estimates of the visits of each segment and stage.
 
     Attributes:
+        history: The visits.
         group: Group of each visit, int64: the segment's number times the stages, and the stage.
         estimates: Estimates of the groups; the exits are the states.
+        cohorts: Number of cohorts that are looked at, the latest ones.
     """
 
+    history: FunnelHistory
     group: np.ndarray
     estimates: Estimates
+    cohorts: int
+
+    @cached_property
+    def by_cohort(self) -> Estimates:
+        """Return the estimates of the groups by cohort; the exits are those of cohorts."""
+        return estimate_cohorts(self.history, self.group, len(self.estimates.size), self.cohorts)
 
 
 def estimate_stages(history: FunnelHistory, segments: Segmentation) -> StageEstimates:
@@ -45,7 +54,11 @@ def estimate_stages(history: FunnelHistory, segments: Segmentation) -> StageEsti
     visits, stages = history.paths.visits, len(history.states.stages)
     group = segments.codes[visits.lead] * stages + visits.stage
     groups, kinds = len(segments.names) * stages, len(history.states.names)
-    return StageEstimates(group, estimate_groups(history.list_visit_stays(group), groups, kinds))
+    estimates = estimate_groups(history.list_visit_stays(group), groups, kinds)
+    # Of all leads every cohort, of segments those that are compared.
+    every = int(number_cohorts(history).max(initial=-1)) + 1
+    cohorts = max(every, 2) if len(segments.names) == 1 else 2
+    return StageEstimates(history, group, estimates, cohorts)
 
 
 def build_funnel_table(
@@ -65,7 +78,7 @@ def build_funnel_table(
         **counts,
         **_estimate_advances(staged.estimates, stage),
         "p80_days": p80,
-        **_compare_cohorts(history, group, stage),
+        **_compare_cohorts(staged.by_cohort, groups),
     }
     arrays = [pa.array(columns[name], from_pandas=True) for name in FUNNEL.names]
     table = pa.table(arrays, schema=FUNNEL)
@@ -140,19 +153,14 @@ def _estimate_advances(estimates: Estimates, stage: np.ndarray) -> dict[str, np.
     }
 
 
-def _compare_cohorts(
-    history: FunnelHistory, group: np.ndarray, stage: np.ndarray
-) -> dict[str, np.ndarray]:
+def _compare_cohorts(cohorts: Estimates, groups: int) -> dict[str, np.ndarray]:
     """Return the change of the share that advances within 30 days, against the cohort before."""
-    groups, cohort, visits = len(stage), number_cohorts(history), history.paths.visits
-    stays = history.list_visit_stays(group + groups * cohort)
-    stays = stays.merge_exits(visits.exit == visits.stage + 1)
-    estimates = estimate_groups(stays.take((cohort >= 0) & (cohort < 2)), 2 * groups, 2)
-    point = estimates.point.within[:, AT_30D, 0]
-    drawn = estimates.replicates.within[:, :, AT_30D, 0]
-    low, high = find_interval(drawn[:, :groups] - drawn[:, groups:])
+    point = cohorts.point.within[:, AT_30D, ADVANCED]
+    drawn = cohorts.replicates.within[:, :, AT_30D, ADVANCED]
+    now, before = slice(groups), slice(groups, 2 * groups)
+    low, high = find_interval(drawn[:, now] - drawn[:, before])
     # Where a cohort has no visit there is nothing to compare.
-    change = point[:groups] - point[groups:]
+    change = point[now] - point[before]
     name = "change_vs_previous_cohort"
     known = ~np.isnan(change)
     return {
@@ -160,11 +168,3 @@ def _compare_cohorts(
         f"{name}_low": np.where(known, low, np.nan),
         f"{name}_high": np.where(known, high, np.nan),
     }
-
-
-def number_cohorts(history: FunnelHistory) -> np.ndarray:
-    """Return the cohort of each visit by its begin: 0 for the last 90 observed days, 1 before …
-
-    It is negative for visits that began after the observed time.
-    """
-    return (history.observed_until - 1 - history.paths.visits.start) // COHORT_US

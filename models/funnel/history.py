@@ -105,9 +105,11 @@ class Estimates:
     size: np.ndarray
 
 
-def estimate_groups(stays: Stays, groups: int, kinds: int) -> Estimates:
-    """Return the shares of each exit at DAYS and in the end, and its ages at SHARES, in days."""
-    ages, shares = np.array(DAYS, np.int64) * US_PER_DAY, np.array(SHARES)
+def estimate_groups(
+    stays: Stays, groups: int, kinds: int, at_shares: tuple[float, ...] = SHARES
+) -> Estimates:
+    """Return the shares of each exit at DAYS and in the end, and its ages at shares, in days."""
+    ages, shares = np.array(DAYS, np.int64) * US_PER_DAY, np.array(at_shares)
     counts = count_stays(stays)
     point = summarize_incidence(counts, groups, kinds, ages, shares)
     replicates = summarize_replicates(stays, counts, groups, kinds, ages, shares)

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from features.tools.instants import from_microseconds
-from models.funnel.funnel_table import AT_30D, COHORT_US, number_cohorts
-from models.funnel.history import Estimates, FunnelHistory, estimate_groups
+from models.funnel.cohorts import ADVANCED, COHORT_US, SKIPPED
+from models.funnel.funnel_table import AT_30D, StageEstimates
+from models.funnel.history import FunnelHistory
 from models.funnel.schemas import LEAKS
 from models.survival.bootstrap import find_interval
 
@@ -42,28 +43,23 @@ class StageLeak:
     added_high: float
 
 
-def find_leaks(history: FunnelHistory, staged: Estimates) -> list[StageLeak]:
+def find_leaks(staged: StageEstimates) -> list[StageLeak]:
     """Return the stages that once moved on more visits, the one that would add most wins first.
 
     ``staged`` are the estimates of the stages of all leads. An additional visit that moves on is
     valued by the chance of a win of those that moved on so far, less that of all visits.
     """
-    stages, states = len(history.states.stages), history.states
-    cohort = number_cohorts(history)
-    cohorts = int(cohort.max(initial=-1)) + 1
-    if cohorts < 2:
-        return []
-    visits = history.paths.visits
-    stays = history.list_visit_stays(cohort * stages + visits.stage)
-    stays = stays.merge_exits((visits.exit > visits.stage) & (visits.exit <= states.won))
-    estimates = estimate_groups(stays.take(cohort >= 0), cohorts * stages, 2)
+    history, final = staged.history, staged.estimates.point.final
+    states, stages, cohorts = history.states, len(history.states.stages), staged.cohorts
+    estimates = staged.by_cohort
     now, drawn = (
-        summary.within[..., AT_30D, 0].reshape(*summary.within.shape[:-3], cohorts, stages)
+        _add_moves(summary.within).reshape(*summary.within.shape[:-3], cohorts, stages)
         for summary in (estimates.point, estimates.replicates)
     )
     size = estimates.size.reshape(cohorts, stages)
-    value = compute_move_values(staged.point.final, states.won)
-    drawn_value = np.stack([compute_move_values(f, states.won) for f in staged.replicates.final])
+    value = compute_move_values(final, states.won)
+    replicates = staged.estimates.replicates.final
+    drawn_value = np.stack([compute_move_values(f, states.won) for f in replicates])
     leaks = []
     for stage in range(stages):
         enough = np.flatnonzero(size[:, stage] >= MIN_COHORT)
@@ -106,6 +102,12 @@ def compute_move_values(final: np.ndarray, won: int) -> np.ndarray:
     total = forward.sum(axis=1)
     after = np.divide(forward @ chances, total, out=np.zeros(won), where=total > 0)
     return np.maximum(after - chances[:won], 0.0)
+
+
+def _add_moves(within: np.ndarray) -> np.ndarray:
+    """Return the share of visits that move on to any later state within 30 days."""
+    moved = within[..., AT_30D, ADVANCED] + within[..., AT_30D, SKIPPED]
+    return np.minimum(moved, 1.0)
 
 
 def build_leak_table(leaks: Sequence[StageLeak]) -> pa.Table:

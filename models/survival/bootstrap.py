@@ -39,6 +39,8 @@ BUCKETS = 256
 MAX_STEPS = 250
 # Ends of the 90 % interval, as everywhere in the project.
 LOW, HIGH = 0.05, 0.95
+# Whole numbers up to it are exact as float32; those in float64 never reach its limit.
+EXACT_IN_FLOAT32 = 2**24
 # Columns of counts by step: begins and ends of observations at a step's end, and within the step.
 # The exits follow.
 BEGIN_AT, BEGIN_IN, CENSORED_AT, CENSORED_IN, EXITS = range(5)
@@ -50,7 +52,7 @@ class StepCounts:
 
     Attributes:
         ages: Last age of each step, ascending, int64.
-        counts: float64 (buckets, steps, columns); whole numbers, so that sums are exact.
+        counts: int32 (buckets, steps, columns).
     """
 
     ages: np.ndarray
@@ -71,11 +73,16 @@ def choose_steps(counts: AgeCounts, group: int, ages: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([distinct, ages[ages < own.max(initial=-1)]]))
 
 
-def count_steps(stays: Stays, steps: np.ndarray, kinds: int) -> StepCounts:
-    """Return the counts of stays of one group, whose ages lie in the steps; shards add up."""
-    counts = np.zeros((BUCKETS, len(steps), EXITS + kinds))
-    bucket = (stays.cluster % np.uint64(BUCKETS)).astype(np.int64)
-    _add_stays((bucket, stays.begin, stays.end, stays.exit), steps, counts)
+def count_steps(
+    stays: Stays, steps: np.ndarray, kinds: int, rows: np.ndarray | None = None
+) -> StepCounts:
+    """Return the counts of stays of one group, whose ages lie in the steps; shards add up.
+
+    ``rows`` are those of the group, by default all.
+    """
+    counts = np.zeros((BUCKETS, len(steps), EXITS + kinds), np.int32)
+    rows = np.arange(len(stays)) if rows is None else rows
+    _add_stays((stays.cluster, stays.begin, stays.end, stays.exit), rows, steps, counts)
     return StepCounts(steps, counts)
 
 
@@ -100,10 +107,10 @@ def summarize_replicates(
     edges = np.searchsorted(observed.group[order], np.arange(groups + 1))
 
     def summarize(group: int) -> IncidenceSummary:
-        own = observed.take(order[edges[group] : edges[group + 1]])
+        own = order[edges[group] : edges[group + 1]]
         if not len(own):
             return _make_empty_summary(replicates, kinds, len(ages), len(shares))
-        steps = count_steps(own, choose_steps(counts, group, ages), kinds)
+        steps = count_steps(observed, choose_steps(counts, group, ages), kinds, own)
         drawn = summarize_steps(steps, weights, ages, shares)
         return _move_to_point(drawn, point, group)
 
@@ -121,8 +128,7 @@ def summarize_steps(
     The shapes are (rows, ages, kinds), (rows, kinds) and (rows, kinds, shares).
     """
     size = steps.counts.shape
-    # Whole numbers below 2**53: the product is exact, in any order of its sums.
-    counts = (weights @ steps.counts.reshape(size[0], -1)).reshape(-1, *size[1:])
+    counts = _multiply_exactly(weights, steps.counts.reshape(size[0], -1)).reshape(-1, *size[1:])
     exits = counts[..., EXITS:]
     gone = exits.sum(axis=-1)
     at_risk = np.maximum(_count_at_risk(counts, gone), gone)
@@ -185,22 +191,32 @@ def _draw_all_weights(replicates: int) -> np.ndarray:
 
 
 @jit_kernel
-def _add_stays(stays: Any, steps: np.ndarray, counts: np.ndarray) -> None:
+def _add_stays(stays: Any, rows: np.ndarray, steps: np.ndarray, counts: np.ndarray) -> None:
     """Count the begin and the end of each stay in its bucket and step."""
-    bucket, begin, end, ending = stays
-    for stay in range(len(bucket)):
+    cluster, begin, end, ending = stays
+    for stay in rows:
+        bucket = cluster[stay] % np.uint64(BUCKETS)
         # What is observed from the start is at risk in the whole first step.
         step, is_at = 0, True
         if begin[stay] > 0:
             step = np.searchsorted(steps, begin[stay])
             is_at = steps[step] == begin[stay]
-        counts[bucket[stay], step, BEGIN_AT if is_at else BEGIN_IN] += 1
+        counts[bucket, step, BEGIN_AT if is_at else BEGIN_IN] += 1
         step = np.searchsorted(steps, end[stay])
         if ending[stay] >= 0:
-            counts[bucket[stay], step, EXITS + ending[stay]] += 1
+            counts[bucket, step, EXITS + ending[stay]] += 1
         else:
             is_at = steps[step] == end[stay]
-            counts[bucket[stay], step, CENSORED_AT if is_at else CENSORED_IN] += 1
+            counts[bucket, step, CENSORED_AT if is_at else CENSORED_IN] += 1
+
+
+def _multiply_exactly(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the product of whole numbers; it is exact, in any order of its sums."""
+    # No sum exceeds this one. Half the bits take half the time.
+    largest = weights.max(initial=0.0) * counts.sum(axis=0).max(initial=0.0)
+    if largest > EXACT_IN_FLOAT32:
+        return weights @ counts.astype(float)
+    return (weights.astype(np.float32) @ counts.astype(np.float32)).astype(float)
 
 
 def _count_at_risk(counts: np.ndarray, gone: np.ndarray) -> np.ndarray:

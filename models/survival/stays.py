@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+
+from features.tools.jit import jit_kernel
 
 # What happens to a stay at an age, besides its exits, which are numbered from 0. The order counts:
 # at one age stays begin, then observations end, then exits happen.
@@ -49,10 +51,10 @@ class Stays:
         columns = (self.group, self.begin, self.end, self.exit, self.cluster)
         return type(self)(*(column[rows] for column in columns))
 
-    def merge_exits(self, chosen: np.ndarray) -> Self:
-        """Return the stays with two kinds of exits: 0 where ``chosen``, and 1 for all others."""
-        merged = np.where(self.exit == CENSORED, CENSORED, np.where(chosen, 0, 1))
-        return type(self)(self.group, self.begin, self.end, merged, self.cluster)
+    def renumber_exits(self, kind: np.ndarray) -> Self:
+        """Return the stays with other kinds of exits, one element per stay."""
+        renumbered = np.where(self.exit == CENSORED, CENSORED, kind)
+        return type(self)(self.group, self.begin, self.end, renumbered, self.cluster)
 
     def select_observed(self) -> Self:
         """Return the stays of which some age is observed.
@@ -111,19 +113,12 @@ def count_stays(stays: Stays) -> AgeCounts:
         count = np.ones(len(group), np.int64)
         count[: len(groups)] = prompt[groups]
         return AgeCounts.add_up([AgeCounts(group, age, kind, count)])
-    age_bits, kind_bits = packing
     keys = _pack_rows(group, age, kind, packing)
-    own = keys[: len(groups)].copy()
     keys.sort()
-    starts = np.flatnonzero(_mark_first((keys,)))
-    count, keys = np.diff(np.append(starts, len(keys))), keys[starts]
-    count[np.searchsorted(keys, own)] = prompt[groups]
-    return AgeCounts(
-        keys >> (age_bits + kind_bits),
-        (keys >> kind_bits) & ((1 << age_bits) - 1),
-        (keys & ((1 << kind_bits) - 1)) + BEGIN,
-        count,
-    )
+    # The rows are not needed any more: the counts take their place.
+    counts = group, age, kind, np.empty(len(keys), np.int64)
+    rows = _count_rows(keys, packing, prompt, counts)
+    return AgeCounts(*(column[:rows] for column in counts))
 
 
 def _sort_rows(group: np.ndarray, age: np.ndarray, kind: np.ndarray) -> np.ndarray:
@@ -154,3 +149,26 @@ def _mark_first(columns: tuple[np.ndarray, ...]) -> np.ndarray:
     first = np.ones(len(columns[0]), bool)
     first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return first
+
+
+@jit_kernel
+def _count_rows(keys: np.ndarray, packing: Any, prompt: np.ndarray, counts: Any) -> int:
+    """Write each distinct row of sorted ones with its count; return their number.
+
+    ``prompt`` is the number of stays of each group that begin at age 0, which share one row.
+    """
+    age_bits, kind_bits = packing
+    groups, ages, kinds, numbers = counts
+    rows = 0
+    for place in range(len(keys)):
+        key = keys[place]
+        if place and key == keys[place - 1]:
+            numbers[rows - 1] += 1
+            continue
+        groups[rows] = key >> (age_bits + kind_bits)
+        ages[rows] = (key >> kind_bits) & ((1 << age_bits) - 1)
+        kinds[rows] = (key & ((1 << kind_bits) - 1)) + BEGIN
+        is_prompt = ages[rows] == 0 and kinds[rows] == BEGIN
+        numbers[rows] = prompt[groups[rows]] if is_prompt else 1
+        rows += 1
+    return rows

@@ -103,7 +103,7 @@ def _build_tables(
         paths=build_path_table(history, staged.estimates),
         cycle=pa.concat_tables(cycle),
         stuck=build_stuck_table(history, staged.estimates, dataset, owner),
-        leaks=build_leak_table(find_leaks(history, staged.estimates)),
+        leaks=build_leak_table(find_leaks(staged)),
         curves=build_curve_table(history),
         aging=build_aging_table(history, staged.estimates),
     )

@@ -51,7 +51,7 @@ def make_quarters(shares):
 def test_leak_is_the_stage_that_was_better_once():
     history = make_history(make_quarters([0.3, 0.8, 0.5]), as_of=270)
     staged = estimate_stages(history, all_leads(history))
-    (leak,) = find_leaks(history, staged.estimates)
+    (leak,) = find_leaks(staged)
     assert (leak.stage, leak.now, leak.best) == ("created", pytest.approx(0.5), pytest.approx(0.8))
     assert leak.best_from.date().isoformat() == "1970-04-01"
     # 60 of 200 more would move on, of which half wins, and 53 % of all leads do so anyway.
@@ -64,4 +64,4 @@ def test_leak_is_the_stage_that_was_better_once():
 def test_small_cohorts_make_no_leak():
     few = [(lead, CREATED, day, day + 2, OFFER) for lead, day in enumerate([5, 120, 125])]
     history = make_history(few, as_of=180)
-    assert find_leaks(history, estimate_stages(history, all_leads(history)).estimates) == []
+    assert find_leaks(estimate_stages(history, all_leads(history))) == []
