@@ -294,6 +294,13 @@ class Dataset:
         current = rows and rows.leads is self.leads and rows.events is self.events
         return rows.lead_row if rows and current else None
 
+    @cached_property
+    def event_leads(self) -> np.ndarray:
+        """Return each event's row number in ``leads``, int32, -1 if it is not there."""
+        known = self.lead_row_of_events
+        rows = self.lead_ids.find(self.events["entity_id"]) if known is None else known.to_numpy()
+        return rows.astype(np.int32, copy=False)
+
     @property
     def attributes(self) -> list[str]:
         """Return the names of the attribute columns of ``leads``."""

@@ -20,10 +20,10 @@ def find_last_events(
     An event counts in ``[start, end)``; of several at one instant it is the last by name.
     """
     leads, lead_of_visit = np.unique(visits.lead[rows], return_inverse=True)
-    events = _select_other_events(dataset, states, leads)
-    own = np.searchsorted(leads, dataset.find_leads(events["entity_id"]))
-    time = column_to_microseconds(events["event_time"])
-    names, code = _encode_types(events["event_type"])
+    events = _find_other_events(dataset, states, leads)
+    own = np.searchsorted(leads, dataset.event_leads[events])
+    time = column_to_microseconds(dataset.events["event_time"])[events]
+    names, code = _encode_types(dataset.events["event_type"].take(pa.array(events)))
     order = np.lexsort((code, time, own))
     own, time, code = own[order], time[order], code[order]
     place = _find_last_before(own, time, lead_of_visit, visits.end[rows])
@@ -33,20 +33,15 @@ def find_last_events(
     return names.take(pa.array(np.where(known, np.append(code, 0)[place], 0), mask=~known))
 
 
-def _select_other_events(dataset: Dataset, states: FunnelStates, leads: np.ndarray) -> pa.Table:
-    """Return the events of some leads that are no states."""
-    columns = dataset.events.select(["entity_id", "event_time", "event_type"])
-    types = pa.array(states.state_of_type, pa.string())
-    is_other = ~pc.is_in(columns["event_type"], value_set=types).to_numpy()
-    all_rows = dataset.lead_row_of_events
-    if all_rows is not None:
-        chosen = np.zeros(dataset.leads.num_rows + 1, bool)
-        chosen[leads] = True
-        is_other &= chosen[all_rows.to_numpy()]
-    else:
-        ids = dataset.leads["entity_id"].take(pa.array(leads)).combine_chunks()
-        is_other &= pc.is_in(columns["entity_id"], value_set=ids).to_numpy()
-    return columns.filter(pa.array(is_other))
+def _find_other_events(dataset: Dataset, states: FunnelStates, leads: np.ndarray) -> np.ndarray:
+    """Return the rows of the events of some leads that are no states."""
+    chosen = np.zeros(dataset.leads.num_rows + 1, bool)
+    chosen[leads] = True
+    # The row of an unknown lead is -1, the last element here.
+    rows = np.flatnonzero(chosen[dataset.event_leads])
+    types = dataset.events["event_type"].take(pa.array(rows))
+    is_state = pc.is_in(types, value_set=pa.array(states.state_of_type, pa.string()))
+    return rows[~is_state.to_numpy()]
 
 
 def _encode_types(types: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:

@@ -42,7 +42,7 @@ def select_state_events(dataset: Dataset, project: Project, states: FunnelStates
     code = pc.fill_null(places, -1).to_numpy().astype(np.int16)
     for rows in _list_revoked_rows(dataset, project, states):
         code[rows] = -1
-    lead = find_event_leads(dataset)
+    lead = dataset.event_leads
     time = column_to_microseconds(dataset.events["event_time"])
     first = np.zeros(dataset.leads.num_rows + 1, np.int64)
     _count_events(lead, code, first)
@@ -58,13 +58,6 @@ def select_state_events(dataset: Dataset, project: Project, states: FunnelStates
         np.array([state_of_type[name] for name in types], np.int64),
         np.array([name in states.reopens for name in types], bool),
     )
-
-
-def find_event_leads(dataset: Dataset) -> np.ndarray:
-    """Return the row of each event's lead, int32, -1 for none."""
-    known = dataset.lead_row_of_events
-    rows = dataset.lead_ids.find(dataset.events["entity_id"]) if known is None else known.to_numpy()
-    return rows.astype(np.int32, copy=False)
 
 
 def _list_revoked_rows(

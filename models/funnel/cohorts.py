@@ -9,6 +9,8 @@ from models.funnel.history import Estimates, FunnelHistory, estimate_groups
 
 # Long enough for visits to follow in, and the quarter in which sales teams count.
 COHORT_US = 90 * US_PER_DAY
+# Days in which a cohort's visits are compared: older ones had more time.
+WITHIN = (30,)
 # Exits of a cohort's visits: to the next stage, to a later state up to the win, and all others.
 ADVANCED, SKIPPED, OTHERS = range(3)
 
@@ -27,7 +29,7 @@ def estimate_cohorts(
     """Return the estimates of the latest cohorts of the visits of each group.
 
     Groups of the estimates are those of the first cohort, then those of the one before …; the exits
-    are ADVANCED, SKIPPED and OTHERS.
+    are ADVANCED, SKIPPED and OTHERS, the days WITHIN.
     """
     cohort, visits = number_cohorts(history), history.paths.visits
     following, won = visits.exit, history.states.won
@@ -36,4 +38,4 @@ def estimate_cohorts(
     stays = history.list_visit_stays(group + groups * cohort).renumber_exits(kind)
     if cohort.min(initial=0) < 0 or cohort.max(initial=0) >= cohorts:
         stays = stays.take(np.flatnonzero((cohort >= 0) & (cohort < cohorts)))
-    return estimate_groups(stays, cohorts * groups, OTHERS + 1, ())
+    return estimate_groups(stays, cohorts * groups, OTHERS + 1, WITHIN, ())

@@ -155,8 +155,8 @@ def _estimate_advances(estimates: Estimates, stage: np.ndarray) -> dict[str, np.
 
 def _compare_cohorts(cohorts: Estimates, groups: int) -> dict[str, np.ndarray]:
     """Return the change of the share that advances within 30 days, against the cohort before."""
-    point = cohorts.point.within[:, AT_30D, ADVANCED]
-    drawn = cohorts.replicates.within[:, :, AT_30D, ADVANCED]
+    point = cohorts.point.within[:, 0, ADVANCED]
+    drawn = cohorts.replicates.within[:, :, 0, ADVANCED]
     now, before = slice(groups), slice(groups, 2 * groups)
     low, high = find_interval(drawn[:, now] - drawn[:, before])
     # Where a cohort has no visit there is nothing to compare.

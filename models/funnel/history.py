@@ -106,10 +106,17 @@ class Estimates:
 
 
 def estimate_groups(
-    stays: Stays, groups: int, kinds: int, at_shares: tuple[float, ...] = SHARES
+    stays: Stays,
+    groups: int,
+    kinds: int,
+    days: tuple[int, ...] = DAYS,
+    at_shares: tuple[float, ...] = SHARES,
 ) -> Estimates:
-    """Return the shares of each exit at DAYS and in the end, and its ages at shares, in days."""
-    ages, shares = np.array(DAYS, np.int64) * US_PER_DAY, np.array(at_shares)
+    """Return the shares of each exit at some days and in the end, and its ages at shares, in days.
+
+    Without shares, nothing after the last of the days is estimated.
+    """
+    ages, shares = np.array(days, np.int64) * US_PER_DAY, np.array(at_shares)
     counts = count_stays(stays)
     point = summarize_incidence(counts, groups, kinds, ages, shares)
     replicates = summarize_replicates(stays, counts, groups, kinds, ages, shares)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.tools.instants import from_microseconds
 from models.funnel.cohorts import ADVANCED, COHORT_US, SKIPPED
-from models.funnel.funnel_table import AT_30D, StageEstimates
+from models.funnel.funnel_table import StageEstimates
 from models.funnel.history import FunnelHistory
 from models.funnel.schemas import LEAKS
 from models.survival.bootstrap import find_interval
@@ -106,7 +106,7 @@ def compute_move_values(final: np.ndarray, won: int) -> np.ndarray:
 
 def _add_moves(within: np.ndarray) -> np.ndarray:
     """Return the share of visits that move on to any later state within 30 days."""
-    moved = within[..., AT_30D, ADVANCED] + within[..., AT_30D, SKIPPED]
+    moved = within[..., 0, ADVANCED] + within[..., 0, SKIPPED]
     return np.minimum(moved, 1.0)
 
 

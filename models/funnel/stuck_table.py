@@ -69,8 +69,7 @@ def describe_last_events(
     rows_of = {}
     for stage in stages.tolist():
         rows = np.flatnonzero(is_forward & (visits.stage == stage))
-        # The latest ones; visits are ordered by lead, so ties have one order.
-        rows = rows[np.argsort(-visits.end[rows], kind="stable")[:MAX_VISITS]]
+        rows = _select_latest(rows, visits.end[rows])
         rows_of[stage] = rows if len(rows) >= MIN_VISITS else rows[:0]
     # One call for all stages, since it reads the whole log.
     every = np.concatenate([np.empty(0, np.int64), *rows_of.values()])
@@ -80,6 +79,16 @@ def describe_last_events(
         stage: _describe_shares(last_events.slice(begin, end - begin))
         for stage, (begin, end) in zip(rows_of, pairwise(edges), strict=True)
     }
+
+
+def _select_latest(rows: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the MAX_VISITS rows that ended last, the last one first."""
+    if len(rows) > MAX_VISITS:
+        # Few are left to sort.
+        is_late = end >= np.partition(end, -MAX_VISITS)[-MAX_VISITS]
+        rows, end = rows[is_late], end[is_late]
+    # Visits are ordered by lead, so that ties have one order.
+    return rows[np.argsort(-end, kind="stable")[:MAX_VISITS]]
 
 
 def _describe_shares(last_events: pa.Array) -> str | None:

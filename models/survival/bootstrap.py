@@ -125,10 +125,14 @@ def summarize_steps(
 ) -> IncidenceSummary:
     """Return the summary of one group under each row of ``weights``; the last axis has no group.
 
-    The shapes are (rows, ages, kinds), (rows, kinds) and (rows, kinds, shares).
+    The shapes are (rows, ages, kinds), (rows, kinds) and (rows, kinds, shares). Without ``shares``
+    ``final`` is that of the last of ``ages``.
     """
-    size = steps.counts.shape
-    counts = _multiply_exactly(weights, steps.counts.reshape(size[0], -1)).reshape(-1, *size[1:])
+    # Without a share of the final incidence, nothing after the last age is asked for.
+    last = len(steps.ages) if len(shares) else np.searchsorted(steps.ages, ages.max(), "right")
+    size = (BUCKETS, int(last), steps.counts.shape[2])
+    used = steps.counts[:, : size[1]].reshape(BUCKETS, -1)
+    counts = _multiply_exactly(weights, used).reshape(-1, *size[1:])
     exits = counts[..., EXITS:]
     gone = exits.sum(axis=-1)
     at_risk = np.maximum(_count_at_risk(counts, gone), gone)
@@ -139,7 +143,7 @@ def summarize_steps(
     final = incidence[:, -1]
     place = np.searchsorted(steps.ages, ages, side="right") - 1
     within = np.where((place >= 0)[:, None], incidence[:, np.maximum(place, 0)], 0.0)
-    empty = ~counts.any(axis=(1, 2))
+    empty = weights @ steps.counts.any(axis=(1, 2)) == 0
     within[empty], final[empty] = np.nan, np.nan
     return IncidenceSummary(within, final, _find_quantiles(steps.ages, incidence, shares))
 
