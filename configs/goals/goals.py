@@ -127,7 +127,7 @@ class Goals(FrozenModel):
     def find_goal(
         self,
         first: date,
-        period: PeriodName,
+        period: str,
         unit: str,
         segment: str = ALL,
         by: str | None = None,

@@ -23,7 +23,7 @@ class CalendarPeriod:
         end: First instant after the period, in UTC.
     """
 
-    name: PeriodName
+    name: str
     first: date
     start: datetime
     end: datetime
@@ -36,7 +36,7 @@ class CalendarPeriod:
         return f"Q{(self.first.month + 2) // 3} {self.first.year}"
 
 
-def find_period(instant: datetime, zone: ZoneInfo, name: PeriodName) -> CalendarPeriod:
+def find_period(instant: datetime, zone: ZoneInfo, name: str) -> CalendarPeriod:
     """Return the period in which an instant lies."""
     return _build_period(find_first_day(instant.astimezone(zone).date(), name), zone, name)
 
@@ -46,7 +46,7 @@ def find_next_period(period: CalendarPeriod, zone: ZoneInfo) -> CalendarPeriod:
     return _build_period(add_months(period.first, MONTHS[period.name]), zone, period.name)
 
 
-def find_first_day(day: date, name: PeriodName) -> date:
+def find_first_day(day: date, name: str) -> date:
     """Return the first day of the period in which a day lies."""
     months = MONTHS[name]
     return date(day.year, (day.month - 1) // months * months + 1, 1)
@@ -58,7 +58,7 @@ def add_months(first: date, months: int) -> date:
     return date(first.year + years, month + 1, 1)
 
 
-def _build_period(first: date, zone: ZoneInfo, name: PeriodName) -> CalendarPeriod:
+def _build_period(first: date, zone: ZoneInfo, name: str) -> CalendarPeriod:
     start, end = (
         _find_first_instant(day, zone) for day in (first, add_months(first, MONTHS[name]))
     )

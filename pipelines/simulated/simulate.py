@@ -138,8 +138,11 @@ def simulate_block(
     )
     events = _build_events(rng, clock, table, happened)
     leads_with_people = _add_personal_columns(rng, table, events)
-    # Owners have a random stream of their own, so they change no other value.
+    # Owners and the amounts of wins have random streams of their own, so they change no other
+    # value.
     owners = _draw_owners(np.random.default_rng([seed, number, 2]), account)
+    amount = _draw_win_amounts(np.random.default_rng([seed, number, 3]), table, events)
+    events = events.set_column(events.column_names.index("value"), EVENTS.field("value"), amount)
     return SimulatedBlock(leads_with_people.append_column("owner", owners), events)
 
 
@@ -346,11 +349,38 @@ def _build_events(
 def _draw_values(rng: np.random.Generator, leads: pa.Table, done: _MarkLog) -> pa.Array:
     """Draw minutes of calls and amounts of proposals; they depend on no hidden state."""
     carries = np.array([m.value for m in MARKS] + [""] * len(OUTCOMES))[done.kind]
-    employees = leads["employees"].to_numpy(zero_copy_only=False)[done.lead]
-    size = np.nan_to_num(employees, nan=company.TYPICAL_EMPLOYEES)
     noise = np.exp(0.5 * rng.standard_normal(len(done.kind)))
-    amount = np.where(carries == "deal", np.round(900 * size**0.6 * noise, 2), np.ceil(12 * noise))
-    return pa.array(amount, mask=carries == "")
+    deal = _compute_deal_amounts(leads, done.lead, noise)
+    return pa.array(np.where(carries == "deal", deal, np.ceil(12 * noise)), mask=carries == "")
+
+
+def _compute_deal_amounts(leads: pa.Table, lead: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the amount of a deal of each lead: it grows with the number of employees."""
+    employees = leads["employees"].to_numpy(zero_copy_only=False)[lead]
+    size = np.nan_to_num(employees, nan=company.TYPICAL_EMPLOYEES)
+    return np.round(900 * size**0.6 * noise, 2)
+
+
+def _draw_win_amounts(
+    rng: np.random.Generator, leads: pa.Table, events: pa.Table
+) -> pa.ChunkedArray:
+    """Return the value of each event, that of a win being the amount of the lead's newest proposal.
+
+    That of a lead without one is drawn as proposals are.
+    """
+    lead = pc.index_in(events["entity_id"], leads["entity_id"].combine_chunks()).to_numpy()
+    kind, value = events["event_type"], events["value"].to_numpy()
+    offered = pc.equal(kind, "proposal").to_numpy()
+    newest = np.full(leads.num_rows, np.nan)
+    # A proposal comes before the win, which ends a lead. Of several assignments to one element the
+    # last one stays: the newest, since the events of a lead are in the order of time.
+    newest[lead[offered]] = value[offered]
+    # Drawn for every lead, so that no amount depends on which leads are won.
+    drawn = _compute_deal_amounts(
+        leads, np.arange(leads.num_rows), np.exp(0.5 * rng.standard_normal(leads.num_rows))
+    )
+    amount = np.where(np.isnan(newest), drawn, newest)[lead]
+    return pc.if_else(pc.equal(kind, "won"), pa.chunked_array([amount]), events["value"])
 
 
 def _add_personal_columns(rng: np.random.Generator, leads: pa.Table, events: pa.Table) -> pa.Table:

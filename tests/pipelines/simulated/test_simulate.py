@@ -193,6 +193,47 @@ def test_owners_change_no_other_value(
     assert not other.leads["owner"].equals(truth.leads["owner"])
 
 
+def test_wins_are_worth_the_newest_proposal(truth: simulate.SimulatedBlock) -> None:
+    offers: dict[str, float] = {}
+    expected: dict[str, float | None] = {}
+    worth: dict[str, float] = {}
+    for row in truth.events.sort_by("event_time").to_pylist():
+        if row["event_type"] == "proposal":
+            offers[row["entity_id"]] = row["value"]
+        if row["event_type"] == "won":
+            expected[row["entity_id"]] = offers.get(row["entity_id"])
+            worth[row["entity_id"]] = row["value"]
+    assert {lead: worth[lead] for lead, offer in expected.items() if offer} == {
+        lead: offer for lead, offer in expected.items() if offer
+    }
+    without = [worth[lead] for lead, offer in expected.items() if offer is None]
+    assert len(without) > 5
+    # Drawn as proposals are, so of the same order of magnitude.
+    ratio = np.median(without) / np.median(list(offers.values()))
+    assert 0.4 < ratio < 2.5
+    others = truth.events.filter(pc.is_in(truth.events["event_type"], pa.array(["lost", "chat"])))
+    assert others.num_rows > 0
+    assert others["value"].null_count == others.num_rows
+
+
+def test_amounts_of_wins_change_no_other_value(
+    truth: simulate.SimulatedBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget_amounts(*arguments: object) -> pa.ChunkedArray:
+        events = arguments[-1]
+        assert isinstance(events, pa.Table)
+        return events["value"]
+
+    monkeypatch.setattr(simulate, "_draw_win_amounts", forget_amounts)
+    other = simulate_block(3, 0, 1500)
+    assert other.leads.equals(truth.leads)
+    assert other.events.drop_columns("value").equals(truth.events.drop_columns("value"))
+    won = pc.equal(truth.events["event_type"], "won")
+    assert other.events.filter(pc.invert(won)).equals(truth.events.filter(pc.invert(won)))
+    assert other.events.filter(won)["value"].null_count == pc.sum(won).as_py()
+    assert truth.events.filter(won)["value"].null_count == 0
+
+
 def test_summary_counts_the_written_rows(
     written: tuple[Path, simulate.SimulationSummary], truth: simulate.SimulatedBlock
 ) -> None:
