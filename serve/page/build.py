@@ -13,6 +13,14 @@ from serve.page.content.parts import Section
 from serve.page.content.words import PageWords
 from serve.page.render import render_page
 from serve.page.runtime import bundle_chart_library
+from serve.page.sections.funnel.aging import build_aging
+from serve.page.sections.funnel.curves import build_curves
+from serve.page.sections.funnel.cycle import build_cycle
+from serve.page.sections.funnel.leak import build_leak
+from serve.page.sections.funnel.losses import build_losses
+from serve.page.sections.funnel.missing import build_missing
+from serve.page.sections.funnel.paths import build_paths
+from serve.page.sections.funnel.stuck import build_stuck
 from serve.page.sections.leads.grades import build_grades
 from serve.page.sections.leads.lead_list import build_lead_list
 from serve.page.sections.leads.night_changes import build_night_changes
@@ -39,12 +47,24 @@ MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
     build_model_metrics,
     build_importance,
 )
+# What the company as a whole looks like: the future first, then the way there.
+FUNNEL_SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
+    build_missing,
+    build_losses,
+    build_leak,
+    build_curves,
+    build_paths,
+    build_cycle,
+    build_aging,
+    build_stuck,
+)
 # A section returns None where the data has nothing to say about it.
 SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_night_changes,
     build_lead_list,
     build_one_lead,
     build_grades,
+    *FUNNEL_SECTIONS,
     build_promised,
     *TRUST_SECTIONS,
     build_checks,

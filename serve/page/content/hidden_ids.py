@@ -29,8 +29,8 @@ def hide_personal_ids(data: PageData) -> PageData:
     """Return the contents without ids of leads and accounts whose columns are personal.
 
     In place of a lead's id stands its name by target and rank, which ``scores.csv`` has too: who
-    may know the lead can find it there. Leads without a score have no name, and are left out. An
-    account's id becomes null.
+    may know the lead can find it there. Leads without a score have no name, and are left out; a
+    stuck one stays, without an id, since owners are counted. An account's id becomes null.
     """
     project = data.project
     if has_personal_accounts(project):
@@ -48,7 +48,9 @@ def hide_personal_ids(data: PageData) -> PageData:
         past=names.rename(data.past),
         previous=names.rename(data.previous),
         facts=names.rename_facts(data.facts) if data.facts else None,
-        funnel=replace(data.funnel, stuck=names.rename(data.funnel.stuck)) if data.funnel else None,
+        funnel=replace(data.funnel, stuck=names.name_all(data.funnel.stuck))
+        if data.funnel
+        else None,
         hides_ids=True,
     )
 
@@ -83,12 +85,16 @@ class _Names:
         names = pc.binary_join_element_wise(before, places["target"], between, rank, after, "")
         return cls(places["entity_id"].combine_chunks(), names.combine_chunks())
 
-    def rename(self, table: pa.Table) -> pa.Table:
-        """Return a table with names in place of ids, without the leads that have none."""
+    def name_all(self, table: pa.Table) -> pa.Table:
+        """Return a table with names in place of ids; null for a lead that has none."""
         places = pc.index_in(table["entity_id"], value_set=self.ids)
         place = table.column_names.index("entity_id")
         field = table.schema.field("entity_id")
-        table = table.set_column(place, field, pc.take(self.names, places))
+        return table.set_column(place, field, pc.take(self.names, places))
+
+    def rename(self, table: pa.Table) -> pa.Table:
+        """Return a table with names in place of ids, without the leads that have none."""
+        table = self.name_all(table)
         return table.filter(pc.is_valid(table["entity_id"]))
 
     def rename_facts(self, facts: LeadFacts) -> LeadFacts:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Group = Literal["leads", "trust", "models"]
+Group = Literal["leads", "funnel", "trust", "models"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class Section:
         template: File of a template for contents of its own, such as the list of leads.
         blocks: Data that the page's script reads for this section.
         opening: Tables that stand before the charts, such as warnings.
+        values: What the template of its own shows, by name.
     """
 
     name: str
@@ -124,3 +125,4 @@ class Section:
     template: str | None = None
     blocks: Sequence[Block] = field(default=(), repr=False)
     opening: Sequence[Table] = ()
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)

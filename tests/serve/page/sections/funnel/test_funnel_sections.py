@@ -1,0 +1,376 @@
+"""Sections on the funnel show the numbers of its tables, in words that are right."""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.funnel.curve_table import ENDINGS
+from models.funnel.schemas import CURVES, CYCLE, FUNNEL, LEAKS, PATHS
+from serve.page.blocks import read_page_texts
+from serve.page.build import FUNNEL_SECTIONS, build_page
+from serve.page.content.hidden_ids import hide_personal_ids
+from serve.page.content.parts import LeadCell
+from serve.page.sections.funnel.aging import build_aging
+from serve.page.sections.funnel.curves import build_curves
+from serve.page.sections.funnel.cycle import build_cycle
+from serve.page.sections.funnel.leak import build_leak
+from serve.page.sections.funnel.losses import build_losses
+from serve.page.sections.funnel.missing import build_missing
+from serve.page.sections.funnel.paths import build_paths
+from serve.page.sections.funnel.sankey import GAP, HEIGHT, Edge, lay_out_sankey
+from serve.page.sections.funnel.stuck import FIRST_LEADS, MAX_LEADS, build_stuck
+from serve.page.sections.funnel.texts import write_days
+from tests.browser import PHONE, open_file
+from tests.models.funnel.histories import STATES, WON
+from tests.serve.page.funnels import LAST_EVENT, make_tables, make_visits
+from tests.serve.page.pages import make_data, make_project
+from tests.serve.samples import a_run, some_scores
+
+CHANGE = "change_vs_previous_cohort"
+MANY = 1800
+"""Leads of which more are stuck than the page lists."""
+OF_A_COLUMN = {"targets": {"close": {"outcome": {"column": "industry", "equals": ["won"]}}}}
+"""A target whose outcome has no time."""
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return make_tables(*make_visits(MANY))
+
+
+@pytest.fixture
+def show(tmp_path, tables):
+    """Return a function that builds a section from the tables, some of them replaced."""
+
+    def build(section, language="en", keys=None, scores=None, **replaced):
+        project = make_project(tmp_path, **(keys or {}))
+        scores = some_scores(a_run(targets=("close",)), ["lead-0"]) if scores is None else scores
+        funnel = replace(tables, **replaced)
+        return section(make_data(project, scores, language=language, funnel=funnel))
+
+    return build
+
+
+def read_numbers(table, column):
+    return [int(row[column].replace(",", "")) for row in table.rows]
+
+
+def change_rows(table, **columns):
+    """Return a table with columns of every row replaced."""
+    rows = [row | columns for row in table.to_pylist()]
+    return pa.Table.from_pylist(rows, schema=table.schema)
+
+
+def test_losses_are_those_of_the_visits(show):
+    visits, _ = make_visits(MANY)
+    came = Counter(STATES.stages[visit[1]] for visit in visits)
+    lost = Counter(STATES.stages[v[1]] for v in visits if v[4] is not None and v[4] > WON)
+    waiting = Counter(STATES.stages[visit[1]] for visit in visits if visit[4] is None)
+    section = show(build_losses)
+    (table,) = section.tables
+    for column, counts in ((1, came), (2, lost), (3, waiting)):
+        assert read_numbers(table, column) == [counts[stage] for stage in STATES.stages]
+    worst, count = lost.most_common(1)[0]
+    assert worst == "created"
+    assert section.sentence.startswith(
+        f"Most losses happen at “created, no stage yet”: {count:,} of {sum(lost.values()):,} lost"
+    )
+    bars = Counter()
+    for row in section.charts[0].rows:
+        bars[row["stage"]] += row["visits"]
+    assert list(bars.values()) == [came[stage] for stage in STATES.stages]
+    assert section.quotes[0].value == f"{sum(waiting.values()):,}"
+
+
+@pytest.mark.parametrize(
+    ("change", "low", "high", "cell", "sentence"),
+    [
+        (-0.05, -0.08, -0.01, "worse: −5.0 points (−8.0 to −1.0)", "it is getting worse there"),
+        (0.05, 0.01, 0.08, "better: +5.0 points (+1.0 to +8.0)", "it is getting better there"),
+        (-0.05, -0.08, 0.01, "no change beyond chance: −5.0 points (−8.0 to +1.0)", "neither"),
+        # Beyond chance, and still nothing that anybody would act on.
+        (-0.0003, -0.0004, -0.0001, "no change beyond chance: 0.0 points (0.0 to 0.0)", "neither"),
+        (None, None, None, "–", "There are no earlier leads yet to compare with."),
+    ],
+)
+def test_change_is_named_where_it_is_beyond_chance(show, tables, change, low, high, cell, sentence):
+    columns = {CHANGE: change, f"{CHANGE}_low": low, f"{CHANGE}_high": high}
+    section = show(build_losses, funnel=change_rows(tables.funnel, **columns))
+    assert {row[-1] for row in section.tables[0].rows} == {cell}
+    assert sentence in section.sentence
+
+
+def test_stages_that_changed_are_named_and_the_rest_too(show, tables):
+    rows = tables.funnel.to_pylist()
+    for row, ends in zip(rows, ((-0.2, -0.1), (-0.1, 0.1), (0.1, 0.2)), strict=True):
+        row |= {CHANGE: sum(ends) / 2, f"{CHANGE}_low": ends[0], f"{CHANGE}_high": ends[1]}
+    section = show(build_losses, funnel=pa.Table.from_pylist(rows, schema=FUNNEL))
+    assert "fewer leads move on within 30 days from created, no stage yet (−15.0 points):" in (
+        section.sentence
+    )
+    assert "more leads move on within 30 days from offer (+15.0 points):" in section.sentence
+    assert section.sentence.endswith("Elsewhere nothing has changed beyond chance.")
+
+
+def test_curves_are_those_of_the_table(show, tables):
+    section = show(build_curves)
+    assert [chart.caption for chart in section.charts] == ["created, no stage yet", "mql", "offer"]
+    for stage, chart in zip(STATES.stages, section.charts, strict=True):
+        points = [row for row in tables.curves.to_pylist() if row["stage"] == stage]
+        for age in {row["age"] for row in chart.rows}:
+            last = max((p for p in points if p["age_days"] <= age), key=lambda p: p["age_days"])
+            shown = [row["share"] for row in chart.rows if row["age"] == age]
+            assert sorted(shown) == sorted(last[ending] for ending in ENDINGS)
+        assert all(row[0].endswith(" d") for row in chart.table.rows)
+    ends = {max(row["age"] for row in chart.rows) for chart in section.charts}
+    assert len(ends) == 1
+
+
+def test_stages_that_all_leave_forward_have_no_curve(show, tables):
+    rows = tables.funnel.to_pylist()
+    rows[1] |= {"lost": 0, "returned": 0, "open": 1}
+    section = show(build_curves, funnel=pa.Table.from_pylist(rows, schema=FUNNEL))
+    assert [chart.caption for chart in section.charts] == ["created, no stage yet", "offer"]
+    assert section.notes[-1].endswith("wait there: mql.")
+    assert show(build_curves, curves=CURVES.empty_table()) is None
+
+
+def test_leak_is_named_with_its_interval(show, tables):
+    leak = tables.leaks.to_pylist()[0]
+    section = show(build_leak)
+    assert (
+        f"about {leak['added_wins']:.1f} wins ({leak['added_wins_low']:.1f} to "
+        f"{leak['added_wins_high']:.1f})." in section.sentence
+    )
+    assert "chance" not in section.sentence
+    assert section.quotes[0].value == f"+{leak['added_wins']:.1f}"
+    small = leak | {"stage": "mql", "added_wins": 0.01}
+    doubtful = pa.Table.from_pylist([leak | {"added_wins_low": -1.0}, small], schema=LEAKS)
+    section = show(build_leak, leaks=doubtful)
+    assert section.sentence.endswith("The interval holds zero, so this may be chance.")
+    assert [row["stage"] for row in section.charts[0].rows] == ["created, no stage yet"]
+    assert show(build_leak, leaks=LEAKS.empty_table()).sentence.startswith("No leak to name")
+
+
+def get_count(row):
+    return row["n"]
+
+
+def test_paths_are_all_in_the_diagram_and_the_table(show, tables):
+    section = show(build_paths)
+    paths = tables.paths.to_pylist()
+    drawn = section.values["drawn"]
+    assert {(b.edge.source, b.edge.target): b.edge.count for b in drawn.bands} == {
+        (row["from"], row["to"]): row["n"] for row in paths
+    }
+    kinds = {(b.edge.source, b.edge.target): b.edge.kind for b in drawn.bands}
+    assert kinds["created", "offer"] == "forward" and kinds["offer", "mql"] == "back"
+    assert kinds["mql", "won"] == "won" and kinds["mql", "gone"] == "lost"
+    (table,) = section.tables
+    assert read_numbers(table, 2) == sorted((row["n"] for row in paths), reverse=True)
+    back = max((row for row in paths if kinds[row["from"], row["to"]] == "back"), key=get_count)
+    assert f"from “{back['from']}” to “{back['to']}”: {back['n']} times" in section.sentence
+
+
+def test_rare_paths_are_one_band(show):
+    # Also of a state that has the name of the band.
+    names = [f"stage {number}" for number in range(19)] + ["other"]
+    rows = [
+        {"from": "created", "to": name, "n": 100 - place, "p30": 0.1, "p30_low": 0.0}
+        | {"p30_high": 0.2, "median_days": 1.0, "value": None}
+        for place, name in enumerate(names)
+    ]
+    drawn = show(build_paths, paths=pa.Table.from_pylist(rows, schema=PATHS)).values["drawn"]
+    assert len(drawn.bands) == 15
+    assert sum(band.edge.count for band in drawn.bands) == sum(row["n"] for row in rows)
+    assert drawn.bands[-1].edge.count == sum(row["n"] for row in rows[14:])
+
+
+def test_diagram_fills_each_node_and_overlaps_none():
+    edges = [Edge("a", "b", 60, "forward"), Edge("b", "a", 30, "back"), Edge("b", "x", 9, "lost")]
+    edges.append(Edge("a", "x", 1, "lost"))
+    drawn = lay_out_sankey(edges, ["a", "b", "x"])
+    assert [(node.name, node.count) for node in drawn.left] == [("a", 61), ("b", 39)]
+    assert [(node.name, node.count) for node in drawn.right] == [("a", 30), ("b", 60), ("x", 10)]
+    for side in (drawn.left, drawn.right):
+        assert sum(node.height for node in side) == pytest.approx(HEIGHT)
+        for upper, lower in pairwise(side):
+            assert lower.y == pytest.approx(upper.y + upper.height + GAP)
+    # "b" sends back what is drawn first, since "a" is above.
+    starts = {(b.edge.source, b.edge.target): float(b.path[2:].split()[1].split("C")[0])
+              for b in drawn.bands}  # fmt: skip
+    assert starts["b", "a"] < starts["b", "x"]
+
+
+def test_cycle_names_what_the_won_so_far_took(show, tables):
+    visits, _ = make_visits(MANY)
+    begin = {}
+    for lead, _, start, _, _ in visits:
+        begin.setdefault(lead, start)
+    took = [end - begin[lead] for lead, _, _, end, following in visits if following == WON]
+    row = tables.cycle.to_pylist()[0]
+    section = show(build_cycle)
+    assert f"win do so within {row['p50']:.1f} d (" in section.sentence
+    assert f"The ones won so far took {np.median(took):.1f} d (median)" in section.sentence
+    assert [quote.value for quote in section.quotes] == [
+        f"{100 * row[f'win_by_{days}']:.1f}%" for days in (30, 60, 90)
+    ]
+    times, shares = section.tables
+    assert times.rows[0][2] == f"{row['p50']:.1f} d ({row['p50_low']:.1f} d to " + (
+        f"{row['p50_high']:.1f} d)"
+    )
+    assert shares.rows[0][4:] == [f"{100 * row[f'lost_by_{days}']:.1f}%" for days in (30, 60, 90)]
+
+
+def test_cycle_compares_segments_and_says_where_nothing_was_won(show, tables):
+    row = tables.cycle.to_pylist()[0]
+    unwon = dict.fromkeys((n for n in CYCLE.names if n[0] == "p" or n[:3] == "bia"), None)
+    rows = [row, row | {"segment_by": "source", "segment": "fair"},
+            row | {"segment_by": "source", "segment": "web"} | unwon]  # fmt: skip
+    section = show(build_cycle, cycle=pa.Table.from_pylist(rows, schema=CYCLE))
+    assert [mark["stage"] for mark in section.charts[1].rows] == ["all leads", "source: fair"]
+    assert section.tables[0].rows[2] == ["source: web", "–", "–", "–", "–"]
+    section = show(build_cycle, cycle=change_rows(tables.cycle, **unwon))
+    assert section.sentence.startswith("No lead has been won yet")
+
+
+def test_ages_add_up_to_the_open_leads(show, tables):
+    section = show(build_aging)
+    rows = tables.funnel.to_pylist()
+    assert f"{sum(r['stuck'] for r in rows)} of {sum(r['open'] for r in rows)}" in section.sentence
+    (table,) = section.tables
+    for row, cells in zip(rows, table.rows, strict=True):
+        assert [int(cell) for cell in cells[1:2]] == [row["open"]]
+        assert sum(int(cell) for cell in cells[2:5]) == row["open"]
+        assert cells[4] == str(row["stuck"])
+        assert cells[7] == f"{row['value_open']:,.0f}"
+    assert sum(bar["size"] for bar in section.charts[1].rows) == pytest.approx(
+        sum(row["value_open"] for row in rows)
+    )
+    section = show(build_aging, funnel=change_rows(tables.funnel, open=0, stuck=0))
+    assert section.sentence == "No lead is open."
+
+
+def test_stuck_leads_are_listed_and_counted_by_owner(show, tables):
+    stuck = tables.stuck.to_pylist()
+    assert len(stuck) > MAX_LEADS
+    section = show(build_stuck)
+    owners, first, following = section.tables
+    assert dict(zip([row[0] for row in owners.rows], read_numbers(owners, 1), strict=True)) == (
+        Counter(row["owner"] or "without a sales person" for row in stuck)
+    )
+    assert sum(read_numbers(owners, 2)) == sum(row["value"] for row in stuck)
+    assert len(first.rows) == FIRST_LEADS and following.folded
+    assert len(first.rows) + len(following.rows) == MAX_LEADS
+    for row, cells in zip(stuck, [*first.rows, *following.rows], strict=False):
+        assert cells[0] == row["entity_id"]
+        assert cells[3] == write_days_of(row["age_days"])
+        assert cells[5:] == [f"{row['value']:,.0f}", LAST_EVENT]
+    assert section.notes[0].startswith(f"{len(stuck) - MAX_LEADS} more stuck leads")
+
+
+def write_days_of(days):
+    return f"{days:.0f} d" if days >= 100 else f"{days:.1f} d"
+
+
+def test_stuck_lead_with_a_score_opens_its_details(show, tables):
+    ids = tables.stuck["entity_id"].to_pylist()[:2]
+    scores = some_scores(a_run(targets=("opportunity",)), ids[:1])
+    section = show(build_stuck, scores=scores)
+    cells = [row[0] for row in section.tables[1].rows]
+    assert cells[:2] == [LeadCell("opportunity", ids[0]), ids[1]]
+
+
+def test_personal_ids_of_stuck_leads_are_hidden(tmp_path, tables, monkeypatch):
+    project = make_project(tmp_path, privacy={"personal": ["id"]})
+    ids = tables.stuck["entity_id"].to_pylist()
+    scores = some_scores(a_run(targets=("close",)), ids[:1])
+    data = hide_personal_ids(make_data(project, scores, funnel=tables))
+    section = build_stuck(data)
+    owners, first, _ = section.tables
+    assert [row[0] for row in first.rows[:2]] == [
+        LeadCell("close", "close no. 1"), "a lead without a score"
+    ]  # fmt: skip
+    # Whose they are is known all the same.
+    assert sum(read_numbers(owners, 1)) == len(ids)
+    monkeypatch.setattr("serve.page.build.bundle_chart_library", lambda workspace: "")
+    shown = {text for texts in read_page_texts(build_page(data)) for text in texts}
+    assert shown.isdisjoint(ids)
+
+
+def test_leads_that_must_not_be_scored_are_counted_alone(show, tables):
+    section = show(build_stuck, stuck=tables.stuck.slice(3))
+    assert "Not listed, since they must not be scored: 3." in section.notes
+    without = tables.stuck.drop_columns(["owner", "value"])
+    empty = pa.nulls(tables.stuck.num_rows)
+    without = without.append_column("owner", empty).append_column("value", empty)
+    section = show(build_stuck, stuck=without)
+    assert [len(row) for row in section.tables[0].rows][:1] == [5]
+    assert any("`capacity.owner`" in note for note in section.notes)
+    assert any("`amount`" in note for note in section.notes)
+
+
+@pytest.mark.parametrize(
+    ("keys", "has_rows", "text"),
+    [
+        ({}, None, "This night has published no funnel. `leadscore funnel acme.yaml --as-of 20"),
+        ({"publish": {"funnel": False}}, None, "`publish.funnel` is false"),
+        (OF_A_COLUMN, None, "needs a target whose outcome"),
+        ({}, False, "No lead was known"),
+    ],
+)
+def test_project_without_funnel_says_what_is_missing(tmp_path, tables, keys, has_rows, text):
+    project = make_project(tmp_path, **keys)
+    funnel = None if has_rows is None else replace(tables, funnel=FUNNEL.empty_table())
+    data = make_data(project, some_scores(a_run(targets=("close",))), funnel=funnel)
+    sections = [section for build in FUNNEL_SECTIONS if (section := build(data)) is not None]
+    assert [section.name for section in sections] == ["funnel_missing"]
+    assert text in sections[0].sentence
+
+
+def test_funnel_takes_the_place_of_the_missing_one(show):
+    assert show(build_missing) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [(0, "0 s"), (0.5, "12.0 h"), (1 / 86400, "1.0 s"), (0.01, "14.4 min"), (1, "1.0 d"),
+     (99.9, "99.9 d"), (250, "250 d"), (None, "–")],
+)  # fmt: skip
+def test_times_have_the_unit_that_fits(tmp_path, days, text):
+    words = make_data(make_project(tmp_path)).words
+    assert write_days(words, days) == text
+
+
+def rename_stage(table, name, renamed):
+    rows = [{k: renamed if v == name else v for k, v in row.items()} for row in table.to_pylist()]
+    return pa.Table.from_pylist(rows, schema=table.schema)
+
+
+@pytest.mark.server
+def test_phone_shows_the_funnel_and_opens_a_stuck_lead(tmp_path, tables, browser):
+    project, hostile = make_project(tmp_path), "<img src=x onerror=\"document.title='run'\">"
+    entity = tables.stuck["entity_id"][0].as_py()
+    renamed = {
+        name: rename_stage(table.slice(0, 5) if name == "stuck" else table, "mql", hostile)
+        for name, table in tables.by_name().items()
+    }
+    scores = some_scores(a_run(targets=("close",)), [entity])
+    data = make_data(project, scores, language="ru", funnel=replace(tables, **renamed))
+    file = tmp_path / "index.html"
+    file.write_bytes(build_page(data))
+    with open_file(browser, file, PHONE, "dark") as opened:
+        page = opened.page
+        page.click("nav a[href='#funnel_stuck']")
+        page.locator("#funnel_stuck .lead-link").first.click()
+        assert entity in page.inner_text("#one-lead-title")
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+        assert page.locator("#funnel_paths svg text").count() >= 8
+        assert page.locator("[id^=funnel] [data-chart]:not(:has(svg))").count() == 0
+        assert opened.find_violations() == []
+        assert opened.complaints == [] and page.title() != "run"
