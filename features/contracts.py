@@ -41,6 +41,21 @@ def make_field(name: str, kind: pa.DataType, meaning: str, nullable: bool = Fals
     return pa.field(name, kind, nullable=nullable, metadata={"meaning": meaning})
 
 
+def column_meaning(field: pa.Field) -> str:
+    """Return the meaning of a column, as its contract defines it."""
+    meaning: bytes = field.metadata[b"meaning"]
+    return meaning.decode()
+
+
+# Words for the types of columns, for people.
+TYPE_NAMES = {
+    pa.string(): "text",
+    pa.float64(): "fraction",
+    pa.int64(): "integer",
+    INSTANT: "instant",
+}
+
+
 # One row per entity, ordered by entity_id. Attributes follow as further columns, float64 or string,
 # null if missing.
 LEADS = pa.schema(

@@ -105,7 +105,7 @@ def _look_up_column(snapshot: Snapshot, column: str) -> pa.Array:
     is_number = column in dataset.attributes or column in kinds
     suggestion = None if is_number else did_you_mean(column, choices)
     raise ConfigError(
-        "cannot segment by this column",
+        f"cannot segment by the column {column}",
         where="goals.by" if column == project.goals.by else f"--by {column}",
         found=f"{column!r} is " + ("a number" if is_number else "no category of the leads"),
         fix=suggestion or f"name one of {', '.join([*choices, CHANNEL, OWNER])}",

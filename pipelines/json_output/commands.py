@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.json_output import explain, funnel, nightly, proposal, training, verify
+from pipelines.json_output import explain, funnel, nightly, proposal, tables, training, verify
 from pipelines.json_output.shared import JsonObject
 
 # Each command with --json, as it is written on the command line, with the models of its output.
@@ -34,6 +34,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "deploy --status": (nightly.StatusOutput,),
     "deploy --give-up": (nightly.GivenUpOutput,),
     "verify": (verify.VerifyOutput,),
+    "schema --tables": (tables.TablesOutput,),
     "demo": (nightly.DemoOutput, nightly.RefusedDemoOutput),
 }
 

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.contracts import TYPE_NAMES, column_meaning
 from serve.crm.content import DeliveryContent, DeltaBase, build_content
 from serve.crm.parts import write_parquet_part, write_parts
 from serve.crm.plan import ExportPlan
@@ -43,7 +44,6 @@ from serve.export.atomic_folders import (
     write_durably,
     write_manifest,
 )
-from serve.export.export import TYPE_NAMES, column_meaning
 from serve.run import Run
 
 # Version of the manifest.

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
-from features.contracts import INSTANT
+from features.contracts import INSTANT, TYPE_NAMES, column_meaning
 from features.score_tables import ACCOUNT_SCORES, SCORES
 from features.tools.duckdb_sql import run_query
 from features.tools.json_values import format_json
@@ -350,12 +350,6 @@ def _describe_columns(schema: pa.Schema) -> list[dict[str, str]]:
     ]
 
 
-def column_meaning(field: pa.Field) -> str:
-    """Return the meaning of a column, as its contract defines it."""
-    meaning: bytes = field.metadata[b"meaning"]
-    return meaning.decode()
-
-
 def _write_jsonl(table: pa.Table, file: IO[bytes]) -> None:
     instants = [field.name for field in table.schema if field.type == INSTANT]
     for batch in table.to_batches(max_chunksize=BATCH_ROWS):
@@ -369,12 +363,6 @@ def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
     pq.write_table(table, file, compression="zstd")
 
 
-TYPE_NAMES = {
-    pa.string(): "text",
-    pa.float64(): "fraction",
-    pa.int64(): "integer",
-    INSTANT: "instant",
-}
 WRITERS: Mapping[str, Callable[[pa.Table, IO[bytes]], None]] = {
     "csv": write_csv,
     "jsonl": _write_jsonl,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from configs.errors import DataError
-from features.contracts import INSTANT
+from features.contracts import INSTANT, TYPE_NAMES, column_meaning
 from features.score_tables import (
     ACCOUNT_SCORES,
     DELIVERIES,
@@ -78,9 +78,38 @@ OWN_TABLES = (
 )
 TABLES = (*OWN_TABLES, *NIGHT_SQL_TABLES.values())
 
+CONTRACTS = {
+    SCORES_TABLE.name: SCORES,
+    ACCOUNTS_TABLE.name: ACCOUNT_SCORES,
+    RUNS_TABLE.name: SCORE_RUNS,
+    CHECKS_TABLE.name: SCORE_CHECKS,
+    DELIVERIES_TABLE.name: DELIVERIES,
+    RESULTS_TABLE.name: DELIVERY_RESULTS,
+    SUPPRESSIONS_TABLE.name: SUPPRESSIONS,
+    **{table.name: table.stored for table in NIGHT_TABLES},
+}
 # The key of an account row, by which the scores of its entities are found.
 ACCOUNT_KEY = ("project", "target", "as_of", "account_id")
 VIEWS = {SCORES_VIEW: SCORES_TABLE, ACCOUNTS_VIEW: ACCOUNTS_TABLE}
+
+
+def describe_tables() -> dict[str, dict[str, Any]]:
+    """Return the key and the columns of each table by name, as plain JSON values."""
+    return {
+        table.name: {
+            "key": [column.name for column in table.primary_key],
+            "columns": [
+                {
+                    "name": field.name,
+                    "type": TYPE_NAMES[field.type],
+                    "nullable": field.nullable,
+                    "meaning": column_meaning(field),
+                }
+                for field in CONTRACTS[table.name]
+            ],
+        }
+        for table in TABLES
+    }
 
 
 def is_not_suppressed_since() -> sa.ColumnElement[bool]:

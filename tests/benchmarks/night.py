@@ -1,10 +1,11 @@
 """A large night from the sources to the CRM's file, and the floors it is compared with.
 
 ``python -m tests.benchmarks.night FOLDER prepare LEADS`` trains a champion on a small company and
-writes the sources of the large one. ``… night [AS_OF [no-page]]`` scores it by the command's own
+writes the sources of the large one. ``… night [AS_OF [WITHOUT…]]`` scores it by the command's own
 function and prints one line of JSON; an as-of one day after another is compared with it, like all
-nights except the first. ``… floor`` prints the time of the bare parts: LightGBM's own ``predict``
-of the champion's trees, and the scan that is a lower bound for the features.
+nights except the first. ``no-page`` and ``no-funnel`` leave that part out. ``… floor`` prints the
+time of the bare parts: LightGBM's own ``predict`` of the champion's trees, and the scan that is a
+lower bound for the features.
 """
 
 import json
@@ -107,10 +108,10 @@ def _outcomes(events: pa.Table, rng: np.random.Generator) -> pa.Table:
     return pa.table([*columns, pa.nulls(size, pa.float64())], schema=EVENTS)
 
 
-def night(folder: Path, as_of: str = AS_OF, page: str = "page") -> dict:
+def night(folder: Path, as_of: str = AS_OF, *without: str) -> dict:
     """Score, publish and export; return the seconds of each step and the peak memory in GiB.
 
-    With ``no-page`` it writes no page to look at.
+    ``without`` names parts that are left out: ``no-page`` and ``no-funnel``.
     """
     from configs.schema import load_project
     from pipelines.nightly.night import score_night
@@ -131,7 +132,8 @@ def night(folder: Path, as_of: str = AS_OF, page: str = "page") -> dict:
         return run
 
     project = load_project(folder / "large.yaml")
-    publish = project.publish.model_copy(update={"page": page == "page"})
+    kept = {"page": "no-page" not in without, "funnel": "no-funnel" not in without}
+    publish = project.publish.model_copy(update=kept)
     project = project.model_copy(update={"publish": publish})
     begin, processor = time.perf_counter(), time.process_time()
     found = score_night(project, as_of, Runner(wrap=timed))
@@ -142,6 +144,7 @@ def night(folder: Path, as_of: str = AS_OF, page: str = "page") -> dict:
         "rows": sum(found.published.rows.values()),
         "page": found.export.page.stat().st_size / 1e6 if found.export.page else None,
         "problem": found.export.page_problem,
+        "tables": dict(found.published.tables),
         "peak": peak(),
     }
 

@@ -16,7 +16,9 @@ import yaml
 
 from models.learners import lightgbm
 from pipelines import cli
+from pipelines.json_output.commands import build_output_schema
 from pipelines.json_output.nightly import ErrorOutput
+from serve.store.tables import TABLES
 from tests.pipelines import tiny
 
 
@@ -626,6 +628,21 @@ def test_verbose_command_says_versions_files_and_seconds(run, tmp_path):
 def test_schema_is_json(run):
     code, out, _ = run("schema")
     assert code == 0 and json.loads(out)["title"] == "Project"
+
+
+def test_schema_of_the_tables_has_each_of_them(run):
+    code, out, _ = run("schema", "--tables")
+    printed = json.loads(out)
+    jsonschema.validate(printed, build_output_schema("schema --tables"))
+    assert code == 0 and list(printed["tables"]) == [table.name for table in TABLES]
+    stuck = printed["tables"]["stuck"]
+    assert stuck["key"] == ["as_of", "project", "entity_id"]
+    assert stuck["columns"][3] == {
+        "name": "entity_id",
+        "type": "text",
+        "nullable": False,
+        "meaning": "the lead",
+    }
 
 
 def test_leads_file_without_rows_is_named_in_the_error(run, tmp_path):
