@@ -8,6 +8,7 @@ from tests.examples.dashboards import (
     HIDDEN,
     HORIZON,
     HOUR,
+    LAST,
     LATEST,
     NEW_MODEL,
     NIGHTS,
@@ -15,6 +16,8 @@ from tests.examples.dashboards import (
     RETURNED,
     SHOWN,
     WINS,
+    list_funnel,
+    list_stuck,
 )
 
 
@@ -168,6 +171,31 @@ def expect_first_reasons(_):
     return [{"entity_id": row["entity_id"], "first_reason": row["reason_1"]} for row in rows]
 
 
+def expect_funnel(_):
+    names = "stage entered open stuck advanced_30d"
+    for number, as_of in enumerate(NIGHTS):
+        for row in list_funnel(number):
+            if row["segment_by"] == "all":
+                night = {"night": as_of.astimezone(BERLIN).date().isoformat()}
+                ends = dict.fromkeys(("advanced_30d_low", "advanced_30d_high"))
+                yield night | take(row, names) | ends | take(row, "median_days")
+
+
+def expect_stuck(_):
+    rows = [row for row in list_stuck(LAST, ()) if row["entity_id"] not in HIDDEN]
+    assert {row["entity_id"] for row in list_stuck(LAST, ())} > set(HIDDEN)
+    groups = group_rows(rows, "owner", "stage")
+    for (owner, stage), group in sorted(groups.items(), key=lambda g: (by_owner(g[1][0]), g[0][1])):
+        values = [row["value"] for row in group if row["value"] is not None]
+        yield {
+            "owner": owner,
+            "stage": stage,
+            "leads": len(group),
+            "value": sum(values) if values else None,
+            "oldest_days": max(row["age_days"] for row in group),
+        }
+
+
 EXPECTED = {
     "latest-list": lambda _: expect_list(),
     "first-reason": expect_first_reasons,
@@ -180,6 +208,8 @@ EXPECTED = {
     "calibration": lambda _: expect_calibration(),
     "places-by-week": expect_places,
     "owner-load": expect_load,
+    "funnel-by-night": expect_funnel,
+    "stuck-by-owner": expect_stuck,
     "deliveries": expect_deliveries,
     "rows-not-loaded": expect_not_loaded,
 }

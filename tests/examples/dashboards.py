@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from features.score_tables import DELIVERY_RESULTS, SCORE_CHECKS, SCORES
 from features.suppressed import SUPPRESSED
+from models.funnel.schemas import FUNNEL, STUCK
+from serve.night_tables import select_group, stamp_night_tables
 from serve.run import Run
 from tests.serve.samples import a_reason
 from tests.serve.store.test_delivery_ledger import a_row
@@ -152,6 +154,36 @@ SHOWN = [_shown_row(row) for rows in SCORED for row in rows if _is_shown(row)]
 LATEST = [row for row in SHOWN if row["as_of"] == NIGHTS[LAST]]
 
 
+def _fill_rows(schema, rows):
+    """Return rows of a schema; counts that are left out are 0, other values missing."""
+    empty = {f.name: None if f.nullable else 0 for f in schema}
+    return pa.Table.from_pylist([empty | row for row in rows], schema)
+
+
+def list_funnel(number):
+    """Return the rows of a night's funnel: two stages, and one of them by owner."""
+    rows = [
+        {"segment_by": by, "segment": segment, "stage": stage, "entered": 100 * place + number}
+        | {"open": 10 + number, "stuck": number % 4, "advanced_30d": 1 / (place + number + 2)}
+        | {"median_days": None if number == 3 else 2.5 * place}
+        for place, (by, segment, stage) in enumerate(
+            [("all", "all", "new"), ("all", "all", "mql"), ("owner", "Anna", "mql")], 1
+        )
+    ]
+    return [row | {"as_of": NIGHTS[number]} for row in rows]
+
+
+def list_stuck(number, out):
+    """Return the stuck leads of a night, without those that it left out."""
+    return [
+        {"entity_id": lead, "stage": ["mql", "new"][int(lead[1:]) % 2], "age_days": number + 0.5}
+        | {"owner": ["Anna", "Boris", None][int(lead[1:]) // 3 % 3], "p80_days": 1.5}
+        | {"value": None if lead[-1] == "1" else 10.0 * int(lead[1:])}
+        for lead in LEADS[1::3]
+        if lead not in out
+    ]
+
+
 class Ledger:
     """Publishes the nights to a store, and keeps the rows that the ledger should have."""
 
@@ -208,10 +240,16 @@ class Ledger:
         # The first publication of the repeated night knew of no suppression.
         out = out if late or number != REPEATED else []
         checks = [self._check(run, "buy", "warn" if number in (2, 10) else "pass")]
+        empty = {table.name: table.rows.empty_table() for table in select_group("funnel")}
+        tables = empty | {
+            "funnel": _fill_rows(FUNNEL, list_funnel(number)),
+            "stuck": _fill_rows(STUCK, list_stuck(number, out)),
+        }
         self.store.publish(
             pa.Table.from_pylist(rows, SCORES),
             run_id,
             finished_at,
+            tables=stamp_night_tables(tables, run),
             checks=pa.Table.from_pylist(checks, SCORE_CHECKS),
             suppressed=pa.table({"entity_id": out, "reason": ["list"] * len(out)}, SUPPRESSED),
         )
