@@ -197,7 +197,7 @@ def test_schemas_reject_what_a_script_could_not_read(outputs, printed):
 
 def test_commands_with_json_have_a_schema():
     tested = {name.removesuffix(" --if-needed") for name, _ in COMMANDS}
-    assert tested | {"explain", "forget", "demo", "rollback"} == set(OUTPUTS)
+    assert tested | {"explain", "forget", "demo", "rollback", "schema --tables"} == set(OUTPUTS)
     printing = {
         name
         for module in (
@@ -207,6 +207,7 @@ def test_commands_with_json_have_a_schema():
             commands.privacy,
             commands.proposal,
             commands.report,
+            commands.schema,
             commands.state,
             commands.demo,
         )

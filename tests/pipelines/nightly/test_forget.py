@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import cli
@@ -87,6 +88,10 @@ def test_entity_is_erased_everywhere_and_a_second_call_finds_nothing(run, scored
         for row in csv.reader(path.open(newline=""))
         if lead in row
     ]
+    # The stuck leads are in a second file.
+    named += pq.read_table(
+        current / "stuck.parquet", filters=[("entity_id", "=", lead)]
+    ).to_pylist()
     rows = csv.DictReader((current / "scores.csv").open(newline=""))
     firm = next(row["account_id"] for row in rows if row["entity_id"] == lead)
     code, out, err = run("forget", "company.yaml", lead)
