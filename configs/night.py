@@ -114,6 +114,9 @@ class Publish(FrozenModel):
         description="columns whose values divide the published funnel: a category of the leads, "
         "channel or owner",
     )
+    forecast: bool = Field(
+        True, description="also publish the forecast of this period and the next, and its deals"
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

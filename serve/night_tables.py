@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
+from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS
 from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
 from serve.run import Run
 
@@ -68,6 +69,10 @@ NIGHT_TABLES = (
     NightTable("leaks", "funnel", LEAKS, ("stage",)),
     NightTable("curves", "funnel", CURVES, ("stage", "age_days")),
     NightTable("aging", "funnel", AGING, ("stage", "age_class")),
+    NightTable("forecast", "forecast", FORECAST, ("period_start", "unit", "segment")),
+    NightTable("deals", "forecast", DEALS, (LEAD_COLUMN,)),
+    NightTable("forecast_changes", "forecast", CHANGES, ("unit", "step")),
+    NightTable("forecast_basis", "forecast", FORECAST_BASIS, ("period",)),
 )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
+from configs.goals.goals import ALL
+from features.contracts import INSTANT
 from features.tools.json_values import to_json_values
+from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, WINS
 
-# The tables of a forecast, in their order.
-TABLES = ("forecast", "deals", "changes")
+# The tables of a forecast by the name of their files and of their SQL tables, in their order.
+FORECAST_SCHEMAS = {"forecast": FORECAST, "deals": DEALS, "forecast_changes": CHANGES}
+# The further table of a night: what those rest on.
+BASIS = "forecast_basis"
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,60 @@ class ForecastResult:
     past_forecasts: int
     knows_rate_only: bool
 
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, pa.Table], as_of: datetime) -> Self | None:
+        """Return the forecast among a night's tables by name; None if it is absent."""
+        if not tables.keys() >= {*FORECAST_SCHEMAS, BASIS}:
+            return None
+        rows = {
+            name: tables[name].select([n for n in schema.names if n != "as_of"])
+            for name, schema in FORECAST_SCHEMAS.items()
+        }
+        instants = pa.repeat(pa.scalar(as_of, INSTANT), rows["forecast"].num_rows)
+        basis = tables[BASIS].to_pylist()[0]
+        return cls(
+            as_of=as_of,
+            target=basis["target"],
+            by=basis["segment_by"],
+            period=basis["period"],
+            forecast=rows["forecast"].add_column(0, FORECAST.field("as_of"), instants),
+            deals=rows["deals"],
+            changes=rows["forecast_changes"],
+            error_share=float("nan") if basis["error_share"] is None else basis["error_share"],
+            past_forecasts=basis["past_forecasts"],
+            knows_rate_only=bool(basis["knows_rate_only"]),
+        )
+
+    def select_headline(self) -> dict[str, Any]:
+        """Return the first period of all leads, in the unit with a goal, else in wins."""
+        rows = [row for row in self.forecast.to_pylist() if row["segment"] == ALL]
+        return min(
+            rows, key=lambda row: (row["period_start"], row["goal"] is None, row["unit"] != WINS)
+        )
+
+    def by_name(self) -> dict[str, pa.Table]:
+        """Return the tables by the name of their files."""
+        return {"forecast": self.forecast, "deals": self.deals, "forecast_changes": self.changes}
+
+    def list_night_tables(self) -> dict[str, pa.Table]:
+        """Return the tables that a night publishes, by name."""
+        basis = {
+            "target": self.target,
+            "period": self.period,
+            "segment_by": self.by,
+            "error_share": self.error_share,
+            "past_forecasts": self.past_forecasts,
+            "knows_rate_only": int(self.knows_rate_only),
+        }
+        return self.by_name() | {BASIS: pa.Table.from_pylist([basis], FORECAST_BASIS)}
+
     def to_json(self) -> dict[str, Any]:
         """Return the tables as lists of rows of plain JSON values, and what they rest on."""
-        tables = {name: to_json_values(getattr(self, name).to_pylist()) for name in TABLES}
         return {
-            **tables,
-            "error_share": self.error_share,
+            "forecast": to_json_values(self.forecast.to_pylist()),
+            "deals": to_json_values(self.deals.to_pylist()),
+            "changes": to_json_values(self.changes.to_pylist()),
+            "error_share": to_json_values(self.error_share),
             "past_forecasts": self.past_forecasts,
             "knows_rate_only": self.knows_rate_only,
         }

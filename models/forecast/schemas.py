@@ -79,3 +79,25 @@ CHANGES = pa.schema(
         make_field("deals", pa.int64(), "number of deals of the step", True),
     ]
 )
+
+# One row: what the tables of a night rest on.
+FORECAST_BASIS = pa.schema(
+    [
+        make_field("target", pa.string(), "the target whose outcome is the win"),
+        make_field("period", pa.string(), "`month` or `quarter`"),
+        make_field("segment_by", pa.string(), "the column of the segments; null without any", True),
+        make_field(
+            "error_share",
+            pa.float64(),
+            "typical error of past forecasts as far ahead, as a share of what came; null without "
+            "any",
+            nullable=True,
+        ),
+        make_field("past_forecasts", pa.int64(), "number of these past forecasts"),
+        make_field(
+            "knows_rate_only",
+            pa.int64(),
+            "1 if stage and age of the deals say nothing beyond the overall rate, else 0",
+        ),
+    ]
+)

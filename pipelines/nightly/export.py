@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from configs.schema import Project
+from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
 from pipelines.nightly.context import NightContext
@@ -61,7 +62,8 @@ def write_export_from_store(
     """
     accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
     funnel = FunnelTables.from_tables(tables)
-    build_page = make_page_builder(project, store, run, scores, funnel=funnel)
+    forecast = ForecastResult.from_tables(tables, run.as_of)
+    build_page = make_page_builder(project, store, run, scores, funnel=funnel, forecast=forecast)
     root, extras = project.workspace_path, NightFiles(tables)
     return write_export(scores, root, run, form, accounts, build_page, extras)
 

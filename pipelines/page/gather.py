@@ -18,6 +18,7 @@ from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
+from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from models.registry.artifact_paths import is_local
 from models.registry.records import RegisteredVersion
@@ -57,6 +58,7 @@ def gather_page_data(
     checks: pa.Table | None = None,
     registry: Registry | None = None,
     funnel: FunnelTables | None = None,
+    forecast: ForecastResult | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
@@ -64,7 +66,8 @@ def gather_page_data(
     A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``find_facts`` returns the facts on the
     leads that are shown in detail; None leaves them out. ``registry`` is one that is open; None
-    opens that of the workspace. ``funnel`` is that of the as-of, None if none was published.
+    opens that of the workspace. ``funnel`` and ``forecast`` are those of the as-of; None if none
+    was published.
     """
     if scores is None:
         scores = store.scores(project.project, run.as_of)
@@ -86,6 +89,7 @@ def gather_page_data(
         previous=read_previous(project, store, run, scores),
         facts=find_facts(detailed) if find_facts else None,
         funnel=funnel,
+        forecast=forecast,
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
@@ -100,6 +104,7 @@ def make_page_builder(
     dataset: Dataset | None = None,
     registry: Registry | None = None,
     funnel: FunnelTables | None = None,
+    forecast: ForecastResult | None = None,
 ) -> PageBuilder | None:
     """Return a function that builds the page of a run; None where the config wants no page.
 
@@ -116,8 +121,11 @@ def make_page_builder(
         def find_facts(entities: Sequence[str]) -> LeadFacts | None:
             return collect_lead_facts(project, dataset, entities, run.as_of) if dataset else None
 
-        data = gather_page_data(project, store, run, find_facts, scores, checks, registry, funnel)
-        return build_page(data)
+        return build_page(
+            gather_page_data(
+                project, store, run, find_facts, scores, checks, registry, funnel, forecast
+            )
+        )
 
     return build
 

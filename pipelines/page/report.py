@@ -14,6 +14,7 @@ from configs.loading.workspace_place import REPORT_FOLDER
 from configs.schema import Project
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import format_iso
+from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
 from pipelines.page.gather import gather_page_data
@@ -91,8 +92,12 @@ def write_report(
     def find_facts(entities: Sequence[str]) -> LeadFacts | None:
         return None if published else read_lead_facts(project, entities, run.as_of, clock, log)
 
-    funnel = FunnelTables.from_tables(drop_suppressed_rows(project, store.night_tables(run)))
-    data = gather_page_data(project, store, run, find_facts, scores, funnel=funnel)
+    tables = drop_suppressed_rows(project, store.night_tables(run))
+    funnel = FunnelTables.from_tables(tables)
+    forecast = ForecastResult.from_tables(tables, run.as_of)
+    data = gather_page_data(
+        project, store, run, find_facts, scores, funnel=funnel, forecast=forecast
+    )
     log("building the page")
     page = build_page(data)
     # Held only now: reading the sources takes minutes, in which a night may want to start.

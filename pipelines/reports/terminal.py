@@ -19,6 +19,17 @@ from pipelines.reports.data_tables import (
     describe_catalog,
     describe_data,
 )
+from pipelines.reports.forecast_tables import (
+    build_accuracy_table,
+    build_backtest_table,
+    build_change_table,
+    build_deal_table,
+    build_forecast_table,
+    describe_backtest,
+    describe_errors,
+    describe_forecast,
+    describe_knowledge,
+)
 from pipelines.reports.funnel_tables import (
     build_cycle_rows,
     build_paths_table,
@@ -66,10 +77,13 @@ from pipelines.reports.night_tables import (
 
 if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from datetime import tzinfo
+    from zoneinfo import ZoneInfo
 
     from configs.schema import Project
     from features.definitions.catalog import Catalog
     from models.evaluation.sliced_metrics import SliceMetrics
+    from models.forecast.accuracy import ForecastAccuracy
+    from models.forecast.result import ForecastBacktest, ForecastResult
     from models.funnel.result import FunnelResult
     from pipelines.lead.explain import Explanation
     from pipelines.nightly.forget import ErasureResult
@@ -270,6 +284,27 @@ def render_funnel(result: FunnelResult) -> list[RenderableType]:
     stuck = tables.stuck.to_pylist()
     parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that advanced"]
     return [*parts, render_table(build_stuck_rows(stuck))] if stuck else parts
+
+
+def render_forecast(result: ForecastResult, zone: ZoneInfo) -> list[RenderableType]:
+    """Return what the current period will bring, its change in a week, and the deals behind it."""
+    parts: list[RenderableType] = [escape_text(describe_forecast(result, zone))]
+    parts += _stack_tables(build_forecast_table(result, zone))
+    if result.changes.num_rows:
+        parts += _stack_tables(build_change_table(result.changes.to_pylist()))
+    if result.deals.num_rows:
+        parts += _stack_tables(build_deal_table(result.deals.to_pylist()))
+    lines = [describe_errors(result), *describe_knowledge(result)]
+    return [*parts, "", *map(escape_text, lines)]
+
+
+def render_forecast_backtest(
+    backtest: ForecastBacktest, accuracy: ForecastAccuracy
+) -> list[RenderableType]:
+    """Return past forecasts beside what came, and how far they and simpler ones were off."""
+    unit = backtest.unit
+    tables = (build_backtest_table(backtest.as_ofs, unit), build_accuracy_table(accuracy, unit))
+    return [escape_text(describe_backtest(backtest, accuracy)), *_stack_tables(*tables)]
 
 
 def render_monitor_result(project: Project, result: MonitorResult) -> RenderableType:

@@ -16,6 +16,7 @@ from serve.page.runtime import bundle_chart_library
 from serve.page.sections.funnel.aging import build_aging
 from serve.page.sections.funnel.curves import build_curves
 from serve.page.sections.funnel.cycle import build_cycle
+from serve.page.sections.funnel.forecast import build_forecast_section
 from serve.page.sections.funnel.leak import build_leak
 from serve.page.sections.funnel.losses import build_losses
 from serve.page.sections.funnel.missing import build_missing
@@ -50,6 +51,7 @@ MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
 # What the company as a whole looks like: the future first, then the way there.
 FUNNEL_SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_missing,
+    build_forecast_section,
     build_losses,
     build_leak,
     build_curves,

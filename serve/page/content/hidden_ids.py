@@ -29,8 +29,9 @@ def hide_personal_ids(data: PageData) -> PageData:
     """Return the contents without ids of leads and accounts whose columns are personal.
 
     In place of a lead's id stands its name by target and rank, which ``scores.csv`` has too: who
-    may know the lead can find it there. Leads without a score have no name, and are left out; a
-    stuck one stays, without an id, since owners are counted. An account's id becomes null.
+    may know the lead can find it there. Leads without a score have no name, and are left out; those
+    in tables of the funnel stay, without an id, since they are counted. An account's id becomes
+    null.
     """
     project = data.project
     if has_personal_accounts(project):
@@ -50,6 +51,9 @@ def hide_personal_ids(data: PageData) -> PageData:
         facts=names.rename_facts(data.facts) if data.facts else None,
         funnel=replace(data.funnel, stuck=names.name_all(data.funnel.stuck))
         if data.funnel
+        else None,
+        forecast=replace(data.forecast, deals=names.name_all(data.forecast.deals))
+        if data.forecast
         else None,
         hides_ids=True,
     )

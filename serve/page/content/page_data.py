@@ -15,6 +15,7 @@ from configs.schema import Project
 from features.contracts import EVENTS
 from features.score_tables import SCORES
 from models.evaluation.record import EvaluationRecord
+from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from models.registry.records import RegisteredVersion
 from serve.page.content.detailed_leads import choose_detailed_leads
@@ -65,6 +66,7 @@ class PageData:
         outcomes: Content of the newest ``reports/outcomes.json``; None if there is none.
         facts: Facts that only the source data has; None if it was not read.
         funnel: The funnel of the as-of, without suppressed leads; None if none was published.
+        forecast: The forecast of the as-of, without suppressed leads; None if none was published.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -84,6 +86,7 @@ class PageData:
     outcomes: Mapping[str, Any] | None = None
     facts: LeadFacts | None = None
     funnel: FunnelTables | None = None
+    forecast: ForecastResult | None = None
     hides_ids: bool = False
 
     @property

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import LeadCell, Section, Table
 from serve.page.content.words import PageWords
+from serve.page.sections.funnel.lead_cells import find_targets, name_lead
 from serve.page.sections.funnel.texts import (
     GROUP,
     UNKNOWN,
@@ -79,7 +79,7 @@ def _list_leads(data: PageData, rows: pa.Table) -> Iterator[Table]:
         part = rows.slice(start, end - start)
         cells = [
             _describe_lead(words, row, target, known)
-            for row, target in zip(part.to_pylist(), _find_targets(data, part), strict=True)
+            for row, target in zip(part.to_pylist(), find_targets(data, part), strict=True)
         ]
         if cells:
             caption = words.text(NAME, key, shown=words.number(len(cells)))
@@ -90,7 +90,7 @@ def _describe_lead(
     words: PageWords, row: Row, target: str | None, known: Mapping[str, bool]
 ) -> list[str | LeadCell]:
     return [
-        _name_lead(words, row["entity_id"], target),
+        name_lead(words, row["entity_id"], target),
         name_state(words, row["stage"]),
         *[row["owner"] or words.text(NAME, "nobody")] * known["owner"],
         write_days(words, row["age_days"]),
@@ -98,24 +98,6 @@ def _describe_lead(
         *[write_amount(words, row["value"])] * known["value"],
         *[row["moved_others"] or UNKNOWN] * known["moved_others"],
     ]
-
-
-def _find_targets(data: PageData, rows: pa.Table) -> list[str | None]:
-    """Return for each lead the first target that it has a score of; None without any."""
-    scores = data.scores.select(["target", "entity_id"])
-    scores = scores.filter(pc.is_in(scores["entity_id"], value_set=pc.unique(rows["entity_id"])))
-    scored = {(row["entity_id"], row["target"]) for row in scores.to_pylist()}
-    return [
-        next((target for target in data.targets if (entity, target) in scored), None)
-        for entity in rows["entity_id"].to_pylist()
-    ]
-
-
-def _name_lead(words: PageWords, entity: str | None, target: str | None) -> str | LeadCell:
-    """Return a lead; pressing it opens its details where it has a score."""
-    if entity is None:
-        return words.text(NAME, "nameless")
-    return LeadCell(target, entity) if target else entity
 
 
 def _count_by_owner(words: PageWords, stuck: pa.Table) -> Table:

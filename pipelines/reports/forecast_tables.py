@@ -1,0 +1,288 @@
+"""The forecast as sentences and tables of texts for the terminal.
+
+A table is a list of rows of texts; the first row holds the headers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from configs.goals.periods import find_period
+from models.forecast.accuracy import Errors, ForecastAccuracy
+from models.forecast.schemas import AMOUNT
+from pipelines.reports.funnel_tables import NOTHING, format_amount, format_days
+
+if TYPE_CHECKING:
+    from models.forecast.result import BacktestedForecast, ForecastBacktest, ForecastResult
+
+# Deals that the terminal shows; files and JSON have all.
+MAX_DEALS = 15
+# The expected value and the ends of its interval.
+LEVELS = ("p50", "p10", "p90")
+# The steps from the expected total of a week before to that of now.
+STEPS = {
+    "before": "expected a week before",
+    "won": "won",
+    "lost": "lost",
+    "advanced": "moved on, or came closer to their end",
+    "slipped": "stood still, or fell back",
+    "new": "created since",
+    "revalued": "other amount",
+    "assumptions": "estimates of rates and of deals to come",
+    "after": "expected now",
+}
+
+
+def describe_forecast(result: ForecastResult, zone: ZoneInfo) -> str:
+    """Return the forecast of the current period in a few sentences."""
+    row = result.select_headline()
+    unit = row["unit"]
+    total, low, high = (format_quantity(row[f"total_{level}"], unit) for level in LEVELS)
+    open_part, open_low, open_high = (
+        format_quantity(row[f"from_open_{level}"], unit) for level in LEVELS
+    )
+    new = format_quantity(row["from_new_p50"], unit)
+    return (
+        f"{describe_period(row, result.period, zone)}: {format_quantity(row['won'], unit)} won so "
+        f"far, {open_part} to come from open deals (80 % interval {open_low}–{open_high}), {new} "
+        f"from deals not created yet: {total} in all ({low}–{high}). {describe_goal(row)}"
+    )
+
+
+def describe_goal(row: dict[str, Any]) -> str:
+    """Return whether the goal of a row will be reached, and what is missing."""
+    goal, unit = row["goal"], row["unit"]
+    if goal is None:
+        return "No goal is set."
+    written = f"Goal {format_quantity(goal, unit)}"
+    if row["won"] >= goal:
+        return f"{written}: reached."
+    chance = f"{written}: chance {format_chance(row['p_goal'])}"
+    if row["gap"] <= 0:
+        return f"{chance}, {format_quantity(-row['gap'], unit)} more than needed."
+    short = f"{chance}, {format_quantity(row['gap'], unit)} short"
+    needed = row["needed_new_deals"]
+    if needed is None:
+        return f"{short}: new deals hardly close in time."
+    return f"{short}: about {math.ceil(needed):,} more new deals."
+
+
+def describe_period(row: dict[str, Any], period: str, zone: ZoneInfo) -> str:
+    """Return the name of a row's period, such as ``July 2025``."""
+    return find_period(row["period_start"], zone, period).label
+
+
+def describe_errors(result: ForecastResult) -> str:
+    """Return how far past forecasts were off."""
+    if not result.past_forecasts or not math.isfinite(result.error_share):
+        return (
+            "no past forecast can be compared with what came: the intervals rest on the rates alone"
+        )
+    return (
+        f"of {result.past_forecasts:,} past forecasts as far ahead, two of three were at most "
+        f"{100 * result.error_share:.0f} % off"
+    )
+
+
+def describe_knowledge(result: ForecastResult) -> list[str]:
+    """Return a line if the forecast knows no more than the overall rate."""
+    if not result.knows_rate_only:
+        return []
+    return [
+        "stage and age of the open deals say nothing beyond the overall rate: the forecast knows "
+        "no more than that"
+    ]
+
+
+def build_forecast_table(result: ForecastResult, zone: ZoneInfo) -> list[list[str]]:
+    """Return the forecast by period, unit and segment."""
+    table = [
+        [
+            "period",
+            *([result.by] if result.by else []),
+            "unit",
+            "won",
+            "from open",
+            "from new",
+            "total",
+            "goal",
+            "chance",
+            "missing",
+            "new deals",
+        ]
+    ]
+    for row in result.forecast.to_pylist():
+        needed = row["needed_new_deals"]
+        table.append(
+            [
+                describe_period(row, result.period, zone),
+                *([row["segment"]] if result.by else []),
+                row["unit"],
+                format_quantity(row["won"], row["unit"]),
+                *(_format_part(row, part) for part in ("from_open", "from_new", "total")),
+                format_quantity(row["goal"], row["unit"]),
+                format_chance(row["p_goal"]),
+                format_quantity(row["gap"], row["unit"]),
+                NOTHING if needed is None else f"{math.ceil(needed):,}",
+            ]
+        )
+    return table
+
+
+def build_change_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the steps from the expected total a week before to that of now."""
+    units = list(dict.fromkeys(row["unit"] for row in rows))
+    by_step = {(row["step"], row["unit"]): row for row in rows}
+    table = [["change in a week", "deals", *units]]
+    for step in dict.fromkeys(row["step"] for row in rows):
+        own = [by_step.get((step, unit)) for unit in units]
+        deals = next((row["deals"] for row in own if row and row["deals"] is not None), None)
+        values = [
+            NOTHING if row is None else _format_step(step, row["value"], row["unit"]) for row in own
+        ]
+        table.append([STEPS.get(step, step), NOTHING if deals is None else f"{deals:,}", *values])
+    return table
+
+
+def build_deal_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the open deals that add most, the first ones."""
+    has_amount = any(row["amount"] is not None for row in rows)
+    amounts = ["amount", "adds"] if has_amount else []
+    table = [["deal", "stage", "owner", "for", "chance", *amounts]]
+    for row in rows[:MAX_DEALS]:
+        amounts = [format_amount(row["amount"]), format_amount(row["contribution"])]
+        table.append(
+            [
+                row["entity_id"],
+                row["stage"],
+                row["owner"] or NOTHING,
+                format_days(row["age_days"]),
+                f"{row['probability']:.1%}",
+                *(amounts if has_amount else []),
+            ]
+        )
+    return table
+
+
+def describe_backtest(backtest: ForecastBacktest, accuracy: ForecastAccuracy) -> str:
+    """Return in a sentence how far the past forecasts were off."""
+    total = accuracy.total
+    return (
+        f"{total.forecasts:,} past forecasts of the {_name_unit(backtest.unit)} of the next "
+        f"{backtest.horizon_days:g} days: {_format_errors(total)}; "
+        f"{_format_share(accuracy.coverage_90)} of the 90 % intervals held what came"
+    )
+
+
+def build_backtest_table(rows: tuple[BacktestedForecast, ...], unit: str) -> list[list[str]]:
+    """Return each past forecast beside what came."""
+    table = [
+        [
+            "as of",
+            "predicted",
+            "actual",
+            "error",
+            "90 % interval",
+            "open",
+            "actual",
+            "stage-weighted",
+            "last year",
+            "rate only",
+        ]
+    ]
+    for row in rows:
+        error = row.predicted / row.actual - 1 if row.actual else None
+        table.append(
+            [
+                f"{row.as_of:%Y-%m-%d}",
+                format_quantity(row.predicted, unit),
+                format_quantity(row.actual, unit),
+                NOTHING if error is None else f"{error:+.1%}",
+                f"{format_quantity(row.low, unit)}–{format_quantity(row.high, unit)}",
+                *(
+                    format_quantity(value, unit)
+                    for value in (
+                        row.open_predicted,
+                        row.open_actual,
+                        row.stage_weighted,
+                        row.last_year,
+                        row.rate_only,
+                    )
+                ),
+            ]
+        )
+    return table
+
+
+def build_accuracy_table(accuracy: ForecastAccuracy, unit: str) -> list[list[str]]:
+    """Return the errors of the forecast and of simpler ones."""
+    table = [["forecast", "as-ofs", "absolute error", "bias", "CRPS"]]
+    for name, errors in (
+        ("this one", accuracy.total),
+        ("stage-weighted", accuracy.stage_weighted),
+        ("last year", accuracy.last_year),
+        ("rate only", accuracy.rate_only),
+        ("this one, open deals", accuracy.open),
+        ("stage-weighted, open deals", accuracy.stage_weighted_open),
+    ):
+        table.append(
+            [
+                name,
+                f"{errors.forecasts:,}",
+                _format_share(errors.mean_absolute_error_share),
+                _format_share(errors.bias_share, "+"),
+                NOTHING if math.isnan(errors.crps) else format_score(errors.crps, unit),
+            ]
+        )
+    return table
+
+
+def format_quantity(value: float | None, unit: str) -> str:
+    """Return a number of wins or an amount."""
+    if value is None or unit == AMOUNT:
+        return format_amount(value)
+    # Without a negative zero.
+    return f"{round(value) + 0:,}"
+
+
+def format_chance(value: float | None) -> str:
+    """Return a chance as per cent; one that is not certain is never written as 0 or 100 %."""
+    if value is None:
+        return NOTHING
+    if 0 < value < 0.01:
+        return "< 1 %"
+    return "> 99 %" if 0.99 < value < 1 else f"{value:.0%}".replace("%", " %")
+
+
+def format_score(value: float, unit: str) -> str:
+    """Return a score in the unit of the forecast."""
+    return format_amount(value) if unit == AMOUNT else f"{value:,.1f}"
+
+
+def _format_part(row: dict[str, Any], part: str) -> str:
+    value, low, high = (format_quantity(row[f"{part}_{level}"], row["unit"]) for level in LEVELS)
+    return f"{value} ({low}–{high})"
+
+
+def _format_step(step: str, value: float, unit: str) -> str:
+    if step in ("before", "after"):
+        return format_score(value, unit)
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + format_score(abs(value), unit)
+
+
+def _format_errors(errors: Errors) -> str:
+    return (
+        f"{_format_share(errors.mean_absolute_error_share)} off on average, bias "
+        f"{_format_share(errors.bias_share, '+')}"
+    )
+
+
+def _format_share(value: float, sign: str = "") -> str:
+    return NOTHING if math.isnan(value) else f"{value:{sign}.1%}"
+
+
+def _name_unit(unit: str) -> str:
+    return "amounts" if unit == AMOUNT else unit

@@ -1,0 +1,123 @@
+"""Results of a forecast, built by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from models.forecast.result import BacktestedForecast, ForecastBacktest, ForecastResult
+from models.forecast.schemas import CHANGES, DEALS, FORECAST
+
+AS_OF = datetime(2025, 7, 14, tzinfo=UTC)
+JULY, AUGUST, SEPTEMBER = (datetime(2025, month, 1, tzinfo=UTC) for month in (7, 8, 9))
+
+
+def build_row(unit="wins", segment="all", start=JULY, end=AUGUST, scale=1.0, **changes):
+    """Return a row of FORECAST; quantities are those of 81 wins so far times ``scale``."""
+    parts = {"from_open": (98, 112, 127), "from_new": (14, 23, 33), "total": (195, 216, 238)}
+    row = {
+        "as_of": AS_OF,
+        "period_start": start,
+        "period_end": end,
+        "segment": segment,
+        "unit": unit,
+        "goal": 220.0 * scale,
+        "won": 81.0 * scale,
+        **{
+            f"{part}_{level}": value * scale
+            for part, values in parts.items()
+            for level, value in zip(("p10", "p50", "p90"), values, strict=True)
+        },
+        "p_goal": 0.41,
+        "gap": 4.0 * scale,
+        "needed_new_deals": 29.3,
+    }
+    return row | changes
+
+
+NO_GOAL = {"goal": None, "p_goal": None, "gap": None, "needed_new_deals": None}
+
+
+def build_deal(number=1, amount=12000.0, probability=0.5, **changes):
+    """Return a row of DEALS."""
+    row = {
+        "entity_id": f"L{number:04}",
+        "segment": "all",
+        "stage": "proposal",
+        "owner": "Anna Berg",
+        "age_days": 3.5 + number,
+        "probability": probability,
+        "amount": amount,
+        "contribution": probability * (1.0 if amount is None else amount),
+    }
+    return row | changes
+
+
+STEPS = {
+    "before": (205.0, None),
+    "won": (9.5, 21),
+    "lost": (-7.0, 30),
+    "advanced": (6.0, 44),
+    "slipped": (-5.0, 120),
+    "new": (8.0, 37),
+    "revalued": (0.0, 0),
+    "assumptions": (-0.5, None),
+    "after": (216.0, None),
+}
+
+
+def build_changes(unit="wins", scale=1.0):
+    """Return the rows of CHANGES of a unit."""
+    return [
+        {"unit": unit, "step": step, "value": value * scale, "deals": deals}
+        for step, (value, deals) in STEPS.items()
+    ]
+
+
+def build_result(rows=None, deals=None, changes=None, **named):
+    """Return a result of these rows, by default of wins and amounts with a goal of wins."""
+    if rows is None:
+        money = {"scale": 1000.0, **NO_GOAL}
+        rows = [
+            build_row(),
+            build_row("amount", **money),
+            build_row(start=AUGUST, end=SEPTEMBER, won=0.0, p_goal=0.004),
+            build_row("amount", start=AUGUST, end=SEPTEMBER, **money),
+        ]
+    deals = [build_deal(number) for number in range(1, 21)] if deals is None else deals
+    changes = [*build_changes(), *build_changes("amount", 1000.0)] if changes is None else changes
+    given = {
+        "as_of": AS_OF,
+        "target": "close",
+        "by": None,
+        "period": "month",
+        "error_share": 0.074,
+        "past_forecasts": 20,
+        "knows_rate_only": False,
+    }
+    return ForecastResult(
+        forecast=pa.Table.from_pylist(rows, FORECAST),
+        deals=pa.Table.from_pylist(deals, DEALS),
+        changes=pa.Table.from_pylist(changes, CHANGES),
+        **(given | named),
+    )
+
+
+def build_backtest(actuals=(100.0, 80.0, 125.0), unit="wins"):
+    """Return a backtest whose forecasts are 10 above what came."""
+    rows = tuple(
+        BacktestedForecast(
+            as_of=AS_OF - timedelta(days=7 * (len(actuals) - place)),
+            predicted=actual + 10,
+            actual=actual,
+            open_predicted=actual / 2 + 4,
+            open_actual=actual / 2,
+            low=actual - 5 if place else actual + 1,
+            high=actual + 20,
+            crps=3.0,
+            stage_weighted=actual * 1.5,
+            last_year=None if place == 0 else actual * 0.5,
+            rate_only=actual * 0.9,
+        )
+        for place, actual in enumerate(actuals)
+    )
+    return ForecastBacktest("close", unit, 30.0, rows)

@@ -1,0 +1,146 @@
+"""The forecast in sentences and tables."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import jsonschema
+import pytest
+
+from models.forecast.accuracy import summarize_backtest
+from pipelines.json_output.forecast import ForecastOutput
+from pipelines.reports.forecast_tables import (
+    STEPS,
+    build_accuracy_table,
+    build_backtest_table,
+    build_change_table,
+    build_deal_table,
+    build_forecast_table,
+    describe_errors,
+    describe_forecast,
+    describe_goal,
+    describe_knowledge,
+    format_chance,
+)
+from tests.pipelines import forecasts
+
+UTC = ZoneInfo("UTC")
+
+
+def test_sentence_has_parts_total_and_goal():
+    assert describe_forecast(forecasts.build_result(), UTC) == (
+        "July 2025: 81 won so far, 112 to come from open deals (80 % interval 98–127), 23 from "
+        "deals not created yet: 216 in all (195–238). Goal 220: chance 41 %, 4 short: about 30 "
+        "more new deals."
+    )
+
+
+def test_sentence_is_of_the_unit_with_a_goal():
+    rows = [
+        forecasts.build_row("amount", start=forecasts.AUGUST, end=forecasts.SEPTEMBER, goal=1.0),
+        forecasts.build_row(segment="Anna Berg"),
+        forecasts.build_row(**forecasts.NO_GOAL),
+        forecasts.build_row("amount", scale=1000.0),
+    ]
+    text = describe_forecast(forecasts.build_result(rows, by="owner"), UTC)
+    assert text.startswith("July 2025: 81 k won so far, 112 k to come")
+    assert "Goal 220 k: chance 41 %, 4,000 short" in text
+    without = [forecasts.build_row(unit, **forecasts.NO_GOAL) for unit in ("amount", "wins")]
+    text = describe_forecast(forecasts.build_result(without), UTC)
+    assert text.startswith("July 2025: 81 won")
+    assert text.endswith("(195–238). No goal is set.")
+
+
+def test_period_is_that_of_the_companys_zone():
+    # The first instant of August in Berlin is still July in UTC.
+    start = forecasts.AUGUST.replace(month=7, day=31, hour=22)
+    rows = [forecasts.build_row(start=start, end=forecasts.SEPTEMBER)]
+    result = forecasts.build_result(rows)
+    assert describe_forecast(result, ZoneInfo("Europe/Berlin")).startswith("August 2025: ")
+    quarter = replace(result, period="quarter")
+    assert describe_forecast(quarter, ZoneInfo("Europe/Berlin")).startswith("Q3 2025: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (forecasts.NO_GOAL, "No goal is set."),
+        ({"won": 221.0, "gap": -9.0, "p_goal": 1.0}, "Goal 220: reached."),
+        ({"gap": -12.0, "p_goal": 0.78}, "Goal 220: chance 78 %, 12 more than needed."),
+        ({"gap": 0.0, "p_goal": 0.5}, "Goal 220: chance 50 %, 0 more than needed."),
+        (
+            {"needed_new_deals": None},
+            "Goal 220: chance 41 %, 4 short: new deals hardly close in time.",
+        ),
+        ({"p_goal": 0.0}, "Goal 220: chance 0 %, 4 short: about 30 more new deals."),
+    ],
+)
+def test_goal_says_what_is_missing(changes, text):
+    assert describe_goal(forecasts.build_row(**changes)) == text
+
+
+@pytest.mark.parametrize(
+    ("chance", "text"),
+    [(None, "–"), (0, "0 %"), (0.0004, "< 1 %"), (0.01, "1 %"), (0.995, "> 99 %"), (1, "100 %")],
+)
+def test_chance_is_certain_only_if_it_is(chance, text):
+    assert format_chance(chance) == text
+
+
+def test_tables_have_every_row():
+    rows = [forecasts.build_row(segment=name) for name in ("all", "Anna Berg", "other")]
+    table = build_forecast_table(forecasts.build_result(rows, by="owner"), UTC)
+    assert [len(row) for row in table] == [11] * 4
+    assert [row[1] for row in table] == ["owner", "all", "Anna Berg", "other"]
+    assert table[1][3:7] == ["81", "112 (98–127)", "23 (14–33)", "216 (195–238)"]
+    assert [len(row) for row in build_forecast_table(forecasts.build_result(rows), UTC)] == [10] * 4
+
+
+def test_changes_stand_side_by_side_by_unit():
+    rows = forecasts.build_result().changes.to_pylist()
+    table = build_change_table(rows)
+    assert table[0] == ["change in a week", "deals", "wins", "amount"]
+    assert [row[0] for row in table[1:]] == list(STEPS.values())
+    assert table[1][1:] == ["–", "205.0", "205 k"]
+    assert table[2][1:] == ["21", "+9.5", "+9,500"]
+    assert table[3][1:] == ["30", "−7.0", "−7,000"]
+    assert table[7][1:] == ["0", "0.0", "0"]
+
+
+def test_deals_are_the_first_fifteen():
+    rows = forecasts.build_result().deals.to_pylist()
+    table = build_deal_table(rows)
+    assert len(table) == 1 + 15
+    assert table[1] == ["L0001", "proposal", "Anna Berg", "4.5 d", "50.0%", "12 k", "6,000"]
+    plain = [forecasts.build_deal(amount=None, owner=None)]
+    assert build_deal_table(plain)[1] == ["L0001", "proposal", "–", "4.5 d", "50.0%"]
+
+
+def test_errors_and_ignorance_are_written():
+    result = forecasts.build_result()
+    assert describe_errors(result) == (
+        "of 20 past forecasts as far ahead, two of three were at most 7 % off"
+    )
+    for without in ({"past_forecasts": 0}, {"error_share": float("nan")}):
+        assert describe_errors(replace(result, **without)).startswith("no past forecast can be")
+    assert describe_knowledge(result) == []
+    (line,) = describe_knowledge(replace(result, knows_rate_only=True))
+    assert "no more than that" in line
+
+
+def test_backtest_has_every_as_of():
+    backtest = forecasts.build_backtest((100.0, 0.0))
+    table = build_backtest_table(backtest.as_ofs, backtest.unit)
+    assert [row[:4] for row in table[1:]] == [
+        ["2025-06-30", "110", "100", "+10.0%"],
+        ["2025-07-07", "10", "0", "–"],
+    ]
+    errors = build_accuracy_table(summarize_backtest(backtest), backtest.unit)
+    assert [row[0] for row in errors[1:3]] == ["this one", "stage-weighted"]
+    assert errors[1] == ["this one", "2", "10.0%", "+10.0%", "3.0"]
+
+
+@pytest.mark.parametrize("error_share", [0.07, float("nan")])
+def test_json_fits_its_schema(error_share):
+    value = forecasts.build_result(error_share=error_share).to_json()
+    schema = ForecastOutput.model_json_schema()
+    jsonschema.validate(value, schema, jsonschema.Draft202012Validator)
