@@ -1,0 +1,152 @@
+"""Chance that an open deal is won in a span of working time.
+
+Stage and age give each deal a base: what became of earlier visits that had lasted as long. Trees
+then say by how much its way so far and its attributes raise or lower the hazard of a win. They are
+fitted on the deals that were open at earlier instants, each followed as far as it was observed: a
+Poisson count whose expectation is the base hazard of the follow-up times the factor (Holford,
+"The analysis of rates and of survivorship using log-linear models", *Biometrics* 36, 1980).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.tools.instants import US_PER_DAY
+from models.forecast.deals import WON, OpenDeals, VisitFacts, list_open_deals
+from models.funnel.history import FunnelHistory
+from models.funnel.win_times import WinTimes, estimate_win_times
+from models.learners.fit_input import FitInput
+from models.learners.hazard import POISSON_PARAMETERS
+from models.learners.lightgbm import LightGbm
+
+# Rows that the trees are fitted on, at most: more take longer and are hardly better.
+MAX_ROWS = 60_000
+# Earlier instants whose open deals are taken, and how far back they reach at most.
+INSTANTS = 24
+MAX_SPAN = 400 * US_PER_DAY
+# Deals of an instant matter half as much after this time, since companies change.
+HALF_LIFE = 90 * US_PER_DAY
+# With fewer wins, stage and age say all that can be said.
+MIN_WINS = 100
+# Small trees with strong smoothing, which start from the base: where they learn nothing, it stays.
+TREE_PARAMETERS = {
+    **POISSON_PARAMETERS,
+    "num_leaves": 6,
+    "num_iterations": 60,
+    "learning_rate": 0.1,
+    "min_data_in_leaf": 50,
+    "lambda_l2": 10.0,
+    "feature_fraction": 0.8,
+    "max_bin": 63,
+    "extra_trees": False,
+}
+# A chance of one has no finite hazard.
+MAX_CHANCE = 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class DealAttributes:
+    """Attributes of all leads as the trees read them.
+
+    Attributes:
+        columns: Numbers, or codes of categories, float64 (leads, columns); NaN where missing.
+        categorical: Places of the columns that hold codes.
+    """
+
+    columns: np.ndarray
+    categorical: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DealModel:
+    """Chances of open deals.
+
+    Attributes:
+        win_times: Times until the win by stage and age.
+        attributes: Attributes of all leads.
+        trees: Model of the log of a deal's hazard relative to its base; None where the base stays.
+        level: Log of the factor that all hazards have besides.
+    """
+
+    win_times: WinTimes
+    attributes: DealAttributes
+    trees: LightGbm | None = None
+    level: float = 0.0
+
+    def find_chances(self, deals: OpenDeals, spans: np.ndarray) -> np.ndarray:
+        """Return each deal's chance of a win within each span of working time, (deals, spans)."""
+        factor = np.ones(len(deals.lead))
+        if self.trees is not None:
+            x = _join_columns(deals, self.attributes)
+            factor = np.exp(self.trees.margin(x) + self.level)
+        columns = [
+            -np.expm1(-factor * find_base_hazard(self.win_times, deals, span)) for span in spans
+        ]
+        return np.stack(columns, axis=1)
+
+
+def fit_deal_model(
+    history: FunnelHistory, facts: VisitFacts, attributes: DealAttributes, span: int
+) -> DealModel:
+    """Return the model of a history in working time; wins within ``span`` are learned from."""
+    win_times = estimate_win_times(history)
+    base = DealModel(win_times, attributes)
+    x, won, hazard, weight = _list_training_rows(history, facts, base, span)
+    if np.count_nonzero(won) < MIN_WINS:
+        return base
+    # Columns are known by place: those of the way come first.
+    first = x.shape[1] - attributes.columns.shape[1]
+    categorical = [first + place for place in attributes.categorical]
+    fit_input = FitInput(x, categorical, seed=0, weight=weight)
+    trees = LightGbm.fit_trees(fit_input, won, TREE_PARAMETERS, np.log(hazard))
+    expected = -np.expm1(-hazard * np.exp(trees.margin(x)))
+    # Smoothed trees do not reach the mean that they were fitted to.
+    level = float(np.log((weight @ won) / (weight @ expected)))
+    return DealModel(win_times, attributes, trees, level)
+
+
+def find_base_hazard(win_times: WinTimes, deals: OpenDeals, span: np.ndarray | int) -> np.ndarray:
+    """Return the cumulative hazard of a win within a span, by stage and age alone."""
+    chance = win_times.chance_within(deals.stage, deals.age, span)
+    # A stage in which nothing was observed yet has no win.
+    return -np.log1p(-np.clip(np.nan_to_num(chance), 0.0, MAX_CHANCE))
+
+
+def _list_training_rows(
+    history: FunnelHistory, facts: VisitFacts, model: DealModel, span: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return features, whether won, base hazard and weight of deals open at earlier instants."""
+    until = history.observed_until
+    first = int(facts.spell_start.min(initial=until))
+    step = min(until - max(first, until - MAX_SPAN), MAX_SPAN) // INSTANTS
+    parts = []
+    for number in range(INSTANTS):
+        at = until - step // 2 - number * step
+        deals = _sample_deals(history, list_open_deals(history, facts, at))
+        follow = min(span, until - at)
+        hazard = find_base_hazard(model.win_times, deals, follow)
+        ending, end = facts.ending[deals.visit], facts.spell_end[deals.visit]
+        won = (ending == WON) & (end - at < follow)
+        weight = np.full(len(won), 0.5 ** ((until - at) / HALF_LIFE))
+        # A deal whose base has no hazard cannot have more of it.
+        rows = hazard > 0
+        x = _join_columns(deals, model.attributes)
+        parts.append((x[rows], won[rows].astype(float), hazard[rows], weight[rows]))
+    x, won, hazard, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return x, won, hazard, weight / weight.mean() if len(weight) else weight
+
+
+def _sample_deals(history: FunnelHistory, deals: OpenDeals) -> OpenDeals:
+    """Return the deals of some accounts, the same ones at every instant."""
+    share = MAX_ROWS / INSTANTS / max(len(deals.lead), 1)
+    if share >= 1:
+        return deals
+    chosen = history.cluster[deals.lead] % np.uint64(2**20) < share * 2**20
+    columns = (deals.visit, deals.lead, deals.stage, deals.age, deals.way)
+    return OpenDeals(*(column[chosen] for column in columns))
+
+
+def _join_columns(deals: OpenDeals, attributes: DealAttributes) -> np.ndarray:
+    return np.concatenate([deals.way, attributes.columns[deals.lead]], axis=1)

@@ -1,0 +1,199 @@
+"""Errors of the forecasts that would have been made at past as-ofs, over the same time ahead.
+
+Deals share what a month brings: a campaign, a strike, a new price list, and the error of the model
+itself. If each was drawn on its own, errors would cancel and the band would be too narrow. So the
+logs of actual over predicted wins of past as-ofs give a factor that all deals share: their mean,
+shrunk to zero, corrects a lasting bias; their variance beyond that of single draws widens the band.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.tools.instants import US_PER_DAY
+from models.forecast.deal_model import DealAttributes
+from models.forecast.deals import cut_history
+from models.forecast.prediction import WinPrediction, predict_wins
+from models.forecast.working_time import DayGrid
+from models.funnel.history import FunnelHistory
+
+# Past as-ofs, at most, and the least time between two.
+PAST_FORECASTS = 8
+MIN_STEP = 7 * US_PER_DAY
+# A shorter time ahead holds too few wins to measure an error by.
+MIN_AHEAD = 7 * US_PER_DAY
+# What is assumed before any past forecast: no bias, and factors that vary by 8 % for open deals and
+# 15 % for new ones. It weighs as much as two past periods.
+PRIOR_PERIODS = 2.0
+PRIOR_VARIANCE = np.diag([0.08**2, 0.15**2])
+Z90 = 1.645
+
+
+@dataclass(frozen=True)
+class SharedFactor:
+    """Normal law of the logs of the factors of open and new deals.
+
+    Attributes:
+        mean: Their means, float64 (2,).
+        covariance: Their covariance, float64 (2, 2).
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def find_factors(self, normals: np.ndarray) -> np.ndarray:
+        """Return the factors of standard normal draws, float64 (draws, 2)."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.clip(values, 0.0, None))
+        return np.exp(self.mean + normals @ root.T)
+
+
+@dataclass(frozen=True)
+class PastErrors:
+    """What past forecasts teach.
+
+    Attributes:
+        factors: Shared factor for each time ahead.
+        forecasts: Number of past forecasts.
+        uses_trees: Whether the deals' own chances were better than those by stage and age.
+        knows_rate_only: Whether no chances were better than one chance for all deals.
+    """
+
+    factors: tuple[SharedFactor, ...]
+    forecasts: int
+    uses_trees: bool
+    knows_rate_only: bool
+
+    def choose_chances(self, prediction: WinPrediction) -> np.ndarray:
+        """Return the chances of the open deals that past forecasts recommend."""
+        return prediction.chances if self.uses_trees else prediction.base_chances
+
+
+@dataclass(frozen=True)
+class _PastForecast:
+    """One past forecast beside what happened: ``won`` is by deal and end, ``new`` by end."""
+
+    at: int
+    ends: np.ndarray
+    prediction: WinPrediction
+    lead: np.ndarray
+    won: np.ndarray
+    new: np.ndarray
+
+
+def measure_past_errors(
+    history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, ends: np.ndarray
+) -> PastErrors:
+    """Return what forecasts of past as-ofs teach about one with these ``ends``."""
+    ahead = np.maximum(ends - history.as_of, MIN_AHEAD)
+    past = [
+        _forecast_again(history, attributes, grid, at, ahead)
+        for at in _choose_past_as_ofs(history, int(ahead[0]))
+    ]
+    uses_trees, knows_rate_only = _compare_chances(past)
+    factors = tuple(
+        _estimate_factor(past, place, uses_trees, int(span), history.observed_until)
+        for place, span in enumerate(ahead)
+    )
+    return PastErrors(factors, len(past), uses_trees, knows_rate_only)
+
+
+def scale_chances(chances: np.ndarray, factor: np.ndarray | float) -> np.ndarray:
+    """Return chances whose odds are multiplied by a factor."""
+    return factor * chances / (1 - chances + factor * chances)
+
+
+def _choose_past_as_ofs(history: FunnelHistory, ahead: int) -> list[int]:
+    """Return the past as-ofs whose time ahead has passed, after as much history again."""
+    last = history.observed_until - ahead
+    first = int(history.paths.spells.start.min(initial=last))
+    first = max(first, history.observed_from) + ahead
+    step = max(ahead // 2, MIN_STEP)
+    return [at for at in range(last, first, -step)][:PAST_FORECASTS]
+
+
+def _forecast_again(
+    history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, at: int, ahead: np.ndarray
+) -> _PastForecast:
+    ends = at + ahead
+    prediction = predict_wins(cut_history(history, at), attributes, grid, ends)
+    spells = history.paths.spells
+    won = (spells.exit == history.states.won) & (spells.end >= at)
+    is_old = spells.start < at
+    # A lead has one open spell at a time.
+    end_of_lead = np.full(len(history.created), np.iinfo(np.int64).max)
+    end_of_lead[spells.lead[won & is_old]] = spells.end[won & is_old]
+    new_ends = spells.end[won & ~is_old]
+    lead = prediction.deals.lead
+    return _PastForecast(
+        at,
+        ends,
+        prediction,
+        lead,
+        end_of_lead[lead][:, None] < ends,
+        np.array([np.count_nonzero(new_ends < end) for end in ends]),
+    )
+
+
+def _compare_chances(past: list[_PastForecast]) -> tuple[bool, bool]:
+    """Return whether the deals' own chances are better, and whether one for all is as good."""
+    if not past:
+        return True, False
+    lead = np.concatenate([one.lead for one in past])
+    won = np.concatenate([one.won[:, 0] for one in past])
+    own, base, rate = (
+        _list_losses(won, np.concatenate(chances))
+        for chances in (
+            [one.prediction.chances[:, 0] for one in past],
+            [one.prediction.base_chances[:, 0] for one in past],
+            [_spread_evenly(one.prediction.base_chances[:, 0]) for one in past],
+        )
+    )
+    uses_trees = bool(own.sum() <= base.sum())
+    gain = np.bincount(lead, rate - (own if uses_trees else base))
+    gain = gain[np.unique(lead)]
+    error = gain.std() * np.sqrt(len(gain))
+    return uses_trees, bool(gain.sum() <= Z90 * error)
+
+
+def _spread_evenly(chances: np.ndarray) -> np.ndarray:
+    return np.full(len(chances), chances.mean() if len(chances) else 0.0)
+
+
+def _list_losses(won: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """Return the log loss of each deal."""
+    inside = np.clip(chances, 1e-6, 1 - 1e-6)
+    return -np.log(np.where(won, inside, 1 - inside))
+
+
+def _estimate_factor(
+    past: list[_PastForecast], place: int, uses_trees: bool, ahead: int, until: int
+) -> SharedFactor:
+    """Return the law of the factor from the past forecasts whose end has come."""
+    known = [one for one in past if one.ends[place] <= until]
+    if not known:
+        return SharedFactor(np.zeros(2), PRIOR_VARIANCE)
+    logs, noise = (
+        np.array(values)
+        for values in zip(*(_measure(one, place, uses_trees) for one in known), strict=True)
+    )
+    # Periods that overlap tell the same.
+    periods = (known[0].at - known[-1].at) / ahead + 1.0
+    trust = periods / (periods + PRIOR_PERIODS)
+    mean = trust * logs.mean(axis=0)
+    rest = logs - mean
+    covariance = rest.T @ rest / len(rest) - np.diag(noise.mean(axis=0))
+    return SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE)
+
+
+def _measure(one: _PastForecast, place: int, uses_trees: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logs of actual over predicted wins, and their variance if all were independent."""
+    prediction = one.prediction
+    chances = (prediction.chances if uses_trees else prediction.base_chances)[:, place]
+    predicted = np.array([chances.sum(), prediction.new_wins[place]])
+    actual = np.array([np.count_nonzero(one.won[:, place]), one.new[place]])
+    variance = np.array([(chances * (1 - chances)).sum(), predicted[1]])
+    # Half a win more on both sides, so that no count is without a log.
+    return np.log((actual + 0.5) / (predicted + 0.5)), variance / (predicted + 0.5) ** 2

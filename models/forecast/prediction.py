@@ -1,0 +1,102 @@
+"""Expected wins by the ends of periods: from the deals that are open, and from those to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.forecast.arrivals import forecast_arrivals
+from models.forecast.deal_model import DealAttributes, DealModel, fit_deal_model
+from models.forecast.deals import OpenDeals, collect_visit_facts, list_open_deals
+from models.forecast.working_time import (
+    DayGrid,
+    WorkingTime,
+    fit_working_time,
+    move_to_working_time,
+)
+from models.funnel.history import FunnelHistory
+from models.survival.incidence import IncidenceCurve, estimate_curve
+from models.survival.stays import count_stays
+
+
+@dataclass(frozen=True)
+class WinPrediction:
+    """Wins to expect from an as-of to each of some ends, the earliest first.
+
+    Attributes:
+        deals: Deals that are open at the as-of, in working time.
+        chances: Chance of each deal of a win by each end, float64 (deals, ends).
+        base_chances: The same by stage and age alone.
+        new_wins: Expected wins by each end of deals that are not created yet, float64 (ends,).
+        new_chances: Chance by each end of a deal created at the as-of, float64 (ends,).
+        arrivals: Expected number of deals created by each end, float64 (ends,).
+    """
+
+    deals: OpenDeals
+    chances: np.ndarray
+    base_chances: np.ndarray
+    new_wins: np.ndarray
+    new_chances: np.ndarray
+    arrivals: np.ndarray
+
+
+def predict_wins(
+    history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, ends: np.ndarray
+) -> WinPrediction:
+    """Return the wins to expect, as known at the history's end.
+
+    ``ends`` are instants after it, ascending, within the grid.
+    """
+    time = fit_working_time(history, grid)
+    moved = move_to_working_time(history, time)
+    facts = collect_visit_facts(moved)
+    spans = time.convert(ends) - moved.as_of
+    model = fit_deal_model(moved, facts, attributes, int(spans[-1]))
+    deals = list_open_deals(moved, facts, moved.as_of)
+    curve = _estimate_new_wins(moved)
+    arrivals = _count_arrivals(history, grid)
+    return WinPrediction(
+        deals=deals,
+        chances=model.find_chances(deals, spans),
+        base_chances=DealModel(model.win_times, attributes).find_chances(deals, spans),
+        new_wins=np.array([_add_new_wins(arrivals, curve, time, history, end) for end in ends]),
+        new_chances=_find_incidence(curve, spans),
+        arrivals=np.array([arrivals[grid.edges[:-1] < end].sum() for end in ends]),
+    )
+
+
+def _count_arrivals(history: FunnelHistory, grid: DayGrid) -> np.ndarray:
+    starts = history.paths.spells.start
+    begin = max(int(starts.min(initial=history.as_of)), history.observed_from)
+    return forecast_arrivals(grid, starts, begin, history.as_of)
+
+
+def _estimate_new_wins(history: FunnelHistory) -> IncidenceCurve:
+    """Return the share of deals that is won by each age, counted from their begin."""
+    stays = history.list_spell_stays(np.zeros(len(history.paths.spells.lead), np.int64))
+    return estimate_curve(count_stays(stays.select_observed()), 0, 2)
+
+
+def _find_incidence(curve: IncidenceCurve, age: np.ndarray) -> np.ndarray:
+    """Return the share that is won before each age."""
+    won = np.concatenate([[0.0], curve.incidence[:, 0]])
+    return won[np.searchsorted(curve.age, age, side="left")]
+
+
+def _add_new_wins(
+    arrivals: np.ndarray,
+    curve: IncidenceCurve,
+    time: WorkingTime,
+    history: FunnelHistory,
+    end: int,
+) -> float:
+    """Return the wins by an end of the deals that arrive before it."""
+    days = np.flatnonzero((arrivals > 0) & (time.edges[:-1] < end))
+    begin = np.maximum(time.edges[days], history.as_of)
+    middle = (begin + np.minimum(time.edges[days + 1], end)) // 2
+    remaining = time.convert_instant(int(end)) - time.convert(middle)
+    # Of the last day only the part before the end counts.
+    whole = time.edges[days + 1] - begin
+    part = (np.minimum(time.edges[days + 1], end) - begin) / np.maximum(whole, 1)
+    return float((arrivals[days] * part) @ _find_incidence(curve, remaining))
