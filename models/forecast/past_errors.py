@@ -2,8 +2,9 @@
 
 Deals share what a month brings: a campaign, a strike, a new price list, and the error of the model
 itself. If each was drawn on its own, errors would cancel and the band would be too narrow. So the
-logs of actual over predicted wins of past as-ofs give a factor that all deals share: their mean,
-shrunk to zero, corrects a lasting bias; their variance beyond that of single draws widens the band.
+logs of actual over predicted wins of past as-ofs give a factor that all deals share. Their mean,
+shrunk to zero, corrects a lasting bias of the open deals; their variance beyond that of single
+draws widens the band.
 """
 
 from __future__ import annotations
@@ -182,7 +183,8 @@ def _estimate_factor(
     # Periods that overlap tell the same.
     periods = (known[0].at - known[-1].at) / ahead + 1.0
     trust = periods / (periods + PRIOR_PERIODS)
-    mean = trust * logs.mean(axis=0)
+    # How many deals arrive goes up and down: to correct it by the past would come too late.
+    mean = trust * logs.mean(axis=0) * np.array([1.0, 0.0])
     rest = logs - mean
     covariance = rest.T @ rest / len(rest) - np.diag(noise.mean(axis=0))
     return SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE)

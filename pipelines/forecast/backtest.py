@@ -91,16 +91,17 @@ def choose_as_ofs(
 ) -> list[datetime]:
     """Return midnights of the company's zone, the last of which has its time ahead in the data.
 
-    The first has twice the time ahead before it: a forecast has to see how deals end.
+    The first has the time ahead two and a half times before it, so that a past forecast of its own
+    had seen how deals end, and its errors can be learned from.
     """
     zone = snapshot.project.zone
     first = from_microseconds(int(history.paths.visits.start.min(initial=history.as_of)))
-    first, last = first + 2 * ahead, from_microseconds(history.observed_until) - ahead
+    first, last = first + 2.5 * ahead, from_microseconds(history.observed_until) - ahead
     if first >= last:
         raise DataError(
             "the data is too short to test a forecast",
             where=str(snapshot.project.path),
-            found=f"{(last + 3 * ahead - first).days} days of visits for {ahead.days} days ahead",
+            found=f"{(last + 3.5 * ahead - first).days} days of visits for {ahead.days} days ahead",
             fix="use fewer --days, or a later --as-of",
         )
     step = max((last - first) / max(count - 1, 1), timedelta(days=1))
@@ -163,8 +164,8 @@ def _sum_draws(draws: PeriodDraws, unit: str) -> tuple[np.ndarray, np.ndarray]:
 def _score_draws(draws: np.ndarray, actual: float) -> float:
     """Return the continuous ranked probability score of draws.
 
-    It is the mean distance to what happened, less half the mean distance between two draws (Gneiting
-    and Raftery, *Journal of the American Statistical Association* 102, 2007).
+    It is the mean distance to what happened, less half the mean distance between two draws
+    (Gneiting and Raftery, *Journal of the American Statistical Association* 102, 2007).
     """
     ordered = np.sort(draws)
     size = len(ordered)
