@@ -57,7 +57,7 @@ def build_change_table(
         ("lost", is_lost, -old),
         ("advanced", forward, moved),
         ("slipped", both & ~forward, moved),
-        ("revalued", both & (before.amount != after.amount), _revalue(before, after)),
+        ("revalued", both & (before.amount != after.amount), _find_revaluation(before, after)),
         ("new", fresh, new + after.won - before.won),
     ]
     rows = [_make_row(unit, "before", before.total, int(was_open.sum()))]
@@ -71,7 +71,7 @@ def build_change_table(
     return pa.Table.from_pylist(rows, schema=CHANGES)
 
 
-def _revalue(before: ExpectedTotal, after: ExpectedTotal) -> np.ndarray:
+def _find_revaluation(before: ExpectedTotal, after: ExpectedTotal) -> np.ndarray:
     return (after.amount - before.amount) * after.chances
 
 

@@ -1,4 +1,4 @@
-"""Open deals at an instant, with what is known of their way so far."""
+"""Open deals at an instant, with their way so far."""
 
 from __future__ import annotations
 

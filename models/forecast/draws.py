@@ -10,7 +10,7 @@ from models.forecast.past_errors import SharedFactor, scale_chances
 
 DRAWS = 2_000
 SEED = 20_110_915
-# Draws that are made at once: memory is that of so many numbers for each deal.
+# Random numbers that are held in memory at one time.
 MAX_CELLS = 4_000_000
 
 

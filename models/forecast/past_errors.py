@@ -74,7 +74,7 @@ class PastErrors:
 
 @dataclass(frozen=True)
 class _PastForecast:
-    """One past forecast beside what happened: ``won`` is by deal and end, ``new`` by end."""
+    """A past forecast beside what happened: ``won`` is by deal and end, ``new`` by end."""
 
     at: int
     ends: np.ndarray
@@ -142,14 +142,14 @@ def _compare_chances(past: list[_PastForecast]) -> tuple[bool, bool]:
     """Return whether the deals' own chances are better, and whether one for all is as good."""
     if not past:
         return True, False
-    lead = np.concatenate([one.lead for one in past])
-    won = np.concatenate([one.won[:, 0] for one in past])
+    lead = np.concatenate([forecast.lead for forecast in past])
+    won = np.concatenate([forecast.won[:, 0] for forecast in past])
     own, base, rate = (
         _list_losses(won, np.concatenate(chances))
         for chances in (
-            [one.prediction.chances[:, 0] for one in past],
-            [one.prediction.base_chances[:, 0] for one in past],
-            [_spread_evenly(one.prediction.base_chances[:, 0]) for one in past],
+            [forecast.prediction.chances[:, 0] for forecast in past],
+            [forecast.prediction.base_chances[:, 0] for forecast in past],
+            [_spread_evenly(forecast.prediction.base_chances[:, 0]) for forecast in past],
         )
     )
     uses_trees = bool(own.sum() <= base.sum())
@@ -173,14 +173,16 @@ def _estimate_factor(
     past: list[_PastForecast], place: int, uses_trees: bool, ahead: int, until: int
 ) -> SharedFactor:
     """Return the law of the factor from the past forecasts whose end has come."""
-    known = [one for one in past if one.ends[place] <= until]
+    known = [forecast for forecast in past if forecast.ends[place] <= until]
     if not known:
         return SharedFactor(np.zeros(2), PRIOR_VARIANCE)
     logs, noise = (
         np.array(values)
-        for values in zip(*(_measure(one, place, uses_trees) for one in known), strict=True)
+        for values in zip(
+            *(_measure_error(forecast, place, uses_trees) for forecast in known), strict=True
+        )
     )
-    # Periods that overlap tell the same.
+    # Periods that overlap say the same.
     periods = (known[0].at - known[-1].at) / ahead + 1.0
     trust = periods / (periods + PRIOR_PERIODS)
     # How many deals arrive goes up and down: to correct it by the past would come too late.
@@ -190,12 +192,14 @@ def _estimate_factor(
     return SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE)
 
 
-def _measure(one: _PastForecast, place: int, uses_trees: bool) -> tuple[np.ndarray, np.ndarray]:
+def _measure_error(
+    past: _PastForecast, place: int, uses_trees: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the logs of actual over predicted wins, and their variance if all were independent."""
-    prediction = one.prediction
+    prediction = past.prediction
     chances = (prediction.chances if uses_trees else prediction.base_chances)[:, place]
     predicted = np.array([chances.sum(), prediction.new_wins[place]])
-    actual = np.array([np.count_nonzero(one.won[:, place]), one.new[place]])
+    actual = np.array([np.count_nonzero(past.won[:, place]), past.new[place]])
     variance = np.array([(chances * (1 - chances)).sum(), predicted[1]])
     # Half a win more on both sides, so that no count is without a log.
     return np.log((actual + 0.5) / (predicted + 0.5)), variance / (predicted + 0.5) ** 2

@@ -148,7 +148,7 @@ def _estimate_level(ended: np.ndarray, base: np.ndarray, first: int, today: int)
     days = np.arange(first, today)
     # A kernel of two exponentials: one pass forward, one backward.
     decay = 0.5 ** (1 / SMOOTHING)
-    ends, expectations = (_smooth(values[known], decay) for values in (ended, base))
+    ends, expectations = (_smooth_days(values[known], decay) for values in (ended, base))
     level[days] = (ends + PRIOR_ENDS) / (expectations + PRIOR_ENDS)
     level[:first] = level[first]
     trend = fit_local_trend(ended[known], base[known])
@@ -156,7 +156,7 @@ def _estimate_level(ended: np.ndarray, base: np.ndarray, first: int, today: int)
     return level
 
 
-def _smooth(values: np.ndarray, decay: float) -> np.ndarray:
+def _smooth_days(values: np.ndarray, decay: float) -> np.ndarray:
     """Return the sum over all days, weighted by decay to the power of their distance."""
     forward, backward = np.empty(len(values)), np.empty(len(values))
     total = 0.0

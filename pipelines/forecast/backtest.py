@@ -35,7 +35,7 @@ LOW, HIGH = 0.05, 0.95
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PastWins:
     """What happened, as known at the end of the data.
 
     Attributes:
@@ -65,7 +65,7 @@ def backtest_forecast(
     count: int = COUNT,
     log: LogLine = discard_line,
 ) -> ForecastBacktest:
-    """Return forecasts of past as-ofs, each from what was known then, beside what happened.
+    """Return forecasts of past as-ofs, each from the rows known then, beside what happened.
 
     ``as_of`` ends the data, ``days`` is how far each forecast looks ahead (30), and ``count`` the
     number of as-ofs, at even distances. Raises DataError where the data is too short.
@@ -116,15 +116,15 @@ def choose_as_ofs(
     return as_ofs[::-1]
 
 
-def _collect_outcome(inputs: ForecastInputs, unit: str) -> Outcome:
+def _collect_outcome(inputs: ForecastInputs, unit: str) -> PastWins:
     spells = inputs.history.paths.spells
     won = spells.exit == inputs.history.states.won
     value = np.ones(int(won.sum())) if unit == WINS else inputs.win_amount[won]
-    return Outcome(spells.start[won], spells.end[won], value)
+    return PastWins(spells.start[won], spells.end[won], value)
 
 
 def _forecast_past(
-    snapshot: Snapshot, history: FunnelHistory, ahead: timedelta, unit: str, outcome: Outcome
+    snapshot: Snapshot, history: FunnelHistory, ahead: timedelta, unit: str, outcome: PastWins
 ) -> BacktestedForecast:
     inputs = collect_inputs(snapshot, history, None, snapshot.as_of + ahead)
     begin, end = to_microseconds(snapshot.as_of), to_microseconds(snapshot.as_of + ahead)

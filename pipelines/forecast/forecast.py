@@ -67,7 +67,7 @@ def build_forecast(
     """Return the forecast of a company's data; ``history`` is that of the snapshot."""
     periods = list_periods(snapshot, period)
     inputs = collect_inputs(snapshot, history, by, periods[-1].end)
-    ends = np.array([to_microseconds(one.end) for one in periods])
+    ends = np.array([to_microseconds(when.end) for when in periods])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
     errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends)
     forecast = _build_table(snapshot, inputs, periods, prediction, errors)
@@ -218,7 +218,7 @@ def _explain_change(
     errors: PastErrors,
     period: CalendarPeriod,
 ) -> pa.Table:
-    """Return CHANGES against the forecast of a week before, by what was known then."""
+    """Return CHANGES against the forecast of a week before, by the rows known then."""
     before = snapshot.dataset.cut_at(snapshot.as_of - CHANGE_SPAN)
     if not before.leads.num_rows:
         return CHANGES.empty_table()

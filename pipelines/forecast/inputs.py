@@ -24,9 +24,9 @@ from models.funnel.history import FunnelHistory, Segmentation
 from pipelines.funnel.segments import segment_leads, take_all_leads
 from pipelines.training_data import Snapshot
 
-# Categories of an attribute that the model tells apart, those with most leads; the others are one.
+# Categories of an attribute that are codes of their own, those with most leads.
 MAX_CATEGORIES = 30
-# Types of events whose newest value may tell what a win is worth.
+# Types of events whose newest value may show what a win is worth.
 MAX_VALUE_TYPES = 5
 
 
