@@ -48,7 +48,7 @@ MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
     build_model_metrics,
     build_importance,
 )
-# What the company as a whole looks like: the future first, then the way there.
+# The company as a whole. What is to come belongs to the top, what has been follows.
 FUNNEL_SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_missing,
     build_forecast_section,

@@ -35,6 +35,8 @@ def test_curves_by_hand():
     # Of three visits one is lost after two days, and two advance, after five and after ten.
     expected = [[2, 0, 0, 1 / 3, 0], [5, 1 / 3, 0, 1 / 3, 0], [10, 2 / 3, 0, 1 / 3, 0]]
     assert np.array(points["mql"][1:]) == pytest.approx(np.array(expected))
+    # A win from the first stage is a skip. One of the seven was seen for ten days, not for more.
+    assert points["created"][-1] == pytest.approx([40, 1 / 3, 1 / 3, 1 / 7, 0])
     # Of three offers one goes back and one is won; the third is open, for longer.
     assert points["offer"][-1] == pytest.approx([20, 1 / 3, 0, 0, 1 / 3])
 

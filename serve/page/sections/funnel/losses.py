@@ -8,6 +8,7 @@ from serve.page.content.charts import AXIS_COUNT, AXIS_SHARE, BAR_HEIGHT
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Chart, Quote, Section, Table
 from serve.page.content.words import PageWords
+from serve.page.sections.funnel.segments import compare_segments
 from serve.page.sections.funnel.texts import (
     COLOURS,
     GROUP,
@@ -36,6 +37,8 @@ def build_losses(data: PageData) -> Section | None:
     if tables is None:
         return None
     words, stages = data.words, list_stages(tables)
+    segments = [*compare_segments(words, tables)]
+    notes = ["visits", "shares", "changes", *["segments"] * bool(segments)]
     return Section(
         NAME,
         GROUP,
@@ -43,8 +46,8 @@ def build_losses(data: PageData) -> Section | None:
         f"{_name_largest_loss(words, stages)} {_judge_changes(words, stages)}",
         [*_quote_totals(words, stages)],
         [_draw_endings(words, stages), _draw_shares(words, stages)],
-        [_list_stage_rows(words, stages)],
-        [words.text(NAME, key) for key in ("visits", "shares", "changes")],
+        [_list_stage_rows(words, stages), *segments],
+        [words.text(NAME, key) for key in notes],
     )
 
 

@@ -31,6 +31,7 @@ from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import a_run, some_scores
 
 CHANGE = "change_vs_previous_cohort"
+LABELS = dict(zip(ENDINGS, ("moved on", "skipped ahead", "lost", "went back"), strict=True))
 MANY = 1800
 """Leads of which more are stuck than the page lists."""
 OF_A_COLUMN = {"targets": {"close": {"outcome": {"column": "industry", "equals": ["won"]}}}}
@@ -116,6 +117,26 @@ def test_stages_that_changed_are_named_and_the_rest_too(show, tables):
     assert section.sentence.endswith("Elsewhere nothing has changed beyond chance.")
 
 
+def test_segments_are_marked_where_they_differ_from_all_leads(show, tables):
+    offer = tables.funnel.to_pylist()[2]
+    share = offer["advanced_30d"]
+    ends = {"fair": (share + 0.05, share + 0.1), "web": (share - 0.1, share - 0.05),
+            "mail": (share - 0.05, share + 0.05)}  # fmt: skip
+    own = [
+        offer | {"segment_by": "source", "segment": name, "advanced_30d": (low + high) / 2}
+        | {"advanced_30d_low": low, "advanced_30d_high": high}
+        for name, (low, high) in ends.items()
+    ]  # fmt: skip
+    rows = pa.Table.from_pylist([*tables.funnel.to_pylist(), *own], schema=FUNNEL)
+    table = show(build_losses, funnel=rows).tables[1]
+    assert table.headings == ["segment", "created, no stage yet", "mql", "offer"]
+    assert [row[:3] for row in table.rows[1:]] == [[name, "–", "–"] for name in ends]
+    assert table.rows[0][3] == f"{100 * share:.1f}%"
+    marks = [f"▲ {100 * share + 7.5:.1f}%", f"▼ {100 * share - 7.5:.1f}%", f"{100 * share:.1f}%"]
+    assert [row[3] for row in table.rows[1:]] == marks
+    assert len(show(build_losses).tables) == 1
+
+
 def test_curves_are_those_of_the_table(show, tables):
     section = show(build_curves)
     assert [chart.caption for chart in section.charts] == ["created, no stage yet", "mql", "offer"]
@@ -123,8 +144,8 @@ def test_curves_are_those_of_the_table(show, tables):
         points = [row for row in tables.curves.to_pylist() if row["stage"] == stage]
         for age in {row["age"] for row in chart.rows}:
             last = max((p for p in points if p["age_days"] <= age), key=lambda p: p["age_days"])
-            shown = [row["share"] for row in chart.rows if row["age"] == age]
-            assert sorted(shown) == sorted(last[ending] for ending in ENDINGS)
+            shown = {row["ending"]: row["share"] for row in chart.rows if row["age"] == age}
+            assert shown == {LABELS[ending]: last[ending] for ending in ENDINGS}
         assert all(row[0].endswith(" d") for row in chart.table.rows)
     ends = {max(row["age"] for row in chart.rows) for chart in section.charts}
     assert len(ends) == 1
@@ -200,10 +221,19 @@ def test_diagram_fills_each_node_and_overlaps_none():
         assert sum(node.height for node in side) == pytest.approx(HEIGHT)
         for upper, lower in pairwise(side):
             assert lower.y == pytest.approx(upper.y + upper.height + GAP)
-    # "b" sends back what is drawn first, since "a" is above.
-    starts = {(b.edge.source, b.edge.target): float(b.path[2:].split()[1].split("C")[0])
-              for b in drawn.bands}  # fmt: skip
-    assert starts["b", "a"] < starts["b", "x"]
+    # Bands fill both sides from above in the order of the other side, so that few cross.
+    bands = {(band.edge.source, band.edge.target): read_ends(band.path) for band in drawn.bands}
+    unit = HEIGHT / 100
+    assert bands["a", "b"] == pytest.approx((GAP, 2 * GAP + 30 * unit), abs=0.06)
+    assert bands["a", "x"] == pytest.approx((GAP + 60 * unit, 3 * GAP + 90 * unit), abs=0.06)
+    assert bands["b", "a"] == pytest.approx((2 * GAP + 61 * unit, GAP), abs=0.06)
+    assert bands["b", "x"] == pytest.approx((2 * GAP + 91 * unit, 3 * GAP + 91 * unit), abs=0.06)
+
+
+def read_ends(path):
+    """Return where the upper edge of a band begins and ends."""
+    numbers = path.replace("M", " ").replace("C", " ").replace("L", " ").split()
+    return float(numbers[1]), float(numbers[7])
 
 
 def test_cycle_names_what_the_won_so_far_took(show, tables):
