@@ -59,6 +59,7 @@ def test_opt_out_and_personal_columns_are_hidden(tmp_path):
         ("country", {"evaluation": {"segments": ["country"]}}, "evaluation.segments"),
         ("country", {"features": {"role": "country"}}, "features.role"),
         ("country", {"audit": {"allow": ["country"]}}, "audit.allow"),
+        ("country", {"publish": {"funnel_by": ["country"]}}, "publish.funnel_by"),
         ("country", {"capacity": {"per_week": 3, "owner": "country"}}, "capacity.owner"),
     ],
 )
