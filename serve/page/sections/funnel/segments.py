@@ -26,12 +26,13 @@ def compare_segments(words: PageWords, tables: FunnelTables) -> Iterator[Table]:
             continue
         rows = tables.funnel.filter(pc.equal(tables.funnel["segment_by"], column)).to_pylist()
         by_stage = {(row["segment"], row["stage"]): row for row in rows}
+        segments = dict.fromkeys(row["segment"] for row in rows)
         cells = [
             [
-                segment,
-                *(_write_share(words, by_stage.get((segment, row["stage"])), row) for row in stages),
+                name,
+                *(_write_share(words, by_stage.get((name, row["stage"])), row) for row in stages),
             ]
-            for segment in dict.fromkeys(row["segment"] for row in rows)
+            for name in segments
         ]
         whole = [words.percent(row["advanced_30d"]) for row in stages]
         cells.insert(0, [words.text(NAME, "all_leads"), *whole])
