@@ -334,7 +334,7 @@ def test_personal_ids_of_stuck_leads_are_hidden(tmp_path, tables, monkeypatch):
 
 def test_leads_that_must_not_be_scored_are_counted_alone(show, tables):
     section = show(build_stuck, stuck=tables.stuck.slice(3))
-    assert "Not listed, since they must not be scored: 3." in section.notes
+    assert "Not listed, since they must not be scored or were erased: 3." in section.notes
     without = tables.stuck.drop_columns(["owner", "value"])
     empty = pa.nulls(tables.stuck.num_rows)
     without = without.append_column("owner", empty).append_column("value", empty)
