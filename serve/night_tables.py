@@ -18,7 +18,17 @@ from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
 from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS
-from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.schemas import (
+    AGING,
+    CURVES,
+    CYCLE,
+    ENTRIES,
+    FUNNEL,
+    LEAKS,
+    PATHS,
+    SILENCE,
+    STUCK,
+)
 from serve.run import Run
 
 # Rows of tables that have it are of single leads: they are erased and suppressed with the lead.
@@ -69,6 +79,8 @@ NIGHT_TABLES = (
     NightTable("leaks", "funnel", LEAKS, ("stage",)),
     NightTable("curves", "funnel", CURVES, ("stage", "age_days")),
     NightTable("aging", "funnel", AGING, ("stage", "age_class")),
+    NightTable("entries", "funnel", ENTRIES, ("stage",)),
+    NightTable("silence", "funnel", SILENCE, ("silent_days",)),
     NightTable("forecast", "forecast", FORECAST, ("period_start", "unit", "segment")),
     NightTable("deals", "forecast", DEALS, (LEAD_COLUMN,)),
     NightTable("forecast_changes", "forecast", CHANGES, ("unit", "step")),

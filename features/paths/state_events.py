@@ -42,22 +42,30 @@ def select_state_events(dataset: Dataset, project: Project, states: FunnelStates
     code = pc.fill_null(places, -1).to_numpy().astype(np.int16)
     for rows in _list_revoked_rows(dataset, project, states):
         code[rows] = -1
-    lead = dataset.event_leads
-    time = column_to_microseconds(dataset.events["event_time"])
-    first = np.zeros(dataset.leads.num_rows + 1, np.int64)
-    _count_events(lead, code, first)
-    grouped_time = np.empty(first[-1], np.int64)
-    grouped_code = np.empty(first[-1], np.int16)
-    is_ordered = np.ones(dataset.leads.num_rows, bool)
-    _group_events((lead, time, code), first, (grouped_time, grouped_code), is_ordered)
-    _sort_leads(first, grouped_time, grouped_code, is_ordered)
+    first, time, code = group_events(dataset, code)
     return StateEvents(
         first,
-        grouped_time,
-        grouped_code,
+        time,
+        code,
         np.array([state_of_type[name] for name in types], np.int64),
         np.array([name in states.reopens for name in types], bool),
     )
+
+
+def group_events(dataset: Dataset, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the events of known leads with a code, ordered by lead, time and code.
+
+    ``code`` has one int16 per event, negative for one that is left out. The first result is the
+    first event of each lead and the number of all, int64 (leads + 1,); times and codes follow.
+    """
+    lead, time = dataset.event_leads, column_to_microseconds(dataset.events["event_time"])
+    first = np.zeros(dataset.leads.num_rows + 1, np.int64)
+    _count_events(lead, code, first)
+    grouped_time, grouped_code = np.empty(first[-1], np.int64), np.empty(first[-1], np.int16)
+    is_ordered = np.ones(dataset.leads.num_rows, bool)
+    _group_events((lead, time, code), first, (grouped_time, grouped_code), is_ordered)
+    _sort_leads(first, grouped_time, grouped_code, is_ordered)
+    return first, grouped_time, grouped_code
 
 
 def _list_revoked_rows(

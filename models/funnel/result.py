@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
@@ -11,7 +11,17 @@ import pyarrow as pa
 
 from features.paths.states import FunnelStates
 from features.tools.json_values import to_json_values
-from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.schemas import (
+    AGING,
+    CURVES,
+    CYCLE,
+    ENTRIES,
+    FUNNEL,
+    LEAKS,
+    PATHS,
+    SILENCE,
+    STUCK,
+)
 
 # The tables by name, in their order.
 FUNNEL_SCHEMAS = {
@@ -22,6 +32,8 @@ FUNNEL_SCHEMAS = {
     "leaks": LEAKS,
     "curves": CURVES,
     "aging": AGING,
+    "entries": ENTRIES,
+    "silence": SILENCE,
 }
 
 
@@ -37,6 +49,8 @@ class FunnelTables:
         leaks: LEAKS.
         curves: CURVES.
         aging: AGING.
+        entries: ENTRIES.
+        silence: SILENCE.
     """
 
     funnel: pa.Table
@@ -46,6 +60,8 @@ class FunnelTables:
     leaks: pa.Table
     curves: pa.Table
     aging: pa.Table
+    entries: pa.Table
+    silence: pa.Table
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, pa.Table]) -> Self | None:
@@ -62,6 +78,29 @@ class FunnelTables:
 
 
 @dataclass(frozen=True)
+class OrderTest:
+    """Whether the next state depends on the stage before, judged on later visits.
+
+    Attributes:
+        first: Log loss of the next state by the stage alone, in nats per visit.
+        second: That by the stage and the one before.
+        difference: ``first`` less ``second``.
+        low: Lower end of its 90 % interval.
+        high: Upper end of its 90 % interval.
+        needed: Whether the stage before is needed.
+        visits: Number of visits that were predicted.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    needed: bool
+    visits: int
+
+
+@dataclass(frozen=True)
 class FunnelResult:
     """The funnel of a company as known at an as-of.
 
@@ -70,6 +109,8 @@ class FunnelResult:
         states: States of the funnel.
         by: Columns by which the leads are divided.
         tables: Its tables.
+        outbound: Event types that are touches of ours, and no activity of a lead.
+        order: Whether the next state depends on the stage before; None with too few visits.
         leads: Number of leads.
         won: Number of spells that were won.
         lost: Number of spells that were lost.
@@ -81,6 +122,8 @@ class FunnelResult:
     states: FunnelStates
     by: tuple[str, ...]
     tables: FunnelTables
+    outbound: tuple[str, ...]
+    order: OrderTest | None
     leads: int
     won: int
     lost: int
@@ -88,7 +131,8 @@ class FunnelResult:
     naive_median_days: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the tables as lists of rows of plain JSON values."""
-        return {
+        """Return the tables as lists of rows of plain JSON values, and the test of the order."""
+        rows = {
             name: to_json_values(table.to_pylist()) for name, table in self.tables.by_name().items()
         }
+        return rows | {"order": None if self.order is None else asdict(self.order)}

@@ -180,3 +180,30 @@ AGING = pa.schema(
         make_field("value", pa.float64(), "their amounts; null if no amount is set", True),
     ]
 )
+
+ENTRIES = pa.schema(
+    [
+        make_field("stage", pa.string(), "the stage in which leads begin, new or reopened"),
+        make_field("n", pa.int64(), "leads that began in it; one more for each reopening"),
+        make_field("share", pa.float64(), "their share of all"),
+        *_list_interval_fields("win_by_30", "share of them that is won within 30 days"),
+        *_list_interval_fields(
+            "win_eventually", "share that is won within the longest time that was observed"
+        ),
+        make_field("median_days", pa.float64(), "days in which half of those wins happen", True),
+    ]
+)
+
+SILENCE = pa.schema(
+    [
+        make_field("silent_days", pa.int64(), "days without an activity of an open lead"),
+        make_field(
+            "p_return_30d", pa.float64(), "share that becomes active again within 30 more days"
+        ),
+        make_field("p_return_30d_low", pa.float64(), "lower end of its 90 % interval"),
+        make_field("p_return_30d_high", pa.float64(), "upper end of its 90 % interval"),
+        make_field("at_risk", pa.int64(), "silences that lasted as long"),
+        make_field("open_silent", pa.int64(), "open leads that are silent for at least as long"),
+        make_field("is_threshold", pa.bool_(), "whether a lead counts as silent from this day on"),
+    ]
+)

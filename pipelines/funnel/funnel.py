@@ -13,6 +13,7 @@ from configs.errors import ConfigError
 from configs.schema import Project
 from features.contracts import Dataset
 from features.outcome_events import select_standing_outcomes
+from features.paths.activities import find_activities
 from features.paths.states import FunnelStates, list_funnel_states
 from features.paths.visits import OPEN, find_paths
 from features.tools.instants import (
@@ -30,6 +31,9 @@ from models.funnel.leaks import build_leak_table, find_leaks
 from models.funnel.path_table import build_path_table
 from models.funnel.result import FunnelResult, FunnelTables
 from models.funnel.stuck_table import build_stuck_table
+from models.journey.entry_table import build_entry_table
+from models.journey.silence_table import build_silence_table
+from models.journey.state_order import compare_orders
 from pipelines.funnel.segments import segment_leads, take_all_leads
 from pipelines.runner import discard_line, read_clock
 from pipelines.table_file import write_tables
@@ -76,6 +80,8 @@ def summarize_funnel(
         states=states,
         by=tuple(by),
         tables=_build_tables(snapshot, history, staged, by),
+        outbound=snapshot.project.features.outbound,
+        order=compare_orders(history),
         leads=len(np.unique(spells.lead)),
         won=int((spells.exit == states.won).sum()),
         lost=int((spells.exit > states.won).sum()),
@@ -106,6 +112,8 @@ def _build_tables(
         leaks=build_leak_table(find_leaks(staged)),
         curves=build_curve_table(history),
         aging=build_aging_table(history, staged.estimates),
+        entries=build_entry_table(history),
+        silence=build_silence_table(history, find_activities(dataset, project.features.outbound)),
     )
 
 

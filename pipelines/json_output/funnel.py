@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.schemas import (
+    AGING,
+    CURVES,
+    CYCLE,
+    ENTRIES,
+    FUNNEL,
+    LEAKS,
+    PATHS,
+    SILENCE,
+    STUCK,
+)
 from pipelines.json_output.shared import JsonObject, create_row_model, make_key
 
 FunnelRowJson = create_row_model("FunnelRowJson", "Visits to a stage, by segment.", FUNNEL)
@@ -18,6 +28,10 @@ CurvePointJson = create_row_model(
     "CurvePointJson", "Which share of the visits to a stage has ended by an age.", CURVES
 )
 AgeClassJson = create_row_model("AgeClassJson", "Open visits to a stage by their age.", AGING)
+EntryRowJson = create_row_model("EntryRowJson", "Leads by the stage in which they begin.", ENTRIES)
+SilenceRowJson = create_row_model(
+    "SilenceRowJson", "How likely an open lead is to return after some silent days.", SILENCE
+)
 FunnelRows = list[FunnelRowJson]  # type: ignore[valid-type]
 PathRows = list[PathRowJson]  # type: ignore[valid-type]
 CycleRows = list[CycleRowJson]  # type: ignore[valid-type]
@@ -26,6 +40,20 @@ StuckLeads = list[StuckLeadJson]  # type: ignore[valid-type]
 LeakRows = list[LeakRowJson]  # type: ignore[valid-type]
 CurvePoints = list[CurvePointJson]  # type: ignore[valid-type]
 AgeClasses = list[AgeClassJson]  # type: ignore[valid-type]
+EntryRows = list[EntryRowJson]  # type: ignore[valid-type]
+SilenceRows = list[SilenceRowJson]  # type: ignore[valid-type]
+
+
+class OrderJson(JsonObject):
+    """Whether the next state within 30 days depends on the stage before, on later visits."""
+
+    first: float = make_key("log loss by the stage alone, in nats per visit")
+    second: float = make_key("log loss by the stage and the one before")
+    difference: float = make_key("`first` less `second`")
+    low: float = make_key("lower end of its 90 % interval")
+    high: float = make_key("upper end of its 90 % interval")
+    needed: bool = make_key("whether the stage before is needed")
+    visits: int = make_key("number of visits that were predicted")
 
 
 class FunnelOutput(JsonObject):
@@ -38,3 +66,6 @@ class FunnelOutput(JsonObject):
     leaks: LeakRows = make_key("stages, the one that would add most wins first")
     curves: CurvePoints = make_key("at most 60 ages of each stage, of all leads")
     aging: AgeClasses = make_key("each stage's open visits, from young to old")
+    entries: EntryRows = make_key("each stage in which leads begin, of all leads")
+    silence: SilenceRows = make_key("numbers of silent days, ascending, of all leads")
+    order: OrderJson | None = make_key("the test of the order; null with too few visits")

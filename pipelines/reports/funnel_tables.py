@@ -13,7 +13,7 @@ from configs.goals.goals import ALL
 from features.tools.instants import format_iso
 
 if TYPE_CHECKING:
-    from models.funnel.result import FunnelResult
+    from models.funnel.result import FunnelResult, OrderTest
 
 # Stuck leads and transitions that the terminal shows; files and JSON have all.
 MAX_STUCK, MAX_PATHS = 10, 15
@@ -93,6 +93,70 @@ def build_stuck_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
             ]
         )
     return table
+
+
+def build_entry_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return where leads begin, and what becomes of those that begin there."""
+    table = [["leads begin in", "n", "share", "won in 30 d", "won ever", "half in"]]
+    for row in rows:
+        table.append(
+            [
+                row["stage"],
+                f"{row['n']:,}",
+                format_share(row["share"]),
+                _format_interval(row, "win_by_30"),
+                _format_interval(row, "win_eventually"),
+                format_days(row["median_days"]),
+            ]
+        )
+    return table
+
+
+def build_silence_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return how likely an open lead is to return after some days of silence."""
+    table = [["silent for", "return in 30 d", "of silences", "open leads"]]
+    for row in rows:
+        table.append(
+            [
+                f"{row['silent_days']} d",
+                _format_interval(row, "p_return_30d"),
+                f"{row['at_risk']:,}",
+                f"{row['open_silent']:,}",
+            ]
+        )
+    return table
+
+
+def describe_silence(rows: list[dict[str, Any]], outbound: tuple[str, ...]) -> str:
+    """Return the days after which a lead counts as silent, with the reason."""
+    touches = f"all but {', '.join(outbound)}" if outbound else "of any type"
+    row = next((row for row in rows if row["is_threshold"]), None)
+    if row is None:
+        return (
+            f"silent: no open lead; no number of days without an event ({touches}) halves the "
+            "chance of one within 30 days, as far as enough leads were silent"
+        )
+    return (
+        f"silent: {row['open_silent']:,} open leads, for {row['silent_days']} days or more without "
+        f"an event ({touches}): from then on fewer than {rows[0]['p_return_30d'] / 2:.1%} have one "
+        "within 30 days, which is half the share after one day of silence"
+    )
+
+
+def describe_order(order: OrderTest | None) -> str:
+    """Return whether the next state depends on the stage before."""
+    if order is None:
+        return "order: too few visits to see whether the stage before matters"
+    verdict = (
+        "what follows depends on the stage before as well"
+        if order.needed
+        else "the stage alone is enough to say what follows"
+    )
+    return (
+        f"order: {verdict}: the log loss of {order.visits:,} later visits is {order.first:.4f} by "
+        f"the stage, {order.second:.4f} with the one before: {order.difference:+.4f} better "
+        f"({order.low:+.4f} to {order.high:+.4f})"
+    )
 
 
 def describe_funnel(result: FunnelResult) -> str:

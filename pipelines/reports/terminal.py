@@ -32,12 +32,16 @@ from pipelines.reports.forecast_tables import (
 )
 from pipelines.reports.funnel_tables import (
     build_cycle_rows,
+    build_entry_rows,
     build_paths_table,
+    build_silence_rows,
     build_stage_table,
     build_stuck_rows,
     describe_funnel,
     describe_leak,
     describe_naive_cycle,
+    describe_order,
+    describe_silence,
     iter_segments,
 )
 from pipelines.reports.lead_tables import (
@@ -271,7 +275,7 @@ def render_data_check(check: DataCheck) -> list[RenderableType]:
 
 
 def render_funnel(result: FunnelResult) -> list[RenderableType]:
-    """Return the funnel: its stages, the biggest leak, the cycle, the paths, and stuck leads."""
+    """Return the funnel: stages, biggest leak, cycle, paths, entries, silence, stuck leads."""
     parts: list[RenderableType] = [escape_text(describe_funnel(result))]
     tables = result.tables
     for title, rows in iter_segments(tables.funnel.to_pylist()):
@@ -281,6 +285,11 @@ def render_funnel(result: FunnelResult) -> list[RenderableType]:
     parts += _stack_tables(build_cycle_rows(tables.cycle.to_pylist()))
     parts += [escape_text(describe_naive_cycle(result))]
     parts += _stack_tables(build_paths_table(tables.paths.to_pylist()))
+    parts += [escape_text(describe_order(result.order))]
+    parts += _stack_tables(build_entry_rows(tables.entries.to_pylist()))
+    silence = tables.silence.to_pylist()
+    parts += _stack_tables(build_silence_rows(silence)) if silence else []
+    parts += [escape_text(describe_silence(silence, result.outbound))]
     stuck = tables.stuck.to_pylist()
     parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that advanced"]
     return [*parts, render_table(build_stuck_rows(stuck))] if stuck else parts

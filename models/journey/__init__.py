@@ -1,0 +1,1 @@
+"""The journey: where leads enter, how long they stay silent, what their next step depends on."""
