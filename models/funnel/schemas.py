@@ -204,6 +204,11 @@ SILENCE = pa.schema(
         make_field("p_return_30d_high", pa.float64(), "upper end of its 90 % interval"),
         make_field("at_risk", pa.int64(), "silences that lasted as long"),
         make_field("open_silent", pa.int64(), "open leads that are silent for at least as long"),
-        make_field("is_threshold", pa.bool_(), "whether a lead counts as silent from this day on"),
+        make_field(
+            "threshold_days",
+            pa.int64(),
+            "silent_days from which on a lead counts as silent; null if from none",
+            nullable=True,
+        ),
     ]
 )

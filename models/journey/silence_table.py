@@ -83,9 +83,9 @@ def build_silence_table(history: FunnelHistory, activities: Activities) -> pa.Ta
         high,
         at_risk[days],
         (silences.days_now >= days[:, None]).sum(axis=1),
-        days == (-1 if threshold is None else threshold),
+        pa.array([threshold] * len(days), pa.int64()),
     ]
-    return pa.table([pa.array(column) for column in columns], schema=SILENCE)
+    return pa.table(columns, schema=SILENCE)
 
 
 def count_silences(history: FunnelHistory, activities: Activities) -> Silences:

@@ -130,7 +130,7 @@ def build_silence_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
 def describe_silence(rows: list[dict[str, Any]], outbound: tuple[str, ...]) -> str:
     """Return the days after which a lead counts as silent, with the reason."""
     touches = f"all but {', '.join(outbound)}" if outbound else "of any type"
-    row = next((row for row in rows if row["is_threshold"]), None)
+    row = next((row for row in rows if row["silent_days"] == row["threshold_days"]), None)
     if row is None:
         return (
             f"silent: no open lead; no number of days without an event ({touches}) halves the "

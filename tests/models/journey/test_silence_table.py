@@ -130,7 +130,7 @@ def test_threshold_of_a_known_law():
             chance = alive / (alive + 0.3) * (1 - np.exp(-RETURN_DAYS / 10))
             assert row["p_return_30d"] == pytest.approx(chance, abs=0.02)
             assert row["p_return_30d_low"] <= row["p_return_30d"] <= row["p_return_30d_high"]
-    (threshold,) = (row for row in rows if row["is_threshold"])
+    (threshold,) = (row for row in rows if row["silent_days"] == row["threshold_days"])
     assert threshold["silent_days"] in (15, 16, 17)
     last = [max(time for time in own if time < 400) for own in times]
     silent = sum(400 - time >= threshold["silent_days"] for time in last)

@@ -54,7 +54,7 @@ CONFIG = {
             "amount": "amount",
         }
     },
-    "features": {"stages": [*STAGES, "won"]},
+    "features": {"stages": [*STAGES, "won"], "outbound": ["call"]},
     "capacity": {"per_week": 20, "owner": "seller"},
 }
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.schema import load_project
-from models.funnel.schemas import AGING, CURVES, CYCLE, FUNNEL, LEAKS, PATHS, STUCK
+from models.funnel.result import FUNNEL_SCHEMAS
 from pipelines import cli
 from pipelines.funnel.funnel import compute_funnel
 from pipelines.funnel.segments import segment_leads
@@ -51,9 +51,10 @@ def test_json_fits_its_schema_and_adds_up(run):
     assert code == 0
     result = json.loads(out)
     jsonschema.validate(result, build_output_schema("funnel"), jsonschema.Draft202012Validator)
-    assert list(result) == ["funnel", "paths", "cycle", "stuck", "leaks", "curves", "aging"]
-    schemas = (FUNNEL, PATHS, CYCLE, STUCK, LEAKS, CURVES, AGING)
-    for (name, rows), schema in zip(result.items(), schemas, strict=True):
+    assert list(result) == [*FUNNEL_SCHEMAS, "order"]
+    assert list(FUNNEL_SCHEMAS)[:4] == ["funnel", "paths", "cycle", "stuck"]
+    for name, schema in FUNNEL_SCHEMAS.items():
+        rows = result[name]
         assert rows or name == "leaks"
         assert all(list(row) == schema.names for row in rows)
     for row in result["funnel"]:
@@ -79,6 +80,11 @@ def test_json_fits_its_schema_and_adds_up(run):
     by_stage = Counter(row["stage"] for row in result["stuck"])
     assert by_stage == {row["stage"]: row["stuck"] for row in result["funnel"][:4] if row["stuck"]}
     assert {row["owner"] for row in result["stuck"]} == {"Ann", "Bo"}
+    # Each spell begins in a stage.
+    assert sum(row["share"] for row in result["entries"]) == pytest.approx(1)
+    open_visits = sum(row["open"] for row in result["funnel"][:4])
+    assert 0 < result["silence"][0]["open_silent"] <= open_visits
+    assert result["order"]["visits"] > 0
 
 
 def test_counts_equal_a_plain_loop(run, people_and_log):
@@ -106,7 +112,7 @@ def reached_no_stage(steps, row):
 
 @pytest.mark.parametrize("as_of", ["2024-05-01", AS_OF])
 def test_past_as_of_says_what_it_said_then(run, people_and_log, tmp_path, as_of):
-    """Whatever is known later is garbled; every byte stays the same."""
+    """All rows that were known later are changed, deleted or added; every byte stays the same."""
     people, log = people_and_log
     before = run("--json", "--by", "country", "--as-of", as_of, "--out", "one")
     limit, rng = f"{as_of}T00:00:00+00:00", np.random.default_rng(1)
@@ -114,7 +120,7 @@ def test_past_as_of_says_what_it_said_then(run, people_and_log, tmp_path, as_of)
     late = [
         [row[0], max(row[1], limit), max(row[2], limit), str(kind), row[4]]
         for row, kind in zip(log, rng.choice([*company.STEPS, "new"], len(log)), strict=True)
-        if max(row[1], row[2]) >= limit
+        if max(row[1], row[2]) >= limit and rng.random() < 0.7
     ]
     # Late rows of early events as well: they were not known either.
     early = [[row[0], row[1], limit, "lost", "fax"] for row in known[::3]]
@@ -140,17 +146,24 @@ def test_files_hold_what_is_printed(run, tmp_path):
     _, out, err = run("--json", "--as-of", AS_OF, "--out", "tables/now")
     result, folder = json.loads(out), tmp_path / "tables" / "now"
     assert sorted(file.name for file in folder.iterdir()) == sorted(
-        f"{name}.{ending}" for name in result for ending in ("csv", "parquet")
+        f"{name}.{ending}" for name in FUNNEL_SCHEMAS for ending in ("csv", "parquet")
     )
     assert "wrote tables/now/funnel.csv" in err
-    for name, rows in result.items():
+    for name in FUNNEL_SCHEMAS:
+        rows = result[name]
         table = pq.read_table(folder / f"{name}.parquet").to_pylist()
         assert [list(row) for row in table] == [list(row) for row in rows]
         with (folder / f"{name}.csv").open(encoding="utf-8") as file:
             written = list(csv.DictReader(file))
         assert len(written) == len(rows)
-        text = {"paths": "from", "cycle": "segment", "stuck": "entity_id"}.get(name, "stage")
-        assert [row[text] for row in written] == [row[text] for row in rows]
+        texts = {
+            "paths": "from",
+            "cycle": "segment",
+            "stuck": "entity_id",
+            "silence": "silent_days",
+        }
+        key = texts.get(name, "stage")
+        assert [row[key] for row in written] == [str(row[key]) for row in rows]
 
 
 @pytest.mark.usefixtures("people_and_log")
@@ -158,6 +171,8 @@ def test_terminal_shows_every_part(run):
     code, out, _ = run("--as-of", AS_OF, "--by", "owner")
     assert code == 0
     for text in ("owner: Ann", "biggest leak", "half in", "stuck:", "won so far took", "mql"):
+        assert text in out
+    for text in ("order: ", "leads begin in", "silent for", "all but call"):
         assert text in out
 
 
