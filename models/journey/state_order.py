@@ -81,12 +81,11 @@ def _judge_orders(fitted: np.ndarray, tested: np.ndarray) -> OrderTest:
     first, second = (-np.log(chances) for chances in smooth_chances(fitted))
     total = tested.sum(axis=0)
     visits = int(total.sum())
-    losses = (float((total * loss).sum() / visits) for loss in (first, second))
+    by_one, by_two = (float((total * loss).sum() / visits) for loss in (first, second))
     gain = (tested * (first - second)).reshape(BUCKETS, -1).sum(axis=1)
     size = tested.reshape(BUCKETS, -1).sum(axis=1)
     weights = draw_weights(REPLICATES)
     low, high = find_interval((weights @ gain) / np.maximum(weights @ size, 1))
-    one, other = losses
-    difference = one - other
-    is_needed = bool(low > 0 and difference >= MIN_GAIN * one)
-    return OrderTest(one, other, difference, float(low), float(high), is_needed, visits)
+    difference = by_one - by_two
+    is_needed = bool(low > 0 and difference >= MIN_GAIN * by_one)
+    return OrderTest(by_one, by_two, difference, float(low), float(high), is_needed, visits)
