@@ -100,7 +100,7 @@ def _draw_open(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return draws of the wins of open deals and, with a ``spread``, of their amounts."""
     deals, ends = chances.shape
-    flat = weights.reshape(-1, deals).T
+    flat = weights.reshape(weights.shape[0] * weights.shape[1], deals).T
     sums = np.empty((DRAWS, ends, *weights.shape[:2]))
     size = max(MAX_CELLS // max(deals, 1), 1)
     for begin in range(0, DRAWS, size):

@@ -14,8 +14,8 @@ import numpy as np
 
 # Days after which a count matters half as much.
 HALF_LIFE = 14.0
-# Standard deviation of the slope before anything is seen, in log units a day: 10 % a month.
-SLOPE_SD = 0.003
+# Standard deviation of the slope before anything is seen, in log units a day: 6 % a month.
+SLOPE_SD = 0.002
 # Days over which the slope fades to a third.
 FADE = 30.0
 # Older counts weigh less than a three-hundredth.
@@ -43,20 +43,37 @@ def fit_local_trend(counts: np.ndarray, expected: np.ndarray) -> LocalTrend:
     days = np.arange(len(counts)) - len(counts) + 0.5
     weight = 0.5 ** (-days / HALF_LIFE)
     level = np.log((weight @ counts + PRIOR_COUNT) / (weight @ expected + PRIOR_COUNT))
-    spread = _measure_spread(counts, expected * np.exp(level), weight)
-    line = np.array([level, 0.0])
     basis = np.stack([np.ones_like(days), days])
+    line = _fit_line(np.array([level, 0.0]), basis, counts, expected, weight)
+    # Counts that vary more than Poisson ones, around the line, say less of it.
+    spread = _measure_spread(counts, _find_mean(line, basis, expected), weight)
+    line = _fit_line(line, basis, counts, expected, weight / spread)
+    return LocalTrend(float(line[0]), float(line[1]))
+
+
+def _fit_line(
+    line: np.ndarray,
+    basis: np.ndarray,
+    counts: np.ndarray,
+    expected: np.ndarray,
+    weight: np.ndarray,
+) -> np.ndarray:
+    """Return level and slope of the highest posterior density, from ``line`` on."""
     prior = np.diag([1e-9, 1 / SLOPE_SD**2])
     # Newton's steps on a concave likelihood; few are needed from a good level.
     for _ in range(25):
-        mean = expected * np.exp(np.clip(line @ basis, -20, 20))
-        gradient = basis @ (weight * (counts - mean)) / spread - prior @ line
-        information = (basis * (weight * mean / spread)) @ basis.T + prior
+        mean = _find_mean(line, basis, expected)
+        gradient = basis @ (weight * (counts - mean)) - prior @ line
+        information = (basis * (weight * mean)) @ basis.T + prior
         step = np.clip(np.linalg.solve(information, gradient), -0.5, 0.5)
         line = line + step
         if np.abs(step).max() < 1e-9:
             break
-    return LocalTrend(float(line[0]), float(line[1]))
+    return line
+
+
+def _find_mean(line: np.ndarray, basis: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    return expected * np.exp(np.clip(line @ basis, -20, 20))
 
 
 def _measure_spread(counts: np.ndarray, mean: np.ndarray, weight: np.ndarray) -> float:
