@@ -64,6 +64,8 @@ def build_change_table(
     rows += [
         _make_row(unit, name, values[own].sum(), int(own.sum())) for name, own, values in steps
     ]
+    # Deals that came were expected to come before.
+    rows[-1]["value"] += after.from_new - before.from_new
     total = sum(row["value"] for row in rows)
     # What is left comes from rows of the data that arrived late or changed.
     rows.append(_make_row(unit, "assumptions", after.total - total, None))
