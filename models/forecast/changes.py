@@ -37,7 +37,7 @@ class ExpectedTotal:
         return float(self.won.sum() + self.chances @ self.amount + self.from_new)
 
 
-def build_change_table(
+def list_change_rows(
     unit: str, before: ExpectedTotal, after: ExpectedTotal, history: FunnelHistory
 ) -> pa.Table:
     """Return CHANGES of one unit; ``history`` is that of the later as-of.

@@ -59,7 +59,7 @@ def list_period_facts(
     return facts
 
 
-def build_forecast_table(
+def list_forecast_rows(
     as_of: object,
     periods: Sequence[CalendarPeriod],
     segments: Sequence[str],
@@ -118,7 +118,7 @@ def find_level(values: np.ndarray, share: float) -> float:
     return float(np.quantile(values, share, method="nearest"))
 
 
-def build_deal_table(
+def list_deal_rows(
     columns: dict[str, pa.Array], chances: np.ndarray, age: np.ndarray, amount: np.ndarray | None
 ) -> pa.Table:
     """Return DEALS, those that add most first.

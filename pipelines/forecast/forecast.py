@@ -14,13 +14,13 @@ from configs.goals.periods import CalendarPeriod
 from configs.schema import Project
 from features.paths.states import list_funnel_states
 from features.tools.instants import to_microseconds
-from models.forecast.changes import ExpectedTotal, build_change_table
+from models.forecast.changes import ExpectedTotal, list_change_rows
 from models.forecast.draws import PeriodDraws, draw_periods
 from models.forecast.past_errors import PastErrors, measure_past_errors, scale_chances
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.result import ForecastResult
 from models.forecast.schemas import AMOUNT, CHANGES, WINS
-from models.forecast.tables import build_deal_table, build_forecast_table, list_period_facts
+from models.forecast.tables import list_deal_rows, list_forecast_rows, list_period_facts
 from models.funnel.history import FunnelHistory
 from pipelines.forecast.inputs import (
     ForecastInputs,
@@ -117,7 +117,7 @@ def _build_table(
     past = None if inputs.amounts is None else inputs.amounts.past
     mean = float(past.mean()) if past is not None and len(past) else None
     facts = list_period_facts(won, draws, new_chances, mean)
-    return build_forecast_table(
+    return list_forecast_rows(
         snapshot.as_of,
         periods,
         names,
@@ -197,7 +197,7 @@ def _list_deals(
     chances = _correct_chances(prediction, errors)[shown]
     age = find_open_ages(inputs.history, deals.visit[shown])
     amount = None if inputs.amounts is None else inputs.amounts.amount[lead]
-    return build_deal_table(columns, chances, age, amount)
+    return list_deal_rows(columns, chances, age, amount)
 
 
 def find_open_ages(history: FunnelHistory, visit: np.ndarray) -> np.ndarray:
@@ -236,7 +236,7 @@ def _explain_change(
     for unit in units:
         was = _expect_total(old_inputs, old, errors, period, unit, place, size)
         now = _expect_total(inputs, prediction, errors, period, unit, np.arange(size), size)
-        tables.append(build_change_table(unit, was, now, inputs.history))
+        tables.append(list_change_rows(unit, was, now, inputs.history))
     return pa.concat_tables(tables)
 
 

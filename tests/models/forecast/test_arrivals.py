@@ -37,7 +37,7 @@ def test_recent_weeks_count_most(grid):
     assert expected.max() > 16
 
 
-def test_todays_rest_counts_by_its_length(grid):
+def test_rest_of_the_day_counts_by_its_length(grid):
     created = spread(np.arange(280), np.full(280, 8))
     until = BEGIN + 280 * US_PER_DAY + 3 * US_PER_DAY // 4
     expected = forecast_arrivals(grid, created, BEGIN, until)
@@ -52,5 +52,5 @@ def test_deals_after_the_as_of_change_nothing(grid):
     assert (late == forecast_arrivals(grid, created[created < until], BEGIN, until)).all()
 
 
-def test_nothing_is_expected_of_a_company_without_a_past(grid):
+def test_company_without_a_past_expects_nothing(grid):
     assert forecast_arrivals(grid, spread([3], [5]), BEGIN, BEGIN + US_PER_DAY // 2).sum() == 0

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.forecast.changes import ExpectedTotal, build_change_table
+from models.forecast.changes import ExpectedTotal, list_change_rows
 from tests.models.funnel.histories import CREATED, LOST, OFFER, WON, make_history
 
 LEADS = 6
@@ -32,7 +32,7 @@ def end_history():
 
 @given(totals(), totals())
 def test_steps_add_up(before, after):
-    rows = build_change_table("wins", before, after, end_history()).to_pylist()
+    rows = list_change_rows("wins", before, after, end_history()).to_pylist()
     values = {row["step"]: row["value"] for row in rows}
     assert rows[0]["step"] == "before"
     assert rows[-1]["step"] == "after"
@@ -56,7 +56,7 @@ def test_steps_by_hand():
         won=np.array([12.0, 0, 0, 0, 0, 0]),
         from_new=6.0,
     )
-    rows = build_change_table("amount", before, after, end_history()).to_pylist()
+    rows = list_change_rows("amount", before, after, end_history()).to_pylist()
     values = {row["step"]: round(row["value"], 9) for row in rows}
     assert values == {
         "before": 30.0,

@@ -29,7 +29,7 @@ def test_facts_by_hand():
     assert (facts.spell_end // US_PER_DAY).tolist() == [30, 30, 30, 50, 100]
 
 
-def test_an_end_that_is_not_complete_yet_is_open():
+def test_end_that_is_not_complete_yet_is_open():
     facts = collect_visit_facts(make_history(VISITS, as_of=52, delay=5))
     assert facts.ending.tolist()[3] == OPEN
 
@@ -45,7 +45,7 @@ def test_open_deals_by_brute_force(day):
     assert (deals.age / US_PER_DAY).tolist() == [day - row[2] for row in rows]
 
 
-def test_a_cut_history_is_the_one_that_was_known():
+def test_cut_history_is_the_one_that_was_known():
     """What happens after the instant cannot be told from what a history of that day has."""
     whole = simulate_company(deals=300, seed=3)
     at = BEGIN + 200 * US_PER_DAY

@@ -32,7 +32,7 @@ def test_wins_follow_the_exact_law():
     assert np.abs(np.cumsum(share) - np.cumsum(exact_law(chances))).max() < 0.035
 
 
-def test_a_deal_is_won_in_one_period_only():
+def test_deal_is_won_in_one_period_only():
     draws = draw([[0.3, 1.0]] * 40, new=[[0.0], [0.0]])
     assert (draws.open_wins.sum(axis=(1, 2)) == 40).all()
     assert draws.open_wins[:, 0].mean() == pytest.approx(12, rel=0.03)
@@ -44,7 +44,7 @@ def test_segments_add_up_to_what_one_segment_draws():
     assert (parts.open_wins.sum(axis=2) == draw(chances).open_wins[:, :, 0]).all()
 
 
-def test_a_shared_factor_widens_the_band():
+def test_shared_factor_widens_the_band():
     chances = [[0.5]] * 400
     alone = draw(chances).open_wins.std()
     assert alone == pytest.approx(10, rel=0.06)
@@ -69,12 +69,12 @@ def test_amounts_of_open_and_new_deals():
     assert sums.new_amount.std() == pytest.approx(np.sqrt(5 * 500), rel=0.06)
 
 
-def test_the_same_draws_every_time():
+def test_draws_are_the_same_every_time():
     chances = np.random.default_rng(2).uniform(0, 1, (30, 1))
     assert (draw(chances).open_wins == draw(chances).open_wins).all()
 
 
-def test_without_open_deals_only_new_ones_count():
+def test_new_deals_count_without_open_ones():
     draws = draw(np.empty((0, 1)), new=[[2.0]])
     assert draws.open_wins.sum() == 0
     assert draws.new_wins.mean() == pytest.approx(2, rel=0.06)

@@ -24,7 +24,7 @@ def test_slope_of_many_counts_is_followed_and_fades():
     assert near < far < farthest < trend.level + 31 * trend.slope
 
 
-def test_few_counts_have_no_slope():
+def test_slope_of_few_counts_is_small():
     rng = np.random.default_rng(1)
     slopes = [
         fit_local_trend(rng.poisson(0.5, 60).astype(float), np.full(60, 0.5)).slope
@@ -49,5 +49,5 @@ def test_factors_stay_finite_and_positive(counts, expected):
     assert (factors > 0).all()
 
 
-def test_no_day_is_the_ratio_one():
+def test_ratio_without_a_day_is_one():
     assert fit_local_trend(np.empty(0), np.empty(0)) == LocalTrend(0.0, 0.0)

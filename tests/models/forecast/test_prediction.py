@@ -68,7 +68,7 @@ def test_past_forecasts_of_a_steady_company_have_small_errors(known):
     assert not errors.knows_rate_only
 
 
-def test_a_young_company_has_the_prior():
+def test_young_company_has_the_prior():
     young = simulate_company(deals=200, days=40)
     ends = np.array([young.as_of + 30 * US_PER_DAY])
     errors = measure_past_errors(young, no_attributes(young), make_grid(young), ends)

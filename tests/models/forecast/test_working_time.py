@@ -43,7 +43,7 @@ def test_weekends_hardly_count(time):
     assert measure_days(time, 70, 350) == pytest.approx(280, rel=0.1)
 
 
-def test_a_holiday_is_a_sunday(company):
+def test_holiday_is_a_sunday(company):
     grid = make_grid(company)
     monday = int(grid.find_day(BEGIN + 364 * US_PER_DAY))
     weekday = grid.weekday.copy()
@@ -52,7 +52,7 @@ def test_a_holiday_is_a_sunday(company):
     assert measure_days(time, 364, 365) < 0.05 < measure_days(time, 365, 366)
 
 
-def test_a_slow_season_is_slow_time():
+def test_slow_season_is_slow_time():
     company = simulate_company(deals=6000)
     grid = make_grid(company)
     slow = (grid.edges[:-1] >= BEGIN + 210 * US_PER_DAY) & (
@@ -88,7 +88,7 @@ def test_time_never_runs_backwards(time, days):
     assert (np.diff(time.convert(instants)) >= 0).all()
 
 
-def test_what_lasts_goes_on_lasting(company, time):
+def test_open_visits_stay_open(company, time):
     moved = move_to_working_time(company, time)
     assert (moved.paths.visits.end == NEVER_US).sum() == (
         company.paths.visits.end == NEVER_US
