@@ -53,6 +53,7 @@ TYPE_NAMES = {
     pa.float64(): "fraction",
     pa.int64(): "integer",
     INSTANT: "instant",
+    pa.bool_(): "true or false",
 }
 
 

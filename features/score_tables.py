@@ -130,10 +130,51 @@ SCORES = pa.schema(
             "day of the next review, kept until it is reached: midnight in the company's zone",
             nullable=True,
         ),
+        make_field(
+            "stage",
+            pa.string(),
+            "stage of the funnel that the lead is in, created before the first one; of a closed "
+            "lead won, or the event that it was lost by",
+            nullable=True,
+        ),
+        make_field(
+            "stage_age", pa.float64(), "days that an open lead has been in its stage", nullable=True
+        ),
+        make_field(
+            "stuck",
+            pa.bool_(),
+            "whether it has been there for longer than 80 % of those that advance stay",
+            nullable=True,
+        ),
+        make_field(
+            "expected_close_p20",
+            INSTANT,
+            "when 20 % of such open leads have been won, of those that are won eventually",
+            nullable=True,
+        ),
+        make_field("expected_close_p50", INSTANT, "the same for half of them", nullable=True),
+        make_field("expected_close_p80", INSTANT, "the same for 80 % of them", nullable=True),
+        make_field(
+            "overdue",
+            pa.bool_(),
+            "whether expected_close_p80, as computed for its entry into the stage, has passed",
+            nullable=True,
+        ),
         make_field("model_version", pa.string(), "version of the registered model"),
         make_field("run_id", pa.string(), "the run that published it"),
         make_field("scored_at", INSTANT, "when the run published it, by the machine's clock"),
     ]
+)
+
+# Columns of SCORES on a lead's place in the funnel. They are the same for every target.
+FUNNEL_COLUMNS = (
+    "stage",
+    "stage_age",
+    "stuck",
+    "expected_close_p20",
+    "expected_close_p50",
+    "expected_close_p80",
+    "overdue",
 )
 
 # One row per (project, target, account_id, as_of), ordered by (target, rank). Entities without an

@@ -38,7 +38,7 @@ TIE_TOLERANCE = 1e-3
 
 
 def write_csv(table: pa.Table, file: IO[bytes], line_end: str = "\r\n") -> None:
-    """Write the header and rows of a table of texts, integers, fractions and instants as UTF-8."""
+    """Write the header and rows of a table as UTF-8, with the cells of ``format_cells``."""
     file.write((",".join(table.column_names) + line_end).encode())
     for lines in parallel_map(
         partial(_format_lines, line_end=line_end), table.to_batches(max_chunksize=BATCH_ROWS)
@@ -96,7 +96,10 @@ def _format_fraction(value: float) -> str:
 
 
 def format_cells(column: pa.Array) -> pa.Array:
-    """Return the cells of a column of texts, integers, fractions or instants; null stays null."""
+    """Return the cells of a column of texts, numbers, instants, or true and false.
+
+    Null stays null.
+    """
     if column.type == pa.string():
         return column if needs_no_escaping(column) else quote_texts(escape_for_spreadsheet(column))
     if column.type == pa.float64():

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from configs.schema import Project
+from features.contracts import Dataset
 from features.paths.states import list_funnel_states
 from models.funnel.funnel_table import StageEstimates, estimate_stages
 from models.funnel.history import FunnelHistory
+from models.funnel.lead_table import LEAD_PLACES, build_lead_table
 from models.funnel.result import FunnelResult
 from pipelines.funnel.funnel import build_history, summarize_funnel
 from pipelines.funnel.segments import take_all_leads
 from pipelines.training_data import Snapshot
 from serve.failure import describe_failed_part
 from serve.night_tables import prepare_night_table, select_group
+from serve.scoring.trends import append_columns
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class NightFunnel:
     Attributes:
         history: The paths of the leads; None if there is no funnel.
         staged: Estimates of the stages of all leads; None if there is no funnel.
+        leads: LEAD_PLACES, one row per lead of the data; None if there is no funnel.
         result: The funnel; None if there is none.
         reason: Why there is none although the config wants it; None if there is one, or none is
             wanted.
@@ -31,6 +37,7 @@ class NightFunnel:
 
     history: FunnelHistory | None = None
     staged: StageEstimates | None = None
+    leads: pa.Table | None = None
     result: FunnelResult | None = None
     reason: str | None = None
     problem: str | None = None
@@ -51,6 +58,7 @@ def compute_night_funnel(snapshot: Snapshot) -> NightFunnel:
         history = build_history(snapshot, list_funnel_states(project))
         staged = estimate_stages(history, take_all_leads(snapshot.dataset.leads.num_rows))
         funnel = NightFunnel(history, staged)
+        funnel = replace(funnel, leads=build_lead_table(history, staged))
         result = summarize_funnel(snapshot, history, staged, project.publish.funnel_by)
         tables = result.tables.by_name()
         # Rows that the database would refuse must not be found while the scores are written.
@@ -62,6 +70,15 @@ def compute_night_funnel(snapshot: Snapshot) -> NightFunnel:
     # BaseException: a panic in a library written in Rust is no Exception.
     except BaseException as error:  # noqa: BLE001
         return replace(funnel, problem=describe_failed_part(error))
+
+
+def add_funnel_columns(frame: pa.Table, dataset: Dataset, funnel: NightFunnel) -> pa.Table:
+    """Append FUNNEL_COLUMNS to scores of leads of a data set; null where there is no funnel."""
+    if funnel.leads is None:
+        return append_columns(frame, {f.name: pa.nulls(len(frame), f.type) for f in LEAD_PLACES})
+    place = pa.array(dataset.find_leads(frame["entity_id"]))
+    own = funnel.leads.take(place)
+    return append_columns(frame, {name: own[name] for name in LEAD_PLACES.names})
 
 
 def has_funnel(project: Project) -> bool:

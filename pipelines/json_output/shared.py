@@ -27,7 +27,7 @@ def make_key(meaning: str, **extra: Any) -> Any:
     return Field(description=meaning, **extra)
 
 
-ARROW_TYPES = {pa.string(): str, pa.float64(): float, pa.int64(): int}
+ARROW_TYPES = {pa.string(): str, pa.float64(): float, pa.int64(): int, pa.bool_(): bool}
 
 
 def create_row_model(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from features.wording.wording import load_wording
 from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
 from models.scorer import Scorer
-from pipelines.funnel.night import NightFunnel, compute_night_funnel
+from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
 from pipelines.nightly.publish_checks import check_scores
 from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
@@ -62,13 +62,19 @@ def score_targets(
     """Score the targets that have a scorer, by name, and check them against the past checks."""
     # The funnel needs none of the models, and the history of a lead is built once for both.
     with run_in_background(compute_night_funnel, snapshot) as computing:
-        scored = _score_each_target(snapshot, run, scorers, store, past_checks, log)
+        frames, accounts, checks = _score_each_target(
+            snapshot, run, scorers, store, past_checks, log
+        )
     funnel = computing.result()
     if funnel.reason:
         log(f"no funnel: {funnel.reason}")
     if funnel.problem:
         log(f"warn: no funnel is published: {funnel.problem}")
-    return replace(scored, funnel=funnel)
+    frames = {
+        target: add_funnel_columns(frame, snapshot.dataset, funnel)
+        for target, frame in frames.items()
+    }
+    return _stamp_tables(frames, accounts, checks, funnel, run.run_id)
 
 
 def _score_each_target(
@@ -78,7 +84,8 @@ def _score_each_target(
     store: Store,
     past_checks: pa.Table,
     log: Callable[[str], None],
-) -> ScoredTargets:
+) -> tuple[dict[str, pa.Table], list[pa.Table], list[CheckResult]]:
+    """Return by target the scores without the funnel's columns, the accounts, and the checks."""
     frames, accounts, checks = dict[str, pa.Table](), list[pa.Table](), list[CheckResult]()
     # In the order of names, so that a repeated night gives the same rows in the same order.
     for target, scorer in sorted(scorers.items()):
@@ -98,7 +105,7 @@ def _score_each_target(
                 snapshot, target, scorer, matrix, frame, past_checks, history.previous
             )
         frames[target] = append_columns(frame, reasons.result())
-    return _stamp_tables(frames, accounts, checks, run.run_id)
+    return frames, accounts, checks
 
 
 def add_history_columns(
@@ -150,6 +157,7 @@ def _stamp_tables(
     frames: Mapping[str, pa.Table],
     accounts: list[pa.Table],
     checks: list[CheckResult],
+    funnel: NightFunnel,
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.
@@ -162,5 +170,5 @@ def _stamp_tables(
         pa.concat_tables(scores),
         pa.concat_tables([ACCOUNT_SCORES.empty_table(), *account_scores]),
         [*check_any_scored(dict(frames)), *checks],
-        NightFunnel(),
+        funnel,
     )

@@ -60,7 +60,7 @@ def describe_suppressions(explanation: Explanation, zone: tzinfo) -> list[str]:
 def describe_scores(explanation: Explanation, row: dict[str, Any]) -> str:
     """Return the published probability, score, grade and model version in two lines.
 
-    A third line says when the outcome is to be expected, where that is known.
+    Further lines say when the outcome is to be expected, and the place in the funnel, where known.
     """
     target, as_of = row["target"], row["as_of"].isoformat()
     interval = f"{row['probability_low']:.3f} to {row['probability_high']:.3f}"
@@ -72,7 +72,22 @@ def describe_scores(explanation: Explanation, row: dict[str, Any]) -> str:
     ]
     if target in explanation.outcome_timing:
         lines.append(explanation.outcome_timing[target])
+    if row["stage"] is not None:
+        lines.append(_describe_stage(row))
     return "\n".join(lines)
+
+
+def _describe_stage(row: dict[str, Any]) -> str:
+    """Return the lead's place in the funnel."""
+    if row["stage_age"] is None:
+        return f"closed: {row['stage']}"
+    text = f"stage {row['stage']} for {row['stage_age']:.1f} days"
+    text += ", stuck: 80 % of those that advance did so sooner" if row["stuck"] else ""
+    if row["expected_close_p50"] is None:
+        return text
+    early, half, late = (row[f"expected_close_p{share}"].date() for share in (20, 50, 80))
+    text += f"; if it is won, then by {half} (half of such leads; 20 % by {early}, 80 % by {late})"
+    return text + (", overdue" if row["overdue"] else "")
 
 
 def _describe_kept_grade(row: dict[str, Any]) -> str:

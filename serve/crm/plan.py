@@ -42,7 +42,7 @@ TARGET_FIELDS = {
     if field.name not in {*LEAD_FIELDS, "target"}
 }
 # Columns that change every night; ignored when computing deltas.
-NIGHTLY_COLUMNS = {"as_of", "cutoff"}
+NIGHTLY_COLUMNS = {"as_of", "cutoff", "stage_age"}
 # Columns delivered per target by default: those that change only when the lead does.
 DEFAULT_COLUMNS = ("score", "grade", "evidence", *(field.name for field in REASON_FIELDS))
 

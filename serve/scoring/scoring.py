@@ -16,7 +16,7 @@ from configs.targets import OutcomeAmount, Target
 from features.build import build_features
 from features.contracts import INSTANT, SPINE, Dataset
 from features.definitions.catalog import Catalog
-from features.score_tables import SCORES
+from features.score_tables import FUNNEL_COLUMNS, SCORES
 from features.spine import build_scoring_spine
 from features.tools.parallel import parallel_map
 from features.wording.wording import Wording, load_english
@@ -35,8 +35,9 @@ HISTORY_COLUMNS = {
     "trend_7d",
     "trend_30d",
 }
-# Only the publishing run can fill these columns of SCORES: they need the scores table or the run.
-PUBLISH_COLUMNS = HISTORY_COLUMNS | {"listed", "review_at", "run_id", "scored_at"}
+# Only the publishing run can fill these columns of SCORES: they need the scores table, the run or
+# its funnel.
+PUBLISH_COLUMNS = HISTORY_COLUMNS | {"listed", "review_at", *FUNNEL_COLUMNS, "run_id", "scored_at"}
 # ``explain_rows`` fills these columns of SCORES.
 EXPLANATION_COLUMNS = {"reasons", *SIDES}
 

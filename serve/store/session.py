@@ -27,7 +27,7 @@ BATCH_ROWS = 16_384
 SETTING_PREFIX = "leadscore.p"
 SQLITE_INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # SQL literals of a first row, from which SQLite's driver infers the types.
-FIRST_ROW_LITERALS = {pa.string(): "''", pa.int64(): "0", pa.float64(): "0.0"}
+FIRST_ROW_LITERALS = {pa.string(): "''", pa.int64(): "0", pa.float64(): "0.0", pa.bool_(): "0"}
 PARAMETER_TYPES = {datetime: "timestamptz", int: "bigint", str: "text"}
 SQLITE_OPTIONS = {"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)}
 

@@ -36,6 +36,7 @@ SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
     pa.string(): sa.Text(),
     pa.int64(): sa.BigInteger(),
     pa.float64(): sa.Double(),
+    pa.bool_(): sa.Boolean(),
 }
 
 

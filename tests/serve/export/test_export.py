@@ -36,6 +36,13 @@ COLUMNS = [
         "owner",
         "listed",
         "review_at",
+        "stage",
+        "stage_age",
+        "stuck",
+        "expected_close_p20",
+        "expected_close_p50",
+        "expected_close_p80",
+        "overdue",
     ),
     *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3", "model_version"),
 ]

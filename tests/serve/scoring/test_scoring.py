@@ -25,6 +25,7 @@ from models.scorer import Scorer
 from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
+from pipelines.funnel.night import NightFunnel, add_funnel_columns
 from serve.scoring import scoring
 from serve.scoring.review_dates import add_review_dates
 from serve.scoring.scoring import (
@@ -192,9 +193,8 @@ def test_stamped_scores_with_history_have_contract_schema(company, scorer):
         Review(),
         ZoneInfo("UTC"),
     )
-    full = stamp_run_columns(
-        add_weekly_list(frame, SCORES.empty_table(), None, ""), SCORES, "run", END
-    )
+    frame = add_weekly_list(frame, SCORES.empty_table(), None, "")
+    full = stamp_run_columns(add_funnel_columns(frame, company, NightFunnel()), SCORES, "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
     assert first["previous_score"] == 7 and first["trend"] == first["score"] - 7
