@@ -9,6 +9,8 @@ import numpy as np
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STAGES = ("mql", "meeting", "offer")
+LEADS_HEADER = ["id", "born", "firm", "country", "amount", "seller"]
+EVENTS_HEADER = ["lead", "at", "loaded", "what", "via"]
 # Next steps from any state, with their chances: forward, skips, returns, losses, wins.
 STEPS = {
     "created": {"mql": 0.5, "meeting": 0.15, "lost": 0.2, "closed": 0.15},
@@ -70,11 +72,32 @@ def write(folder: Path, leads=400, seed=3, **changes):
         amount = int(rng.integers(1, 50)) * 100
         people.append([f"L{number:04}", format_time(born), firm, country, amount, seller])
         log += list_steps(rng, f"L{number:04}", born)
-    write_rows(folder / "leads.csv", ["id", "born", "firm", "country", "amount", "seller"], people)
-    write_rows(folder / "events.csv", ["lead", "at", "loaded", "what", "via"], log)
+    write_rows(folder / "leads.csv", LEADS_HEADER, people)
+    write_rows(folder / "events.csv", EVENTS_HEADER, log)
     # YAML contains JSON.
     (folder / "steps.yaml").write_text(json.dumps(CONFIG | changes), encoding="utf-8")
     return people, log
+
+
+def garble(folder: Path, people, log, as_of):
+    """Write the company with rows that became known from a day on changed, deleted and added."""
+    limit, rng = f"{as_of}T00:00:00+00:00", np.random.default_rng(1)
+    known = [row for row in log if max(row[1], row[2]) < limit]
+    late = [
+        [row[0], max(row[1], limit), max(row[2], limit), str(kind), row[4]]
+        for row, kind in zip(log, rng.choice([*STEPS, "new"], len(log)), strict=True)
+        if max(row[1], row[2]) >= limit and rng.random() < 0.7
+    ]
+    # Late rows of early events as well: they were not known either.
+    early = [[row[0], row[1], limit, "lost", "fax"] for row in known[::3]]
+    old = [row for row in people if row[1] < limit]
+    new = [[f"N{place}", limit, "F1", "XX", 7, "Cy"] for place in range(50)]
+    own = {row[0] for row in old}
+    shuffled = [row for row in (*late, *known, *early) if row[0] in own]
+    rng.shuffle(shuffled)
+    assert len(late) > 100
+    write_rows(folder / "leads.csv", LEADS_HEADER, [*new, *old])
+    write_rows(folder / "events.csv", EVENTS_HEADER, shuffled)
 
 
 def list_steps(rng, lead, born):
