@@ -25,7 +25,7 @@ OVERDUE_SHARE = 0.8
 US_PER_SECOND = 1_000_000
 
 
-def build_lead_table(history: FunnelHistory, staged: StageEstimates) -> pa.Table:
+def build_place_table(history: FunnelHistory, staged: StageEstimates) -> pa.Table:
     """Return LEAD_PLACES. ``staged`` are the estimates of the stages of all leads.
 
     A closed lead has its end for a stage and no other value; a lead without a path, which became

@@ -11,7 +11,7 @@ from features.contracts import Dataset
 from features.paths.states import list_funnel_states
 from models.funnel.funnel_table import StageEstimates, estimate_stages
 from models.funnel.history import FunnelHistory
-from models.funnel.lead_table import LEAD_PLACES, build_lead_table
+from models.funnel.lead_table import LEAD_PLACES, build_place_table
 from models.funnel.result import FunnelResult
 from pipelines.funnel.funnel import build_history, summarize_funnel
 from pipelines.funnel.segments import take_all_leads
@@ -58,7 +58,7 @@ def compute_night_funnel(snapshot: Snapshot) -> NightFunnel:
         history = build_history(snapshot, list_funnel_states(project))
         staged = estimate_stages(history, take_all_leads(snapshot.dataset.leads.num_rows))
         funnel = NightFunnel(history, staged)
-        funnel = replace(funnel, leads=build_lead_table(history, staged))
+        funnel = replace(funnel, leads=build_place_table(history, staged))
         result = summarize_funnel(snapshot, history, staged, project.publish.funnel_by)
         tables = result.tables.by_name()
         # Rows that the database would refuse must not be found while the scores are written.

@@ -65,7 +65,12 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
         "stage": ["offer" if i % 2 else None for i in range(n)],
         "stage_age": [2.5 * i if i % 2 else None for i in range(n)],
         "stuck": [i % 4 == 1 if i % 2 else None for i in range(n)],
-        "expected_close_p50": [run.as_of + i * DAY if i % 2 else None for i in range(n)],
+        **{
+            f"expected_close_p{share}": [
+                run.as_of + share * i * DAY if i % 2 else None for i in range(n)
+            ]
+            for share in (20, 50, 80)
+        },
         "overdue": [i % 4 == 3 if i % 2 else None for i in range(n)],
         "reasons": [json.dumps([a_reason(0.5, "opened a mail"), a_reason(-0.2, "no call")])] * n,
         "evidence": ["enough"] * n,

@@ -9,7 +9,7 @@ import pytest
 from features.paths.visits import OPEN
 from features.tools.instants import NEVER_US, US_PER_DAY
 from models.funnel.funnel_table import estimate_stages, find_stuck_visits
-from models.funnel.lead_table import LEAD_PLACES, build_lead_table
+from models.funnel.lead_table import LEAD_PLACES, build_place_table
 from models.funnel.stuck_table import P80
 from models.survival import landmarks
 from tests.models.funnel.histories import (
@@ -40,7 +40,7 @@ def _every_age(monkeypatch):
 
 
 def places_of(history):
-    return build_lead_table(history, estimate_stages(history, all_leads(history))).to_pylist()
+    return build_place_table(history, estimate_stages(history, all_leads(history))).to_pylist()
 
 
 def day(number):
@@ -83,7 +83,7 @@ def test_closed_leads_have_their_end_and_no_age():
 def test_lead_that_became_another_one_has_no_place():
     history = make_history([*PAST, (LEAD, CREATED, 50, None, None)])
     merged = replace(history, created=np.append(history.created, 0))
-    table = build_lead_table(merged, estimate_stages(merged, all_leads(merged)))
+    table = build_place_table(merged, estimate_stages(merged, all_leads(merged)))
     assert table.schema == LEAD_PLACES
     assert set(table.slice(LEAD + 1).to_pylist()[0].values()) == {None}
 
@@ -119,6 +119,6 @@ def test_stuck_is_what_the_table_of_the_stuck_holds():
     stages = np.arange(3)
     p80 = staged.estimates.point.quantile[stages, stages + 1, P80]
     stuck = find_stuck_visits(history, history.paths.visits.stage, p80)
-    table = build_lead_table(history, staged).to_pylist()
+    table = build_place_table(history, staged).to_pylist()
     assert sum(bool(row["stuck"]) for row in table) == stuck.sum() > 0
     assert all(table[lead]["stuck"] for lead in history.paths.visits.lead[stuck])

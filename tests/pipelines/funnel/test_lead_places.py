@@ -150,7 +150,7 @@ def test_scores_are_published_without_a_funnel(run, folder, monkeypatch):
     def fail(*_):
         raise ValueError("no estimate")
 
-    monkeypatch.setattr(night, "build_lead_table", fail)
+    monkeypatch.setattr(night, "build_place_table", fail)
     run("score", "--as-of", tiny.END)
     rows = read_export(folder)
     assert set(OPEN) <= set(rows)
