@@ -9,7 +9,7 @@ Poisson count whose expectation is the base hazard of the follow-up times the fa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from models.learners.hazard import POISSON_PARAMETERS
 from models.learners.lightgbm import LightGbm
 
 # Rows that the trees are fitted on, at most: more take longer and are hardly better.
-MAX_ROWS = 60_000
+MAX_ROWS = 200_000
 # Earlier instants whose open deals are taken, and how far back they reach at most.
 INSTANTS = 24
 MAX_SPAN = 400 * US_PER_DAY
@@ -30,6 +30,8 @@ MAX_SPAN = 400 * US_PER_DAY
 HALF_LIFE = 90 * US_PER_DAY
 # With fewer wins, stage and age say all that can be said.
 MIN_WINS = 100
+# Parts of the accounts, each of which is judged by trees fitted on the others.
+FOLDS = 2
 # Small trees with strong smoothing, which start from the base: where they learn nothing, it stays.
 TREE_PARAMETERS = {
     **POISSON_PARAMETERS,
@@ -66,45 +68,75 @@ class DealModel:
     Attributes:
         win_times: Times until the win by stage and age.
         attributes: Attributes of all leads.
-        trees: Model of the log of a deal's hazard relative to its base; None where the base stays.
+        fold: Fold of each lead, int64; an account is in one fold.
+        trees: For each fold a model of the log of a deal's hazard relative to its base, fitted on
+            the other folds; empty where the base stays.
         level: Log of the factor that all hazards have besides.
     """
 
     win_times: WinTimes
     attributes: DealAttributes
-    trees: LightGbm | None = None
+    fold: np.ndarray
+    trees: tuple[LightGbm, ...] = ()
     level: float = 0.0
 
     def find_chances(self, deals: OpenDeals, spans: np.ndarray) -> np.ndarray:
         """Return each deal's chance of a win within each span of working time, (deals, spans)."""
-        factor = np.ones(len(deals.lead))
-        if self.trees is not None:
-            x = _join_columns(deals, self.attributes)
-            factor = np.exp(self.trees.margin(x) + self.level)
+        x = _join_columns(deals, self.attributes)
+        factor = np.exp(self.find_log_factors(x, self.fold[deals.lead]))
         columns = [
             -np.expm1(-factor * find_base_hazard(self.win_times, deals, span)) for span in spans
         ]
         return np.stack(columns, axis=1)
+
+    def find_log_factors(self, x: np.ndarray, fold: np.ndarray) -> np.ndarray:
+        """Return the log of each row's hazard relative to its base."""
+        logs = np.zeros(len(x))
+        for number, trees in enumerate(self.trees):
+            own = fold == number
+            logs[own] = trees.margin(x[own]) + self.level
+        return logs
 
 
 def fit_deal_model(
     history: FunnelHistory, facts: VisitFacts, attributes: DealAttributes, span: int
 ) -> DealModel:
     """Return the model of a history in working time; wins within ``span`` are learned from."""
-    win_times = estimate_win_times(history)
-    base = DealModel(win_times, attributes)
-    x, won, hazard, weight = _list_training_rows(history, facts, base, span)
+    fold = (history.cluster % np.uint64(FOLDS)).astype(np.int64)
+    base = DealModel(estimate_win_times(history), attributes, fold)
+    x, won, hazard, whole, weight, own = _list_training_rows(history, facts, base, span)
     if np.count_nonzero(won) < MIN_WINS:
         return base
     # Columns are known by place: those of the way come first.
     first = x.shape[1] - attributes.columns.shape[1]
     categorical = [first + place for place in attributes.categorical]
-    fit_input = FitInput(x, categorical, seed=0, weight=weight)
-    trees = LightGbm.fit_trees(fit_input, won, TREE_PARAMETERS, np.log(hazard))
-    expected = -np.expm1(-hazard * np.exp(trees.margin(x)))
-    # Smoothed trees do not reach the mean that they were fitted to.
-    level = float(np.log((weight @ won) / (weight @ expected)))
-    return DealModel(win_times, attributes, trees, level)
+    trees = []
+    # A deal that is still open was open at the earlier instants: trees that had seen it there would
+    # know it as one that is not won.
+    for number in range(FOLDS):
+        others = own != number
+        fit_input = FitInput(x[others], categorical, seed=0, weight=weight[others])
+        start = np.log(hazard[others])
+        trees.append(LightGbm.fit_trees(fit_input, won[others], TREE_PARAMETERS, start))
+    model = replace(base, trees=tuple(trees))
+    logs = model.find_log_factors(x, own)
+    return replace(model, level=_find_level(np.log(whole) + logs, won, weight))
+
+
+def _find_level(log_hazard: np.ndarray, won: np.ndarray, weight: np.ndarray) -> float:
+    """Return what to add to the logs of the hazards so that they expect the wins that there were.
+
+    Hazards that are proportional only roughly, and smoothed trees, miss their sum.
+    """
+    level = 0.0
+    for _ in range(20):
+        hazard = np.exp(log_hazard + level)
+        missing = weight @ (won + np.expm1(-hazard))
+        step = missing / (weight @ (hazard * np.exp(-hazard)))
+        level += float(np.clip(step, -1.0, 1.0))
+        if abs(step) < 1e-9:
+            break
+    return level
 
 
 def find_base_hazard(win_times: WinTimes, deals: OpenDeals, span: np.ndarray | int) -> np.ndarray:
@@ -116,8 +148,12 @@ def find_base_hazard(win_times: WinTimes, deals: OpenDeals, span: np.ndarray | i
 
 def _list_training_rows(
     history: FunnelHistory, facts: VisitFacts, model: DealModel, span: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return features, whether won, base hazard and weight of deals open at earlier instants."""
+) -> tuple[np.ndarray, ...]:
+    """Return rows of deals that were open at earlier instants.
+
+    They are features, whether won, base hazard up to the win, base hazard of the whole time
+    followed, weight, and fold.
+    """
     until = history.observed_until
     first = int(facts.spell_start.min(initial=until))
     step = min(until - max(first, until - MAX_SPAN), MAX_SPAN) // INSTANTS
@@ -125,17 +161,20 @@ def _list_training_rows(
     for number in range(INSTANTS):
         at = until - step // 2 - number * step
         deals = _sample_deals(history, list_open_deals(history, facts, at))
-        follow = min(span, until - at)
-        hazard = find_base_hazard(model.win_times, deals, follow)
         ending, end = facts.ending[deals.visit], facts.spell_end[deals.visit]
+        follow = min(span, until - at)
         won = (ending == WON) & (end - at < follow)
+        # A deal is followed to its win; a lost one has no win for as long as it would be followed.
+        hazard = find_base_hazard(model.win_times, deals, np.where(won, end - at + 1, follow))
+        whole = find_base_hazard(model.win_times, deals, follow)
         weight = np.full(len(won), 0.5 ** ((until - at) / HALF_LIFE))
         # A deal whose base has no hazard cannot have more of it.
         rows = hazard > 0
         x = _join_columns(deals, model.attributes)
-        parts.append((x[rows], won[rows].astype(float), hazard[rows], weight[rows]))
-    x, won, hazard, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return x, won, hazard, weight / weight.mean() if len(weight) else weight
+        fold = model.fold[deals.lead]
+        columns = (x, won.astype(float), hazard, whole, weight, fold)
+        parts.append([column[rows] for column in columns])
+    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 def _sample_deals(history: FunnelHistory, deals: OpenDeals) -> OpenDeals:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.forecast.arrivals import forecast_arrivals
-from models.forecast.deal_model import DealAttributes, DealModel, fit_deal_model
+from models.forecast.deal_model import DealAttributes, fit_deal_model
 from models.forecast.deals import OpenDeals, collect_visit_facts, list_open_deals
 from models.forecast.working_time import (
     DayGrid,
@@ -59,7 +59,7 @@ def predict_wins(
     return WinPrediction(
         deals=deals,
         chances=model.find_chances(deals, spans),
-        base_chances=DealModel(model.win_times, attributes).find_chances(deals, spans),
+        base_chances=replace(model, trees=()).find_chances(deals, spans),
         new_wins=np.array([_add_new_wins(arrivals, curve, time, history, end) for end in ends]),
         new_chances=_find_incidence(curve, spans),
         arrivals=np.array([arrivals[grid.edges[:-1] < end].sum() for end in ends]),
