@@ -1,9 +1,9 @@
-"""Tables written as one CSV or Parquet file, complete or not at all."""
+"""Tables written as CSV or Parquet files, each complete or not at all."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
 
-WRITERS = {".parquet": pq.ParquetWriter, ".csv": csv.CSVWriter}
+WRITERS = {".csv": csv.CSVWriter, ".parquet": pq.ParquetWriter}
 
 
 def require_output_path(path: Path) -> None:
@@ -32,6 +32,27 @@ def require_output_path(path: Path) -> None:
             found=str(path.parent),
             fix="create it first",
         )
+
+
+def require_output_folder(out: Path) -> None:
+    """Raise ConfigError if the folder for the tables cannot be one, before any work is done."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(
+            "not a folder",
+            where=f"--out {out}",
+            fix="name a folder; the tables become files in it",
+        )
+
+
+def write_table_folder(out: Path, tables: Mapping[str, pa.Table]) -> list[Path]:
+    """Write each table by name as CSV and as Parquet into a folder; return the files."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, table in tables.items():
+        for ending in WRITERS:
+            files.append(out / f"{name}{ending}")
+            write_tables(files[-1], [table])
+    return files
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:

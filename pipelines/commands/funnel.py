@@ -1,9 +1,10 @@
-"""Commands for those who lead sales: where leads are, and where they get lost."""
+"""Commands for those who lead sales: where leads are and get lost, and what they will bring."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,22 @@ from pipelines.commands.options import (
     print_parts,
     read_project,
 )
+
+if TYPE_CHECKING:  # a command pays only for the imports that it runs
+    from configs.schema import Project
+
+
+class Period(StrEnum):
+    """Calendar periods of a forecast."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+
+
+OutFolder = Annotated[
+    Path | None,
+    typer.Option("--out", help="also write each table to this folder, as CSV and as Parquet"),
+]
 
 
 def funnel(
@@ -32,10 +49,7 @@ def funnel(
         str | None,
         typer.Option("--target", help="the target whose outcome is the win; default: the last one"),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="also write each table to this folder, as CSV and as Parquet"),
-    ] = None,
+    out: OutFolder = None,
     as_json: Json = False,
 ) -> None:
     """Show where leads are, get stuck and drop off, and the cycle.
@@ -43,16 +57,81 @@ def funnel(
     Only rows that were known before the as-of count. Open leads are neither won nor lost, and young
     ones are followed as far as they go.
     """
-    from pipelines.funnel.funnel import compute_funnel, require_output_folder, write_funnel
+    from pipelines.funnel.funnel import compute_funnel
     from pipelines.reports import terminal
+    from pipelines.table_file import require_output_folder, write_table_folder
 
     if out is not None:
         require_output_folder(out)
     result = compute_funnel(read_project(config), as_of, by or (), target, log_line)
     if out is not None:
-        for file in write_funnel(result, out):
+        for file in write_table_folder(out, result.tables.by_name()):
             log_line(f"wrote {file}")
     if as_json:
         print_json(result.to_json())
     else:
         print_parts(*terminal.render_funnel(result))
+
+
+def forecast(
+    config: Config,
+    as_of: AsOf = None,
+    period: Annotated[
+        Period | None, typer.Option(help="the calendar period; default: goals.period")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            help="also by the values of this column: a category, channel or owner; default: "
+            "goals.by",
+        ),
+    ] = None,
+    out: OutFolder = None,
+    backtest: Annotated[
+        bool, typer.Option("--backtest", help="forecast as of the past, and compare with what came")
+    ] = False,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="with --backtest: days that each forecast looks ahead"),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="with --backtest: number of past as-ofs")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show what this period and the next will bring, and the chance of the goal.
+
+    It is what was won so far, what open deals will add, and what deals that are not created yet
+    will add, each with an interval. Only rows that were known before the as-of count.
+    """
+    from pipelines.forecast.forecast import compute_forecast
+    from pipelines.reports import terminal
+    from pipelines.table_file import require_output_folder, write_table_folder
+
+    project = read_project(config)
+    if backtest:
+        _backtest_forecast(project, as_of, days, count, as_json)
+        return
+    if out is not None:
+        require_output_folder(out)
+    chosen = period.value if period else project.goals.period
+    result = compute_forecast(project, as_of, chosen, by or project.goals.by, log=log_line)
+    for file in write_table_folder(out, result.by_name()) if out else []:
+        log_line(f"wrote {file}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_parts(*terminal.render_forecast(result, project.zone))
+
+
+def _backtest_forecast(
+    project: Project, as_of: str | None, days: int | None, count: int, as_json: bool
+) -> None:
+    from models.forecast.accuracy import backtest_to_json, summarize_backtest
+    from pipelines.forecast.backtest import backtest_forecast
+    from pipelines.reports import terminal
+
+    result = backtest_forecast(project, as_of, days, count, log=log_line)
+    if as_json:
+        print_json(backtest_to_json(result))
+    else:
+        print_parts(*terminal.render_forecast_backtest(result, summarize_backtest(result)))

@@ -1,15 +1,13 @@
-"""Computes the funnel of a project at an as-of, and writes its tables to files."""
+"""Computes the funnel of a project at an as-of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import ConfigError
 from configs.schema import Project
 from features.contracts import Dataset
 from features.outcome_events import select_standing_outcomes
@@ -36,7 +34,6 @@ from models.journey.silence_table import build_silence_table
 from models.journey.state_order import compare_orders
 from pipelines.funnel.segments import segment_leads, take_all_leads
 from pipelines.runner import discard_line, read_clock
-from pipelines.table_file import write_tables
 from pipelines.training_data import Snapshot, load_snapshot
 from serve.scoring.scoring import look_up_amounts
 from serve.scoring.weekly_lists import look_up_owners
@@ -153,24 +150,3 @@ def _look_up_values(dataset: Dataset, project: Project, target: str) -> np.ndarr
         return np.full(leads, known.mean() if len(known) else np.nan)
     amounts = look_up_amounts(dataset, target_config, pa.array(np.arange(leads)))
     return None if amounts is None else pc.fill_null(amounts, np.nan).to_numpy()
-
-
-def require_output_folder(out: Path) -> None:
-    """Raise ConfigError if the folder for the tables cannot be one, before any work is done."""
-    if out.exists() and not out.is_dir():
-        raise ConfigError(
-            "not a folder",
-            where=f"--out {out}",
-            fix="name a folder; the tables become files in it",
-        )
-
-
-def write_funnel(result: FunnelResult, out: Path) -> list[Path]:
-    """Write each table as CSV and as Parquet into a folder; return the files."""
-    out.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, table in result.tables.by_name().items():
-        for ending in (".csv", ".parquet"):
-            files.append(out / f"{name}{ending}")
-            write_tables(files[-1], [table])
-    return files

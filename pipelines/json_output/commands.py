@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.json_output import explain, funnel, nightly, proposal, tables, training, verify
+from pipelines.json_output import (
+    explain,
+    forecast,
+    funnel,
+    nightly,
+    proposal,
+    tables,
+    training,
+    verify,
+)
 from pipelines.json_output.shared import JsonObject
 
 # Each command with --json, as it is written on the command line, with the models of its output.
@@ -20,6 +29,8 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "promote": (training.ChampionOutput,),
     "rollback": (training.ChampionOutput,),
     "funnel": (funnel.FunnelOutput,),
+    "forecast": (forecast.ForecastOutput,),
+    "forecast --backtest": (forecast.ForecastBacktestOutput,),
     "score": (nightly.ScoreOutput,),
     "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),

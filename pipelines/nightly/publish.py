@@ -93,6 +93,7 @@ def _make_night_page_builder(
         dataset=snapshot.dataset,
         registry=context.registry,
         funnel=scored.funnel.result.tables if scored.funnel.result else None,
+        forecast=scored.forecast.result,
     )
 
 
@@ -165,10 +166,14 @@ def publish_scores(
 
 def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     """Return the tables of a night other than scores, and why some are missing."""
-    funnel = scored.funnel
+    funnel, forecast = scored.funnel, scored.forecast
     computed = funnel.result.tables.by_name() if funnel.result else {}
-    problems = {"funnel": funnel.problem} if funnel.problem else {}
-    return NightFiles(stamp_night_tables(computed, run), problems)
+    computed |= forecast.result.list_night_tables() if forecast.result else {}
+    problems = {"funnel": funnel.problem, "forecast": forecast.problem}
+    return NightFiles(
+        stamp_night_tables(computed, run),
+        {group: problem for group, problem in problems.items() if problem},
+    )
 
 
 def _score_and_check(

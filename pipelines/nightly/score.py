@@ -13,6 +13,7 @@ from features.wording.wording import load_wording
 from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
 from models.scorer import Scorer
+from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
 from pipelines.nightly.publish_checks import check_scores
 from pipelines.runner import read_clock
@@ -43,12 +44,14 @@ class ScoredTargets:
         accounts: ACCOUNT_SCORES of all targets; no rows where accounts are not published.
         checks: Results of the checks of these scores.
         funnel: The funnel of the same data.
+        forecast: The forecast of the same data.
     """
 
     scores: pa.Table
     accounts: pa.Table
     checks: list[CheckResult]
     funnel: NightFunnel
+    forecast: NightForecast
 
 
 def score_targets(
@@ -60,21 +63,27 @@ def score_targets(
     log: Callable[[str], None],
 ) -> ScoredTargets:
     """Score the targets that have a scorer, by name, and check them against the past checks."""
-    # The funnel needs none of the models, and the history of a lead is built once for both.
-    with run_in_background(compute_night_funnel, snapshot) as computing:
+    # Funnel and forecast need none of the models, and the history of a lead is built once for both.
+    with run_in_background(_compute_company, snapshot) as computing:
         frames, accounts, checks = _score_each_target(
             snapshot, run, scorers, store, past_checks, log
         )
-    funnel = computing.result()
-    if funnel.reason:
-        log(f"no funnel: {funnel.reason}")
-    if funnel.problem:
-        log(f"warn: no funnel is published: {funnel.problem}")
+    funnel, forecast = computing.result()
+    for name, part in (("funnel", funnel), ("forecast", forecast)):
+        if part.reason:
+            log(f"no {name}: {part.reason}")
+        if part.problem:
+            log(f"warn: no {name} is published: {part.problem}")
     frames = {
         target: add_funnel_columns(frame, snapshot.dataset, funnel)
         for target, frame in frames.items()
     }
-    return _stamp_tables(frames, accounts, checks, funnel, run.run_id)
+    return _stamp_tables(frames, accounts, checks, (funnel, forecast), run.run_id)
+
+
+def _compute_company(snapshot: Snapshot) -> tuple[NightFunnel, NightForecast]:
+    funnel = compute_night_funnel(snapshot)
+    return funnel, compute_night_forecast(snapshot, funnel.history)
 
 
 def _score_each_target(
@@ -157,7 +166,7 @@ def _stamp_tables(
     frames: Mapping[str, pa.Table],
     accounts: list[pa.Table],
     checks: list[CheckResult],
-    funnel: NightFunnel,
+    company: tuple[NightFunnel, NightForecast],
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.
@@ -170,5 +179,5 @@ def _stamp_tables(
         pa.concat_tables(scores),
         pa.concat_tables([ACCOUNT_SCORES.empty_table(), *account_scores]),
         [*check_any_scored(dict(frames)), *checks],
-        funnel,
+        *company,
     )

@@ -26,7 +26,7 @@ STEPS = {
     "before": "expected a week before",
     "won": "won",
     "lost": "lost",
-    "advanced": "moved on, or came closer to their end",
+    "advanced": "moved on to a later stage",
     "slipped": "stood still, or fell back",
     "new": "created since",
     "revalued": "other amount",

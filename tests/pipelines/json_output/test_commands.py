@@ -111,6 +111,8 @@ COMMANDS = [
     ("features --ablation", ["--as-of", tiny.END]),
     ("backtest", ["--as-of", tiny.END]),
     ("funnel", ["--as-of", tiny.END]),
+    ("forecast", ["--as-of", tiny.END]),
+    ("forecast --backtest", ["--as-of", tiny.END, "--count", "2"]),
     ("train", ["--as-of", tiny.END, "--direct"]),
     ("train --if-needed", ["--as-of", tiny.END, "--direct"]),
     ("score", ["--as-of", NIGHT, "--direct"]),

@@ -39,7 +39,7 @@ def draw_parts(words: PageWords, result: ForecastResult, unit: str) -> Chart:
     spec = {
         "height": 2 * BAR_HEIGHT * len(periods),
         "encoding": {"y": order_axis(mark["stage"] for mark in marks)},
-        "layer": _build_layers(words, _make_axis(words, unit)),
+        "layer": [*_list_layers(words, periods, _make_axis(words, unit))],
     }
     keys = ("period", *PARTS, "total", "goal")
     cells = [
@@ -52,42 +52,45 @@ def draw_parts(words: PageWords, result: ForecastResult, unit: str) -> Chart:
         for row in periods
     ]
     headings = [words.text(NAME, key) for key in keys]
-    caption = words.text(NAME, "parts_caption")
+    has_goal = any(row["goal"] is not None for row in periods)
+    caption = words.text(NAME, "parts_caption" if has_goal else "parts_caption_no_goal")
     table = Table(caption, headings, cells, frozenset(range(1, len(keys))))
     summary = "; ".join(f"{cell[0]}: {cell[4]}" for cell in cells)
     return Chart(f"{NAME}-parts", caption, f"{caption}. {summary}", spec, marks, table)
 
 
-def _build_layers(words: PageWords, across: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the layers of the parts, the interval of the total, the total, and the goal."""
+def _list_layers(
+    words: PageWords, periods: list[Row], across: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield the layers of the parts, the interval of the total, the total, and the goal."""
     parts = {"domain": [words.text(NAME, part) for part in PARTS], "range": [*PARTS.values()]}
+    yield {
+        "transform": [{"filter": "datum.part !== null"}],
+        "mark": {"type": "bar", "stroke": "var(--card)", "strokeWidth": 1, "height": 22},
+        "encoding": {
+            "x": {"field": "value", "stack": True, **across},
+            "color": {"field": "part", "scale": parts, "title": None},
+            "order": {"field": "place"},
+        },
+    }
     totals = [{"filter": "datum.low !== null"}]
-    return [
-        {
-            "transform": [{"filter": "datum.part !== null"}],
-            "mark": {"type": "bar", "stroke": "var(--card)", "strokeWidth": 1, "height": 22},
-            "encoding": {
-                "x": {"field": "value", "stack": True, **across},
-                "color": {"field": "part", "scale": parts, "title": None},
-                "order": {"field": "place"},
-            },
-        },
-        {
-            "transform": totals,
-            "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 2},
-            "encoding": {"x": {"field": "low", **across}, "x2": {"field": "high"}},
-        },
-        {
-            "transform": totals,
-            "mark": {"type": "point", "color": "var(--ink)", "size": 60},
-            "encoding": {"x": {"field": "value", **across}},
-        },
-        {
+    yield {
+        "transform": totals,
+        "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 2},
+        "encoding": {"x": {"field": "low", **across}, "x2": {"field": "high"}},
+    }
+    yield {
+        "transform": totals,
+        "mark": {"type": "point", "color": "var(--ink)", "size": 60},
+        "encoding": {"x": {"field": "value", **across}},
+    }
+    # Without a goal Vega would warn of an axis without an extent.
+    if any(row["goal"] is not None for row in periods):
+        yield {
             "transform": [{"filter": "datum.goal !== null"}],
             "mark": {"type": "tick", "color": "var(--bad)", "thickness": 3, "size": 36},
             "encoding": {"x": {"field": "goal", **across}},
-        },
-    ]
+        }
 
 
 def _list_marks(words: PageWords, result: ForecastResult, row: Row) -> Iterator[dict[str, Any]]:
