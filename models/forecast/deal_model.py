@@ -36,7 +36,7 @@ FOLDS = 2
 TREE_PARAMETERS = {
     **POISSON_PARAMETERS,
     "num_leaves": 6,
-    "num_iterations": 60,
+    "num_iterations": 150,
     "learning_rate": 0.1,
     "min_data_in_leaf": 50,
     "lambda_l2": 10.0,

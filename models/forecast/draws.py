@@ -71,6 +71,8 @@ def draw_periods(
     spread = None if amounts is None else amounts.spread
     weights = _list_weights(amount, segment, new_wins.shape[1])
     open_wins, open_amount = _draw_open(generator, chances, weights, shared, spread)
+    if open_amount is not None:
+        open_amount *= np.array([factor.worth for factor in factors])[:, None]
     expected = np.maximum.accumulate(new_wins * shared[:, :, 1:2], axis=1)
     counts = generator.poisson(np.maximum(np.diff(expected, axis=1, prepend=0.0), 0.0))
     new_amount = None

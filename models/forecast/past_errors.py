@@ -39,10 +39,13 @@ class SharedFactor:
     Attributes:
         mean: Their means, float64 (2,).
         covariance: Their covariance, float64 (2, 2).
+        worth: How many times what was expected of it an open deal that was won was worth: 1 if
+            chances do not depend on amounts more than they should.
     """
 
     mean: np.ndarray
     covariance: np.ndarray
+    worth: float = 1.0
 
     def find_factors(self, normals: np.ndarray) -> np.ndarray:
         """Return the factors of standard normal draws, float64 (draws, 2)."""
@@ -83,11 +86,23 @@ class _PastForecast:
     won: np.ndarray
     new: np.ndarray
 
+    def find_chances(self, uses_trees: bool, place: int) -> np.ndarray:
+        """Return the chances of the deals by one of the ends."""
+        prediction = self.prediction
+        return (prediction.chances if uses_trees else prediction.base_chances)[:, place]
+
 
 def measure_past_errors(
-    history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, ends: np.ndarray
+    history: FunnelHistory,
+    attributes: DealAttributes,
+    grid: DayGrid,
+    ends: np.ndarray,
+    amount: np.ndarray | None = None,
 ) -> PastErrors:
-    """Return what forecasts of past as-ofs teach about one with these ``ends``."""
+    """Return what forecasts of past as-ofs teach about one with these ``ends``.
+
+    ``amount`` is the expected amount of each lead; None without amounts.
+    """
     ahead = np.maximum(ends - history.as_of, MIN_AHEAD)
     past = [
         _forecast_again(history, attributes, grid, at, ahead)
@@ -95,7 +110,13 @@ def measure_past_errors(
     ]
     uses_trees, knows_rate_only = _compare_chances(past)
     factors = tuple(
-        _estimate_factor(past, place, uses_trees, int(span), history.observed_until)
+        _estimate_factor(
+            [forecast for forecast in past if forecast.ends[place] <= history.observed_until],
+            place,
+            uses_trees,
+            int(span),
+            amount,
+        )
         for place, span in enumerate(ahead)
     )
     return PastErrors(factors, len(past), uses_trees, knows_rate_only)
@@ -170,35 +191,50 @@ def _list_losses(won: np.ndarray, chances: np.ndarray) -> np.ndarray:
 
 
 def _estimate_factor(
-    past: list[_PastForecast], place: int, uses_trees: bool, ahead: int, until: int
+    past: list[_PastForecast],
+    place: int,
+    uses_trees: bool,
+    ahead: int,
+    amount: np.ndarray | None,
 ) -> SharedFactor:
     """Return the law of the factor from the past forecasts whose end has come."""
-    known = [forecast for forecast in past if forecast.ends[place] <= until]
-    if not known:
+    if not past:
         return SharedFactor(np.zeros(2), PRIOR_VARIANCE)
     logs, noise = (
         np.array(values)
         for values in zip(
-            *(_measure_error(forecast, place, uses_trees) for forecast in known), strict=True
+            *(_measure_error(forecast, place, uses_trees) for forecast in past), strict=True
         )
     )
     # Periods that overlap say the same.
-    periods = (known[0].at - known[-1].at) / ahead + 1.0
+    periods = (past[0].at - past[-1].at) / ahead + 1.0
     trust = periods / (periods + PRIOR_PERIODS)
     # How many deals arrive goes up and down: to correct it by the past would come too late.
     mean = trust * logs.mean(axis=0) * np.array([1.0, 0.0])
     rest = logs - mean
     covariance = rest.T @ rest / len(rest) - np.diag(noise.mean(axis=0))
-    return SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE)
+    worth = 1.0 if amount is None else _measure_worth(past, place, uses_trees, amount) ** trust
+    return SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE, worth)
+
+
+def _measure_worth(
+    past: list[_PastForecast], place: int, uses_trees: bool, amount: np.ndarray
+) -> float:
+    """Return the mean expected amount of the deals that were won over that of the chances."""
+    sums = np.zeros(4)
+    for forecast in past:
+        chances = forecast.find_chances(uses_trees, place)
+        won, value = forecast.won[:, place], amount[forecast.lead]
+        sums += (value[won].sum(), np.count_nonzero(won), chances @ value, chances.sum())
+    return float(sums[0] * sums[3] / (sums[1] * sums[2])) if (sums > 0).all() else 1.0
 
 
 def _measure_error(
     past: _PastForecast, place: int, uses_trees: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the logs of actual over predicted wins, and their variance if all were independent."""
-    prediction = past.prediction
-    chances = (prediction.chances if uses_trees else prediction.base_chances)[:, place]
-    predicted = np.array([chances.sum(), prediction.new_wins[place]])
+    chances = past.find_chances(uses_trees, place)
+    predicted = np.array([chances.sum(), past.prediction.new_wins[place]])
     actual = np.array([np.count_nonzero(past.won[:, place]), past.new[place]])
     variance = np.array([(chances * (1 - chances)).sum(), predicted[1]])
     # Half a win more on both sides, so that no count is without a log.

@@ -130,7 +130,8 @@ def _forecast_past(
     begin, end = to_microseconds(snapshot.as_of), to_microseconds(snapshot.as_of + ahead)
     ends = np.array([end])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
-    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends)
+    amount = None if inputs.amounts is None else inputs.amounts.amount
+    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, amount)
     from_open, total = _sum_draws(draw_forecast(inputs, prediction, errors), unit)
     actual = outcome.sum_between(begin, end)
     year = to_microseconds(snapshot.as_of - YEAR), to_microseconds(snapshot.as_of - YEAR + ahead)

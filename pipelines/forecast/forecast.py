@@ -69,7 +69,8 @@ def build_forecast(
     inputs = collect_inputs(snapshot, history, by, periods[-1].end)
     ends = np.array([to_microseconds(when.end) for when in periods])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
-    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends)
+    amount = None if inputs.amounts is None else inputs.amounts.amount
+    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, amount)
     forecast = _build_table(snapshot, inputs, periods, prediction, errors)
     first = errors.factors[0]
     return ForecastResult(

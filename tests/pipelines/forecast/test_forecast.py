@@ -1,0 +1,118 @@
+"""The forecast of a company from its files, as known at an as-of."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from configs.schema import load_project
+from models.forecast.schemas import AMOUNT, WINS
+from pipelines.forecast.forecast import compute_forecast
+from tests.pipelines.funnel import company
+
+AS_OF = "2024-09-14"
+MONTH = "2024-09-01T00:00:00+00:00"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def people_and_log(folder):
+    goals = {"goal": 30, "by": "country", "segments": {"DE": 12}}
+    return company.write(folder, goals=goals)
+
+
+def forecast(**options):
+    return compute_forecast(load_project("steps.yaml"), AS_OF, **options)
+
+
+def test_past_as_of_forecasts_as_it_did_then(folder, people_and_log):
+    """All rows that were known later are changed, deleted or added; every byte stays the same."""
+    before = json.dumps(forecast().to_json())
+    company.garble(folder, *people_and_log, AS_OF)
+    assert json.dumps(forecast().to_json()) == before
+
+
+def test_won_so_far_equals_a_plain_loop(people_and_log):
+    _, log = people_and_log
+    rows = forecast().forecast.to_pylist()
+    limit = f"{AS_OF}T00:00:00+00:00"
+    standing = {}
+    for lead, at, known, kind, _ in sorted(log, key=lambda row: row[1]):
+        if max(at, known) < limit and kind in ("won", "undone"):
+            standing[lead] = at if kind == "won" else None
+    wins = [at for at in standing.values() if at is not None and at >= MONTH]
+    (own,) = [row for row in rows if (row["segment"], row["unit"]) == ("all", WINS)][:1]
+    assert own["won"] == len(wins) > 0
+    assert own["period_start"] == datetime(2024, 9, 1, tzinfo=UTC)
+    assert own["period_end"] == datetime(2024, 10, 1, tzinfo=UTC)
+    # Nothing is won of a period that has not begun.
+    assert all(row["won"] == 0 for row in rows if row["period_start"] > own["period_start"])
+
+
+@pytest.mark.usefixtures("people_and_log")
+def test_segments_add_up_and_have_their_goals():
+    rows = forecast().forecast.to_pylist()
+    for unit in (WINS, AMOUNT):
+        first = [row for row in rows if row["unit"] == unit and row["won"] > 0]
+        every, parts = first[0], first[1:]
+        assert every["segment"] == "all"
+        assert every["won"] == pytest.approx(sum(row["won"] for row in parts))
+        # Medians of small parts do not add up to that of the sum.
+        total = sum(row["total_p50"] for row in parts)
+        assert every["total_p50"] == pytest.approx(total, rel=0.5)
+    goals = {(row["segment"], row["unit"]): row["goal"] for row in rows}
+    assert (goals["all", WINS], goals["DE", WINS], goals["FR", WINS]) == (30, 12, None)
+    assert goals["all", AMOUNT] is None
+
+
+@pytest.mark.usefixtures("people_and_log")
+def test_rows_are_consistent():
+    for row in forecast(period="quarter").forecast.to_pylist():
+        for part in ("from_open", "from_new", "total"):
+            assert row[f"{part}_p10"] <= row[f"{part}_p50"] <= row[f"{part}_p90"]
+        if row["goal"] is not None:
+            assert row["gap"] == pytest.approx(row["goal"] - row["total_p50"])
+            assert (row["needed_new_deals"] == 0) == (row["gap"] <= 0)
+            assert (row["p_goal"] >= 0.5) == (row["total_p50"] >= row["goal"])
+
+
+@pytest.mark.usefixtures("people_and_log")
+def test_deals_are_the_open_leads_and_add_up():
+    result = forecast()
+    deals = result.deals
+    chance = deals["probability"].to_pylist()
+    assert all(0 <= value <= 1 for value in chance)
+    contribution = deals["contribution"].to_pylist()
+    assert contribution == sorted(contribution, reverse=True)
+    (own,) = [row for row in result.forecast.to_pylist() if row["unit"] == WINS][:1]
+    assert own["from_open_p50"] == pytest.approx(sum(chance), rel=0.25, abs=2)
+    assert set(deals["segment"].to_pylist()) <= {"DE", "FR", "missing"}
+
+
+@pytest.mark.usefixtures("people_and_log")
+def test_change_of_a_week_adds_up():
+    rows = forecast().changes.to_pylist()
+    for unit in (WINS, AMOUNT):
+        own = {row["step"]: row["value"] for row in rows if row["unit"] == unit}
+        steps = sum(value for step, value in own.items() if step != "after")
+        assert own["after"] == pytest.approx(steps)
+        assert own["before"] > 0
+
+
+def test_leads_that_must_not_be_scored_are_no_deals(folder):
+    company.write(folder, privacy={"suppress": {"path": "stop.csv", "entity_id": "id"}})
+    everyone = forecast_without(folder, [])
+    hidden = everyone.deals["entity_id"].to_pylist()[:3]
+    left = forecast_without(folder, hidden).deals["entity_id"].to_pylist()
+    assert not set(hidden) & set(left)
+
+
+def forecast_without(folder, ids):
+    (folder / "stop.csv").write_text("\n".join(["id", *ids]) + "\n", encoding="utf-8")
+    return forecast()
