@@ -22,7 +22,7 @@ from models.learners.hazard import POISSON_PARAMETERS
 from models.learners.lightgbm import LightGbm
 
 # Rows that the trees are fitted on, at most: more take longer and are hardly better.
-MAX_ROWS = 200_000
+MAX_ROWS = 100_000
 # Earlier instants whose open deals are taken, and how far back they reach at most.
 INSTANTS = 24
 MAX_SPAN = 400 * US_PER_DAY
@@ -36,8 +36,8 @@ FOLDS = 2
 TREE_PARAMETERS = {
     **POISSON_PARAMETERS,
     "num_leaves": 6,
-    "num_iterations": 150,
-    "learning_rate": 0.1,
+    "num_iterations": 100,
+    "learning_rate": 0.15,
     "min_data_in_leaf": 50,
     "lambda_l2": 10.0,
     "feature_fraction": 0.8,

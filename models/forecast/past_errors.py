@@ -10,10 +10,12 @@ draws widens the band.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from features.tools.instants import US_PER_DAY
+from features.tools.parallel import parallel_map
 from models.forecast.deal_model import DealAttributes
 from models.forecast.deals import cut_history
 from models.forecast.prediction import WinPrediction, predict_wins
@@ -61,12 +63,15 @@ class PastErrors:
     Attributes:
         factors: Shared factor for each time ahead.
         forecasts: Number of past forecasts.
+        typical: Two of three past forecasts were at most that far off, as a share of the wins that
+            came in the first time ahead; NaN without any.
         uses_trees: Whether the deals' own chances were better than those by stage and age.
         knows_rate_only: Whether no chances were better than one chance for all deals.
     """
 
     factors: tuple[SharedFactor, ...]
     forecasts: int
+    typical: float
     uses_trees: bool
     knows_rate_only: bool
 
@@ -104,10 +109,12 @@ def measure_past_errors(
     ``amount`` is the expected amount of each lead; None without amounts.
     """
     ahead = np.maximum(ends - history.as_of, MIN_AHEAD)
-    past = [
-        _forecast_again(history, attributes, grid, at, ahead)
-        for at in _choose_past_as_ofs(history, int(ahead[0]))
-    ]
+    past = list(
+        parallel_map(
+            partial(_forecast_again, history, attributes, grid, ahead),
+            _choose_past_as_ofs(history, int(ahead[0])),
+        )
+    )
     uses_trees, knows_rate_only = _compare_chances(past)
     factors = tuple(
         _estimate_factor(
@@ -119,7 +126,8 @@ def measure_past_errors(
         )
         for place, span in enumerate(ahead)
     )
-    return PastErrors(factors, len(past), uses_trees, knows_rate_only)
+    typical = _find_typical_error(past, uses_trees)
+    return PastErrors(factors, len(past), typical, uses_trees, knows_rate_only)
 
 
 def scale_chances(chances: np.ndarray, factor: np.ndarray | float) -> np.ndarray:
@@ -137,7 +145,7 @@ def _choose_past_as_ofs(history: FunnelHistory, ahead: int) -> list[int]:
 
 
 def _forecast_again(
-    history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, at: int, ahead: np.ndarray
+    history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, ahead: np.ndarray, at: int
 ) -> _PastForecast:
     ends = at + ahead
     prediction = predict_wins(cut_history(history, at), attributes, grid, ends)
@@ -157,6 +165,18 @@ def _forecast_again(
         end_of_lead[lead][:, None] < ends,
         np.array([np.count_nonzero(new_ends < end) for end in ends]),
     )
+
+
+def _find_typical_error(past: list[_PastForecast], uses_trees: bool) -> float:
+    """Return the error that two of three past forecasts of all wins did not exceed."""
+    shares = []
+    for forecast in past:
+        predicted = forecast.find_chances(uses_trees, 0).sum() + forecast.prediction.new_wins[0]
+        actual = np.count_nonzero(forecast.won[:, 0]) + forecast.new[0]
+        # Without a win there is nothing to take a share of.
+        if actual:
+            shares.append(abs(predicted / actual - 1))
+    return float(np.quantile(shares, 2 / 3)) if shares else float("nan")
 
 
 def _compare_chances(past: list[_PastForecast]) -> tuple[bool, bool]:

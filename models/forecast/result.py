@@ -32,8 +32,8 @@ class ForecastResult:
         forecast: FORECAST of the period that the as-of lies in and of the next one.
         deals: DEALS, by the end of the period that the as-of lies in.
         changes: CHANGES of that period's total; no rows where nothing was known a week before.
-        error_share: Typical error of past forecasts over the same time ahead, as a share of the
-            total: half the width of the 68 % interval of their ratios.
+        error_share: Two of three past forecasts over the same time ahead were at most that far off,
+            as a share of the wins that came; NaN without any.
         past_forecasts: Number of past as-ofs that this is estimated from.
         knows_rate_only: Whether stage and age of the deals say no more than the overall rate.
     """

@@ -72,7 +72,6 @@ def build_forecast(
     amount = None if inputs.amounts is None else inputs.amounts.amount
     errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, amount)
     forecast = _build_table(snapshot, inputs, periods, prediction, errors)
-    first = errors.factors[0]
     return ForecastResult(
         as_of=snapshot.as_of,
         target=history.states.target,
@@ -81,7 +80,7 @@ def build_forecast(
         forecast=forecast,
         deals=_list_deals(snapshot, inputs, prediction, errors),
         changes=_explain_change(snapshot, inputs, prediction, errors, periods[0]),
-        error_share=float(np.sqrt(first.covariance[0, 0])),
+        error_share=errors.typical,
         past_forecasts=errors.forecasts,
         knows_rate_only=errors.knows_rate_only,
     )
