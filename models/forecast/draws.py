@@ -72,7 +72,10 @@ def draw_periods(
     weights = _list_weights(amount, segment, new_wins.shape[1])
     open_wins, open_amount = _draw_open(generator, chances, weights, shared, spread)
     if open_amount is not None:
-        open_amount *= np.array([factor.worth for factor in factors])[:, None]
+        spread_of_all = np.array([factor.amount_spread for factor in factors])
+        mean_of_all = np.array([factor.amount_mean for factor in factors])
+        draws = generator.standard_normal((DRAWS, 1))
+        open_amount *= np.exp(mean_of_all + spread_of_all * draws)[:, :, None]
     expected = np.maximum.accumulate(new_wins * shared[:, :, 1:2], axis=1)
     counts = generator.poisson(np.maximum(np.diff(expected, axis=1, prepend=0.0), 0.0))
     new_amount = None

@@ -9,7 +9,7 @@ draws widens the band.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -31,6 +31,8 @@ MIN_AHEAD = 7 * US_PER_DAY
 # 15 % for new ones. It weighs as much as two past periods.
 PRIOR_PERIODS = 2.0
 PRIOR_VARIANCE = np.diag([0.08**2, 0.15**2])
+# The same for what open deals that are won are worth.
+PRIOR_AMOUNT_SPREAD = 0.05
 Z90 = 1.645
 
 
@@ -41,13 +43,14 @@ class SharedFactor:
     Attributes:
         mean: Their means, float64 (2,).
         covariance: Their covariance, float64 (2, 2).
-        worth: How many times what was expected of it an open deal that was won was worth: 1 if
-            chances do not depend on amounts more than they should.
+        amount_mean: Log of the amounts of open deals that were won over those expected of as many.
+        amount_spread: Standard deviation of that log among past forecasts.
     """
 
     mean: np.ndarray
     covariance: np.ndarray
-    worth: float = 1.0
+    amount_mean: float = 0.0
+    amount_spread: float = 0.0
 
     def find_factors(self, normals: np.ndarray) -> np.ndarray:
         """Return the factors of standard normal draws, float64 (draws, 2)."""
@@ -233,20 +236,29 @@ def _estimate_factor(
     mean = trust * logs.mean(axis=0) * np.array([1.0, 0.0])
     rest = logs - mean
     covariance = rest.T @ rest / len(rest) - np.diag(noise.mean(axis=0))
-    worth = 1.0 if amount is None else _measure_worth(past, place, uses_trees, amount) ** trust
-    return SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE, worth)
+    law = SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE)
+    if amount is None:
+        return law
+    amounts = [_measure_amounts(forecast, place, uses_trees, amount) for forecast in past]
+    center = trust * float(np.mean(amounts))
+    variance = trust * float(np.mean(np.square(amounts - center)))
+    spread = np.sqrt(variance + (1 - trust) * PRIOR_AMOUNT_SPREAD**2)
+    return replace(law, amount_mean=center, amount_spread=float(spread))
 
 
-def _measure_worth(
-    past: list[_PastForecast], place: int, uses_trees: bool, amount: np.ndarray
+def _measure_amounts(
+    past: _PastForecast, place: int, uses_trees: bool, amount: np.ndarray
 ) -> float:
-    """Return the mean expected amount of the deals that were won over that of the chances."""
-    sums = np.zeros(4)
-    for forecast in past:
-        chances = forecast.find_chances(uses_trees, place)
-        won, value = forecast.won[:, place], amount[forecast.lead]
-        sums += (value[won].sum(), np.count_nonzero(won), chances @ value, chances.sum())
-    return float(sums[0] * sums[3] / (sums[1] * sums[2])) if (sums > 0).all() else 1.0
+    """Return the log of the mean expected amount of the deals that were won over that of all.
+
+    All deals count by their chances. Large ones may be won more often than these say.
+    """
+    chances, won = past.find_chances(uses_trees, place), past.won[:, place]
+    value = amount[past.lead]
+    sums = value[won].sum(), np.count_nonzero(won), chances @ value, chances.sum()
+    if min(sums) <= 0:
+        return 0.0
+    return float(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
 
 
 def _measure_error(

@@ -82,3 +82,11 @@ def test_new_deals_count_without_open_ones():
 
 def test_odds_are_scaled():
     assert scale_chances(np.array([0.0, 0.5, 1.0]), 3.0) == pytest.approx([0, 0.75, 1])
+
+
+def test_amounts_share_a_factor_too():
+    amounts = DealAmounts(np.full(200, 10.0), 0.0, np.array([10.0]))
+    factor = SharedFactor(np.zeros(2), np.zeros((2, 2)), amount_mean=np.log(1.2), amount_spread=0.1)
+    sums = draw(np.ones((200, 1)), factors=(factor,), amount=amounts.amount, amounts=amounts)
+    assert sums.open_amount.mean() == pytest.approx(2400, rel=0.01)
+    assert np.log(sums.open_amount).std() == pytest.approx(0.1, rel=0.06)
