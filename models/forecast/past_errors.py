@@ -239,9 +239,9 @@ def _estimate_factor(
     law = SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE)
     if amount is None:
         return law
-    amounts = [_measure_amounts(forecast, place, uses_trees, amount) for forecast in past]
-    center = trust * float(np.mean(amounts))
-    variance = trust * float(np.mean(np.square(amounts - center)))
+    amounts = np.array([_measure_amounts(forecast, place, uses_trees, amount) for forecast in past])
+    center = trust * float(amounts.mean())
+    variance = trust * float(np.square(amounts - center).mean())
     spread = np.sqrt(variance + (1 - trust) * PRIOR_AMOUNT_SPREAD**2)
     return replace(law, amount_mean=center, amount_spread=float(spread))
 
