@@ -147,7 +147,7 @@ def _forecast_past(
         low=float(np.quantile(total, LOW)),
         high=float(np.quantile(total, HIGH)),
         crps=_score_draws(total, actual),
-        stage_weighted=_weight_by_stage(inputs, prediction, unit),
+        stage_weighted=weight_by_stage(inputs, prediction, unit),
         last_year=outcome.sum_between(*year) if year[0] >= first else None,
         rate_only=recent / max(seen, 1.0) * (ahead / timedelta(days=1)),
     )
@@ -174,7 +174,7 @@ def _score_draws(draws: np.ndarray, actual: float) -> float:
     return float(np.abs(ordered - actual).mean() - between / 2)
 
 
-def _weight_by_stage(inputs: ForecastInputs, prediction: WinPrediction, unit: str) -> float:
+def weight_by_stage(inputs: ForecastInputs, prediction: WinPrediction, unit: str) -> float:
     """Return the pipeline weighted by stage: each open deal counts with its stage's win rate.
 
     It is the share of the deals which were in the stage and have ended that were won, whenever.
