@@ -98,10 +98,11 @@ def forecast(
     count: Annotated[int, typer.Option(min=1, help="with --backtest: number of past as-ofs")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what this period and the next will bring, and the chance of the goal.
+    """Show what a period will bring, and the chance of its goal.
 
-    It is what was won so far, what open deals will add, and what deals that are not created yet
-    will add, each with an interval. Only rows that were known before the as-of count.
+    The period that the as-of lies in and the next one are shown: what was won so far, what open
+    deals will add, and what deals that are not created yet will add, each with an interval. Only
+    rows that were known before the as-of count.
     """
     from pipelines.forecast.forecast import compute_forecast
     from pipelines.reports import terminal

@@ -16,7 +16,7 @@ def schema(
     ] = False,
     as_json: Json = True,
 ) -> None:
-    """Print the JSON Schema of a company's YAML file, or the columns of all tables."""
+    """Print the JSON Schema of the YAML file, or of all tables."""
     if tables:
         from serve.store.tables import describe_tables
 

@@ -107,6 +107,7 @@ def _young(company, name, rows, scorer, settings):
         whole.matrix,
         whole.row_number,
         whole.entity_id,
+        whole.cluster,
         whole.cutoff,
         called.astype(np.int64),
         whole.outcome_at,

@@ -71,7 +71,7 @@ def check_backup(folder, home, monkeypatch, words, urls=("", "")):
         shutil.copy(name, home / "acme")
     printed = run_commands(read_commands(words[1]), home / "acme", home, urls[1])
     lines = [line for line in printed.splitlines() if line.strip()]
-    assert len(lines) == 11 and all(line.startswith("ok ") for line in lines), printed
+    assert len(lines) == 13 and all(line.startswith("ok ") for line in lines), printed
     assert read_scores(home / "acme", monkeypatch).equals(before)
     project = load_project("company.yaml")
     score_night(project, SECOND, Runner())

@@ -18,6 +18,7 @@ from models.learners import lightgbm
 from pipelines import cli
 from pipelines.json_output.commands import build_output_schema
 from pipelines.json_output.nightly import ErrorOutput
+from serve.night_tables import NIGHT_TABLES
 from serve.store.tables import TABLES
 from tests.pipelines import tiny
 
@@ -152,6 +153,7 @@ def test_export_of_a_night_equals_its_table(run, trained, monkeypatch):
         == {
             "manifest.json",
             *(f"{name}.{form}" for name in ("scores", "accounts") for form in ("csv", "jsonl")),
+            *(f"{table.name}.{form}" for table in NIGHT_TABLES for form in ("csv", "parquet")),
         }
     )
 

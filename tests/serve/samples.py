@@ -67,7 +67,7 @@ def some_scores(run, ids=("a", "b", "c"), seed=0, **columns):
         "stuck": [i % 4 == 1 if i % 2 else None for i in range(n)],
         **{
             f"expected_close_p{share}": [
-                run.as_of + share * i * DAY if i % 2 else None for i in range(n)
+                run.as_of + share * (i % 999) * DAY if i % 2 else None for i in range(n)
             ]
             for share in (20, 50, 80)
         },

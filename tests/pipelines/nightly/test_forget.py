@@ -88,10 +88,10 @@ def test_entity_is_erased_everywhere_and_a_second_call_finds_nothing(run, scored
         for row in csv.reader(path.open(newline=""))
         if lead in row
     ]
-    # The stuck leads are in a second file.
-    named += pq.read_table(
-        current / "stuck.parquet", filters=[("entity_id", "=", lead)]
-    ).to_pylist()
+    # Stuck leads and deals are in a second file each.
+    for name in ("stuck", "deals"):
+        own = [("entity_id", "=", lead)]
+        named += pq.read_table(current / f"{name}.parquet", filters=own).to_pylist()
     rows = csv.DictReader((current / "scores.csv").open(newline=""))
     firm = next(row["account_id"] for row in rows if row["entity_id"] == lead)
     code, out, err = run("forget", "company.yaml", lead)

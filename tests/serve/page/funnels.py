@@ -11,7 +11,7 @@ from models.funnel.cycle_table import build_cycle_table
 from models.funnel.funnel_table import P80, build_funnel_table, estimate_stages, find_stuck_visits
 from models.funnel.leaks import build_leak_table, find_leaks
 from models.funnel.path_table import build_path_table
-from models.funnel.result import FunnelTables
+from models.funnel.result import FUNNEL_SCHEMAS, FunnelTables
 from models.funnel.schemas import STUCK
 from tests.models.funnel.histories import STATES, all_leads, make_history
 
@@ -62,6 +62,8 @@ def make_tables(visits=None, value=None, ids=None, owners=("Ann", "Bob", None)):
         leaks=build_leak_table(find_leaks(staged)),
         curves=build_curve_table(history),
         aging=build_aging_table(history, staged.estimates),
+        entries=FUNNEL_SCHEMAS["entries"].empty_table(),
+        silence=FUNNEL_SCHEMAS["silence"].empty_table(),
     )
 
 
