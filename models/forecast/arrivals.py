@@ -1,8 +1,7 @@
 """Arrivals: how many deals are created on each day to come.
 
 The counts of the past follow their weekday, where a public holiday is a Sunday, and a level with a
-local trend. With two years of data or more, the level also follows that of a year before, as far as
-the years agree.
+local trend. No yearly season is taken into account.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from features.tools.instants import US_PER_DAY
-from models.forecast.deals import WON, OpenDeals, VisitFacts, list_open_deals
+from models.forecast.deals import OpenDeals, VisitFacts, list_open_deals
+from models.funnel.cycle_table import WIN
 from models.funnel.history import FunnelHistory
 from models.funnel.win_times import WinTimes, estimate_win_times
 from models.learners.fit_input import FitInput
@@ -163,7 +164,7 @@ def _list_training_rows(
         deals = _sample_deals(history, list_open_deals(history, facts, at))
         ending, end = facts.ending[deals.visit], facts.spell_end[deals.visit]
         follow = min(span, until - at)
-        won = (ending == WON) & (end - at < follow)
+        won = (ending == WIN) & (end - at < follow)
         # A deal is followed to its win; a lost one has no win for as long as it would be followed.
         hazard = find_base_hazard(model.win_times, deals, np.where(won, end - at + 1, follow))
         whole = find_base_hazard(model.win_times, deals, follow)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from features.paths.visits import OPEN
-from features.tools.instants import NEVER_US
 from models.funnel.history import FunnelHistory
 from models.funnel.win_times import number_spells
-
-WON, LOST = 0, 1
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,7 @@ class VisitFacts:
         spells: Number of spells of the lead before its spell.
         spell_start: When the spell began, int64 microseconds.
         spell_end: When it ended; the end of the observation if it is open.
-        ending: WON, LOST or OPEN, as far as observed.
+        ending: WIN, LOSS or CENSORED, as far as observed.
     """
 
     spell: np.ndarray
@@ -65,17 +61,15 @@ def collect_visit_facts(history: FunnelHistory) -> VisitFacts:
     back[1:] = (np.diff(spell) == 0) & (np.diff(visits.stage) < 0)
     steps = np.cumsum(back)
     first_spell = np.searchsorted(spells.lead, spells.lead)
-    seen = (spells.exit != OPEN) & (spells.end < history.observed_until)
-    ending = np.where(seen, (spells.exit > history.states.won).astype(np.int64), OPEN)
-    end = np.where(seen, spells.end, history.observed_until)
+    stays = history.list_spell_stays(np.zeros(len(spells.lead), np.int64))
     return VisitFacts(
         spell,
         np.arange(len(spell)) - first[spell],
         steps - steps[first[spell]],
         (np.arange(len(spells.lead)) - first_spell)[spell],
         spells.start[spell],
-        end[spell],
-        ending[spell],
+        (spells.start + stays.end)[spell],
+        stays.exit[spell],
     )
 
 
@@ -96,30 +90,3 @@ def list_open_deals(history: FunnelHistory, facts: VisitFacts, at: int) -> OpenD
         ]
     )
     return OpenDeals(rows, lead, stage, age, way.astype(float))
-
-
-def cut_history(history: FunnelHistory, at: int) -> FunnelHistory:
-    """Return the history as it would have been at an earlier as-of, by the times of its events."""
-    visits, spells = history.paths
-    own = (visits.start < at) & (history.created[visits.lead] < at)
-    lasts = visits.end[own] >= at
-    visits = replace(
-        visits,
-        lead=visits.lead[own],
-        stage=visits.stage[own],
-        start=visits.start[own],
-        end=np.where(lasts, NEVER_US, visits.end[own]),
-        exit=np.where(lasts, OPEN, visits.exit[own]),
-    )
-    own = (spells.start < at) & (history.created[spells.lead] < at)
-    lasts = spells.end[own] >= at
-    spells = replace(
-        spells,
-        lead=spells.lead[own],
-        start=spells.start[own],
-        end=np.where(lasts, NEVER_US, spells.end[own]),
-        exit=np.where(lasts, OPEN, spells.exit[own]),
-    )
-    delay = history.as_of - history.observed_until
-    paths = type(history.paths)(visits, spells)
-    return replace(history, paths=paths, as_of=at, observed_until=at - delay)

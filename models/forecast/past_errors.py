@@ -16,8 +16,8 @@ import numpy as np
 
 from features.tools.instants import US_PER_DAY
 from features.tools.parallel import parallel_map
+from models.calibration import Z90
 from models.forecast.deal_model import DealAttributes
-from models.forecast.deals import cut_history
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.working_time import DayGrid
 from models.funnel.history import FunnelHistory
@@ -33,7 +33,6 @@ PRIOR_PERIODS = 2.0
 PRIOR_VARIANCE = np.diag([0.08**2, 0.15**2])
 # The same for what open deals that are won are worth.
 PRIOR_AMOUNT_SPREAD = 0.05
-Z90 = 1.645
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class SharedFactor:
     """Normal law of the logs of the factors of open and new deals.
 
     Attributes:
-        mean: Their means, float64 (2,).
+        mean: Their means, float64 (2,); that of new deals is 0.
         covariance: Their covariance, float64 (2, 2).
         amount_mean: Log of the amounts of open deals that were won over those expected of as many.
         amount_spread: Standard deviation of that log among past forecasts.
@@ -151,7 +150,7 @@ def _forecast_again(
     history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, ahead: np.ndarray, at: int
 ) -> _PastForecast:
     ends = at + ahead
-    prediction = predict_wins(cut_history(history, at), attributes, grid, ends)
+    prediction = predict_wins(history.cut_at(at), attributes, grid, ends)
     spells = history.paths.spells
     won = (spells.exit == history.states.won) & (spells.end >= at)
     is_old = spells.start < at

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from features.paths.states import FunnelStates
 from features.tools.instants import US_PER_DAY
-from models.funnel.history import FunnelHistory
+from models.funnel.history import Estimates
 from models.funnel.schemas import CURVES
 from models.survival.incidence import IncidenceCurve, estimate_curve
-from models.survival.stays import AgeCounts, count_stays
+from models.survival.stays import AgeCounts
 
 # How a visit ends, by the number of its exit here.
 ENDINGS = ("advanced", "skipped", "lost", "returned")
@@ -21,10 +21,12 @@ ADVANCED, SKIPPED, LOST, RETURNED = range(len(ENDINGS))
 MAX_POINTS = 60
 
 
-def build_curve_table(history: FunnelHistory) -> pa.Table:
-    """Return CURVES: the ages of each stage of all leads, in the order of the stages."""
-    states = history.states
-    counts = _merge_kinds(count_stays(history.list_visit_stays(history.paths.visits.stage)), states)
+def build_curve_table(states: FunnelStates, estimates: Estimates) -> pa.Table:
+    """Return CURVES: the ages of each stage of all leads, in the order of the stages.
+
+    ``estimates`` are those of the stages of all leads.
+    """
+    counts = _merge_kinds(estimates.counts, states)
     tables = [CURVES.empty_table()]
     for stage, name in enumerate(states.stages):
         curve = estimate_curve(counts, stage, len(ENDINGS))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
 
 import numpy as np
 
 from configs.goals.goals import ALL
 from features.paths.states import FunnelStates
-from features.paths.visits import OPEN, LeadPaths
-from features.tools.instants import US_PER_DAY
+from features.paths.visits import OPEN, LeadPaths, Spells, Visits
+from features.tools.instants import NEVER_US, US_PER_DAY
 from models.survival.bootstrap import summarize_replicates
 from models.survival.incidence import IncidenceSummary, summarize_incidence
-from models.survival.stays import CENSORED, Stays, count_stays
+from models.survival.stays import CENSORED, AgeCounts, Stays, count_stays
 
 # Ages at which shares are given, and shares of which the ages are given.
 DAYS = (30, 60, 90)
 SHARES = (0.25, 0.5, 0.8)
+Rows = TypeVar("Rows", Visits, Spells)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class FunnelHistory:
     observed_from: int
     observed_until: int
 
+    def cut_at(self, at: int) -> Self:
+        """Return the history as it would have been at an earlier as-of, by the times of events."""
+        paths = LeadPaths(
+            _cut_rows(self.paths.visits, self.created, at),
+            _cut_rows(self.paths.spells, self.created, at),
+        )
+        delay = self.as_of - self.observed_until
+        return replace(self, paths=paths, as_of=at, observed_until=at - delay)
+
     def list_visit_stays(self, group: np.ndarray) -> Stays:
         """Return the visits as stays, in groups of their own; exits are numbers of states."""
         visits = self.paths.visits
@@ -90,6 +101,16 @@ class FunnelHistory:
         )
 
 
+def _cut_rows(part: Rows, created: np.ndarray, at: int) -> Rows:
+    """Return the visits or spells that began before an instant; what ended later is open."""
+    own = (part.start < at) & (created[part.lead] < at)
+    columns = {name: column[own] for name, column in vars(part).items()}
+    lasts = columns["end"] >= at
+    columns["end"] = np.where(lasts, NEVER_US, columns["end"])
+    columns["exit"] = np.where(lasts, OPEN, columns["exit"])
+    return replace(part, **columns)
+
+
 @dataclass(frozen=True)
 class Estimates:
     """Estimates of groups, and their bootstrap replicates with the replicate as the first axis.
@@ -98,11 +119,13 @@ class Estimates:
         point: The estimates.
         replicates: The replicates.
         size: Stays of each group, int64 (groups,).
+        counts: Counts of the stays by age.
     """
 
     point: IncidenceSummary
     replicates: IncidenceSummary
     size: np.ndarray
+    counts: AgeCounts
 
 
 def estimate_groups(
@@ -121,7 +144,7 @@ def estimate_groups(
     point = summarize_incidence(counts, groups, kinds, ages, shares)
     replicates = summarize_replicates(stays, counts, groups, kinds, ages, shares)
     size = np.bincount(stays.select_observed().group, minlength=groups)
-    return Estimates(_to_days(point), _to_days(replicates), size)
+    return Estimates(_to_days(point), _to_days(replicates), size, counts)
 
 
 def _to_days(summary: IncidenceSummary) -> IncidenceSummary:

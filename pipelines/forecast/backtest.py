@@ -12,13 +12,14 @@ from configs.errors import DataError
 from configs.schema import Project
 from features.paths.states import list_funnel_states
 from features.paths.visits import OPEN
-from features.tools.instants import from_microseconds, to_microseconds
+from features.tools.instants import US_PER_DAY, from_microseconds, to_microseconds
 from models.forecast.draws import PeriodDraws
 from models.forecast.past_errors import measure_past_errors
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.result import BacktestedForecast, ForecastBacktest
 from models.forecast.schemas import AMOUNT, WINS
 from models.funnel.history import FunnelHistory
+from models.survival.bootstrap import HIGH, LOW
 from pipelines.forecast.forecast import draw_forecast
 from pipelines.forecast.inputs import ForecastInputs, collect_inputs
 from pipelines.funnel.funnel import build_history
@@ -31,7 +32,6 @@ COUNT = 20
 # Days from which the mean rate of wins is taken that a simple forecast carries on.
 RATE_DAYS = 90
 YEAR = timedelta(days=365)
-LOW, HIGH = 0.05, 0.95
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def _forecast_past(
     actual = outcome.sum_between(begin, end)
     year = to_microseconds(snapshot.as_of - YEAR), to_microseconds(snapshot.as_of - YEAR + ahead)
     first = int(history.paths.spells.start.min(initial=begin))
-    seen = min((begin - first) / 86_400e6, RATE_DAYS)
-    recent = outcome.sum_between(begin - int(seen * 86_400e6), begin)
+    seen = min((begin - first) / US_PER_DAY, RATE_DAYS)
+    recent = outcome.sum_between(begin - int(seen * US_PER_DAY), begin)
     return BacktestedForecast(
         as_of=snapshot.as_of,
         predicted=float(total.mean()),

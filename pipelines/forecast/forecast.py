@@ -112,8 +112,7 @@ def _build_table(
     goals, names = snapshot.project.goals, list_segment_names(inputs.segments)
     draws = _add_all(draw_forecast(inputs, prediction, errors), inputs, names)
     won = {unit: _sum_won(inputs, periods, names, unit) for unit in (WINS, AMOUNT)}
-    factors = np.exp([factor.mean[1] for factor in errors.factors])
-    new_chances = np.diff(prediction.new_chances * factors, prepend=0.0)
+    new_chances = np.diff(prediction.new_chances, prepend=0.0)
     past = None if inputs.amounts is None else inputs.amounts.past
     mean = float(past.mean()) if past is not None and len(past) else None
     facts = list_period_facts(won, draws, new_chances, mean)
@@ -269,6 +268,5 @@ def _expect_total(
     own &= place[spells.lead] >= 0
     value = np.ones(len(own)) if unit == WINS else np.nan_to_num(inputs.win_amount)
     np.add.at(won, place[spells.lead[own]], value[own])
-    factor = float(np.exp(errors.factors[0].mean[1]))
-    from_new = float(prediction.new_wins[0]) * factor * mean_amount
+    from_new = float(prediction.new_wins[0]) * mean_amount
     return ExpectedTotal(chances, stage, amount, won, from_new)

@@ -16,6 +16,7 @@ from configs.schema import Project
 from features.contracts import Dataset
 from features.outcome_events import select_standing_outcomes
 from features.tools.instants import column_to_microseconds, from_microseconds
+from models.encoding import encode_categories, rank_by_frequency
 from models.forecast.amounts import learn_amounts, take_known_amounts
 from models.forecast.deal_model import DealAttributes
 from models.forecast.draws import DealAmounts
@@ -97,25 +98,23 @@ def collect_attributes(project: Project, dataset: Dataset) -> DealAttributes:
     for name in dataset.attributes:
         if name in project.privacy.personal or name in project.features.exclude:
             continue
-        column = dataset.leads[name].combine_chunks()
+        column = dataset.leads[name]
         if pa.types.is_floating(column.type):
             columns.append(pc.fill_null(column, np.nan).to_numpy())
         elif pa.types.is_string(column.type):
             categorical.append(len(columns))
-            columns.append(_encode_categories(column))
+            columns.append(_encode_column(column))
     rows = dataset.leads.num_rows
     joined = np.column_stack(columns) if columns else np.empty((rows, 0))
     return DealAttributes(joined.astype(float), tuple(categorical))
 
 
-def _encode_categories(column: pa.Array) -> np.ndarray:
+def _encode_column(column: pa.ChunkedArray) -> np.ndarray:
     """Return the rank of each category by its number of leads; the rarer ones share one code."""
-    counts = pc.value_counts(column.drop_null()).to_pylist()
-    counts.sort(key=lambda row: (-row["counts"], row["values"]))
-    names = pa.array([row["values"] for row in counts[:MAX_CATEGORIES]], pa.string())
-    codes = pc.fill_null(pc.index_in(column, value_set=names), len(names)).to_numpy().astype(float)
-    codes[column.is_null().to_numpy(zero_copy_only=False)] = np.nan
-    return codes
+    names = rank_by_frequency(column)[:MAX_CATEGORIES]
+    codes = encode_categories(column, names)
+    is_rare = np.isnan(codes) & column.is_valid().to_numpy()
+    return np.where(is_rare, float(len(names)), codes)
 
 
 def _find_amounts(
@@ -176,15 +175,13 @@ def _add_newest_values(
     events = events.filter(
         pc.invert(pc.is_in(events["event_type"], value_set=pa.array(target.outcome_types)))
     )
-    counts = pc.value_counts(events["event_type"]).to_pylist()
-    counts.sort(key=lambda row: (-row["counts"], row["values"]))
     limit = np.full(len(history.created), history.as_of)
     spells = history.paths.spells
     # Only leads that were won last: of a reopened one all values count.
     limit[spells.lead] = np.where(spells.exit == history.states.won, spells.end, history.as_of)
     columns = [
-        _find_newest_values(dataset, events, row["values"], limit)
-        for row in counts[:MAX_VALUE_TYPES]
+        _find_newest_values(dataset, events, name, limit)
+        for name in rank_by_frequency(events["event_type"])[:MAX_VALUE_TYPES]
     ]
     joined = np.column_stack([attributes.columns, *columns])
     return DealAttributes(joined, attributes.categorical)

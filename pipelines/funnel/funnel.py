@@ -107,7 +107,7 @@ def _build_tables(
         cycle=pa.concat_tables(cycle),
         stuck=build_stuck_table(history, staged.estimates, dataset, owner),
         leaks=build_leak_table(find_leaks(staged)),
-        curves=build_curve_table(history),
+        curves=build_curve_table(history.states, staged.estimates),
         aging=build_aging_table(history, staged.estimates),
         entries=build_entry_table(history),
         silence=build_silence_table(history, find_activities(dataset, project.features.outbound)),

@@ -14,6 +14,7 @@ from configs.suggestions import did_you_mean
 from features.contracts import Dataset
 from features.definitions.attributes import as_of_join, infer_attribute_kinds
 from features.tools.instants import column_to_microseconds, to_microseconds
+from models.encoding import rank_by_frequency
 from models.funnel.history import Segmentation
 from pipelines.training_data import Snapshot
 from serve.scoring.weekly_lists import look_up_owners
@@ -35,11 +36,9 @@ def segment_leads(snapshot: Snapshot, column: str) -> Segmentation:
     values = pc.if_else(
         pc.is_in(values, pa.array([ALL, OTHER, MISSING])), _quote_values(values), values
     )
-    counts = pc.value_counts(values.drop_null()).to_pylist()
-    counts.sort(key=lambda row: (-row["counts"], row["values"]))
     goals = snapshot.project.goals
     own_goals = goals.segments if column == goals.by else {}
-    shown = _choose_shown([row["values"] for row in counts], own_goals)
+    shown = _choose_shown(rank_by_frequency(values), own_goals)
     codes = pc.index_in(values, value_set=pa.array(shown, pa.string()))
     codes = pc.fill_null(codes, len(shown)).to_numpy(zero_copy_only=False).astype(np.int64)
     codes[values.is_null().to_numpy(zero_copy_only=False)] = len(shown) + 1

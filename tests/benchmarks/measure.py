@@ -46,6 +46,15 @@ class Job:
         return PEERS if self.engine.split(":")[1] in ELSEWHERE else Path(sys.executable)
 
 
+def run_module(name: str, *arguments: str) -> dict:
+    """Run a module of the benchmarks in a new process; return the JSON of its last line."""
+    command = [sys.executable, "-W", "ignore", "-m", f"tests.benchmarks.{name}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed ({done.returncode}):\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def measured(job: Job) -> dict:
     """Run a job in a new process; return seconds, rows, columns, counted events, peak GiB."""
     command = [

@@ -4,26 +4,18 @@ LEADSCORE_BENCH_LEADS sets the number of leads, of which about a fifth are open 
 50,000).
 """
 
-import json
 import os
-import subprocess
-import sys
 
-import pytest
 from joblib import cpu_count
 
 from tests.benchmarks.machine import memory
-from tests.benchmarks.measure import ROOT
+from tests.benchmarks.measure import run_module
 
 LEADS = int(os.environ.get("LEADSCORE_BENCH_LEADS", "50000"))
 
 
 def test_forecast_against_the_funnel(report):
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.forecasting", str(LEADS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.fail(done.stderr[-3000:])
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = run_module("forecasting", str(LEADS))
     title = (
         f"The forecast of {found['deals']:,} open deals of {found['leads']:,} leads with "
         f"{found['events']:,} events in memory, with {found['past']} past forecasts; "

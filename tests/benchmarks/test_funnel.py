@@ -3,23 +3,14 @@
 LEADSCORE_BENCH_EVENTS sets the size of the log (default one million events).
 """
 
-import json
-import subprocess
-import sys
-
-import pytest
 from joblib import cpu_count
 
 from tests.benchmarks.machine import EVENTS, memory
-from tests.benchmarks.measure import ROOT
+from tests.benchmarks.measure import run_module
 
 
 def test_funnel_against_the_common_features(report):
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.counting", str(EVENTS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.fail(done.stderr[-3000:])
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = run_module("counting", str(EVENTS))
     title = (
         f"The funnel of {found['events']:,} events of {found['leads']:,} leads in memory; "
         f"{cpu_count()} cores, {memory():.0f} GiB, load {found['load']:.1f}"

@@ -4,25 +4,18 @@ Runs if LEADSCORE_BENCH_YEAR is the number of leads of the company, such as 6000
 hour.
 """
 
-import json
 import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.benchmarks.measure import ROOT
+from tests.benchmarks.measure import run_module
 
 LEADS = os.environ.get("LEADSCORE_BENCH_YEAR")
 
 
 @pytest.mark.skipif(not LEADS, reason="set LEADSCORE_BENCH_YEAR=6000 to run it")
 def test_year_of_nights(report):
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.year", LEADS]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.fail(done.stderr[-3000:])
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = run_module("year", LEADS)
     _tell(found, report)
     assert found["gaps"] == []
     assert found["memory"]["last"] < 1.2 * found["memory"]["after 30 nights"]

@@ -16,7 +16,6 @@ STATES = FunnelStates("win", ("created", "offer"), ("won",), ("lost",), ())
 OFFER, WON, LOST = 1, 2, 3
 # A Monday.
 BEGIN = (date(2024, 1, 1) - date(1970, 1, 1)).days * US_PER_DAY
-NO_ATTRIBUTES = DealAttributes(np.empty((0, 0)), ())
 
 
 def simulate_company(deals=4000, days=360, seed=1, win_share=0.5, workdays_only=True):
@@ -29,8 +28,7 @@ def simulate_company(deals=4000, days=360, seed=1, win_share=0.5, workdays_only=
     offer = _add_working_days(start, rng.geometric(0.15, deals), workdays_only)
     end = _add_working_days(offer, rng.geometric(0.10, deals), workdays_only)
     won = rng.random(deals) < win_share
-    at = [BEGIN + day * US_PER_DAY + rng.integers(0, US_PER_DAY // 4, deals) for day in (start,)]
-    starts = at[0]
+    starts = BEGIN + start * US_PER_DAY + rng.integers(0, US_PER_DAY // 4, deals)
     offers = BEGIN + offer * US_PER_DAY + US_PER_DAY // 3
     ends = BEGIN + end * US_PER_DAY + US_PER_DAY // 2
     return build_history(starts, offers, ends, np.where(won, WON, LOST), BEGIN + days * US_PER_DAY)
@@ -87,6 +85,5 @@ def _add_working_days(day, count, workdays_only):
         return day + count
     week, weekday = np.divmod(day, 7)
     # At a weekend the next working day is the first of the next week.
-    worked = np.minimum(weekday, 4) + np.where(weekday > 4, 0, 0)
-    total = week * 5 + worked + count
+    total = week * 5 + np.minimum(weekday, 4) + count
     return total // 5 * 7 + total % 5

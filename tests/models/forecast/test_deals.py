@@ -5,7 +5,9 @@ import pytest
 
 from features.paths.visits import OPEN
 from features.tools.instants import US_PER_DAY
-from models.forecast.deals import LOST, WON, collect_visit_facts, cut_history, list_open_deals
+from models.forecast.deals import collect_visit_facts, list_open_deals
+from models.funnel.cycle_table import LOSS, WIN
+from models.survival.stays import CENSORED
 from tests.models.forecast.companies import BEGIN, simulate_company
 from tests.models.funnel.histories import CREATED, MQL, OFFER, make_history
 from tests.models.funnel.histories import LOST as LOST_STATE
@@ -25,13 +27,13 @@ def test_facts_by_hand():
     assert facts.spell.tolist() == [0, 0, 0, 1, 2]
     assert facts.number.tolist() == [0, 1, 2, 0, 0]
     assert facts.returns.tolist() == [0, 0, 1, 0, 0]
-    assert facts.ending.tolist() == [WON, WON, WON, LOST, OPEN]
+    assert facts.ending.tolist() == [WIN, WIN, WIN, LOSS, CENSORED]
     assert (facts.spell_end // US_PER_DAY).tolist() == [30, 30, 30, 50, 100]
 
 
 def test_end_that_is_not_complete_yet_is_open():
     facts = collect_visit_facts(make_history(VISITS, as_of=52, delay=5))
-    assert facts.ending.tolist()[3] == OPEN
+    assert facts.ending.tolist()[3] == CENSORED
 
 
 @pytest.mark.parametrize("day", [0, 1, 4, 10, 29, 30, 50, 61])
@@ -49,7 +51,7 @@ def test_cut_history_is_the_one_that_was_known():
     """What happens after the instant cannot be told from what a history of that day has."""
     whole = simulate_company(deals=300, seed=3)
     at = BEGIN + 200 * US_PER_DAY
-    cut = cut_history(whole, at)
+    cut = whole.cut_at(at)
     visits, spells = cut.paths
     assert (visits.start < at).all()
     assert ((visits.end < at) == (visits.exit != OPEN)).all()

@@ -26,9 +26,7 @@ def whole():
 @pytest.fixture(scope="module")
 def known():
     # The same draws, as known at the as-of.
-    from models.forecast.deals import cut_history
-
-    return cut_history(simulate_company(deals=6000), AS_OF)
+    return simulate_company(deals=6000).cut_at(AS_OF)
 
 
 def count_wins(history, begin, end, created_before=None):

@@ -4,14 +4,25 @@ import numpy as np
 import pytest
 
 from models.funnel.curve_table import ENDINGS, MAX_POINTS, build_curve_table
-from tests.models.funnel.histories import CREATED, LOST, MQL, OFFER, WON, make_history
+from models.funnel.funnel_table import estimate_stages
+from tests.models.funnel.histories import (
+    CREATED,
+    LOST,
+    MQL,
+    OFFER,
+    STATES,
+    WON,
+    all_leads,
+    make_history,
+)
 from tests.models.funnel.test_funnel_table import EXAMPLE, rows_of
 
 
 def points_of(history):
     """Return the points of each stage: the age, and the share of each ending."""
     points = {}
-    for row in build_curve_table(history).to_pylist():
+    estimates = estimate_stages(history, all_leads(history)).estimates
+    for row in build_curve_table(STATES, estimates).to_pylist():
         points.setdefault(row["stage"], []).append([row["age_days"], *(row[n] for n in ENDINGS)])
     return points
 

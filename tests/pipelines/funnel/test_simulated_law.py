@@ -6,7 +6,6 @@ to the end. The full attack takes 10 seeds and 20 as-ofs.
 
 import os
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from configs.schema import load_project
 from features.contracts import EVENTS, Dataset
 from features.paths.states import list_funnel_states
 from features.paths.visits import OPEN
-from features.tools.instants import NEVER_US, US_PER_DAY, to_microseconds
+from features.tools.instants import US_PER_DAY, to_microseconds
 from models.funnel.cycle_table import build_cycle_table
 from models.funnel.funnel_table import build_funnel_table, estimate_stages
 from models.funnel.win_times import estimate_win_times, number_spells
@@ -81,22 +80,6 @@ def estimate_median(history):
     return summarize_incidence(count_stays(stays), *questions).quantile[0, 0, 0] / US_PER_DAY
 
 
-def cut_history(whole, as_of):
-    """Return a history as known at an earlier as-of, without reading its data again."""
-    now = to_microseconds(as_of)
-    visits, spells = whole.paths.visits, whole.paths.spells
-
-    def cut(part):
-        begun = part.start < now
-        columns = {name: column[begun] for name, column in vars(part).items()}
-        lasts = columns["end"] >= now
-        columns["exit"] = np.where(lasts, OPEN, columns["exit"])
-        return type(part)(**{**columns, "end": np.where(lasts, NEVER_US, columns["end"])})
-
-    paths = type(whole.paths)(cut(visits), cut(spells))
-    return replace(whole, paths=paths, as_of=now, observed_until=now)
-
-
 def estimate_shares(history):
     """Return by stage the estimated share that advances within 30 days, and the plain ratio."""
     visits = history.paths.visits
@@ -114,7 +97,7 @@ def test_shares_are_right_where_plain_ratios_are_not(capsys, whole):
     """Estimates of a large company's past as-ofs, against what became of the same leads."""
     ours, plain = [], []
     for as_of in list_as_ofs():
-        estimates = estimate_shares(cut_history(whole, as_of))
+        estimates = estimate_shares(whole.cut_at(to_microseconds(as_of)))
         for stage, truth in list_truths(whole, as_of).items():
             ours.append(estimates[stage][0] / truth - 1)
             plain.append(estimates[stage][1] / truth - 1)
@@ -131,12 +114,12 @@ def test_shares_are_right_where_plain_ratios_are_not(capsys, whole):
 def test_intervals_hold_the_truth(capsys, whole):
     held = {"stages": [], "cycle": []}
     truths = {as_of: list_truths(whole, as_of) for as_of in list_as_ofs()}
-    medians = {as_of: estimate_median(cut_history(whole, as_of)) for as_of in truths}
+    medians = {as_of: estimate_median(whole.cut_at(to_microseconds(as_of))) for as_of in truths}
     for seed in range(100, 100 + SEEDS):
         small = history_at(simulate(seed, 1, 3000), END)
         every = take_all_leads(len(small.created))
         for as_of, shares in truths.items():
-            history = cut_history(small, as_of)
+            history = small.cut_at(to_microseconds(as_of))
             staged = estimate_stages(history, every)
             for row in build_funnel_table(history, every, staged).to_pylist():
                 low, high = row["advanced_30d_low"], row["advanced_30d_high"]
@@ -168,7 +151,7 @@ def test_open_leads_are_won_as_often_as_estimated(capsys, whole):
     """Chances given stage and age, against those of a new lead in the stage, and the wins."""
     columns = []
     for as_of in list_as_ofs():
-        history = cut_history(whole, as_of)
+        history = whole.cut_at(to_microseconds(as_of))
         rows, is_won = list_open_visits(whole, history)
         stage = history.paths.visits.stage[rows]
         age = history.as_of - history.paths.visits.start[rows]

@@ -60,7 +60,7 @@ def make_tables(visits=None, value=None, ids=None, owners=("Ann", "Bob", None)):
         cycle=build_cycle_table(history, all_leads(history)),
         stuck=_list_stuck(history, staged.estimates, names, owners),
         leaks=build_leak_table(find_leaks(staged)),
-        curves=build_curve_table(history),
+        curves=build_curve_table(history.states, staged.estimates),
         aging=build_aging_table(history, staged.estimates),
         entries=FUNNEL_SCHEMAS["entries"].empty_table(),
         silence=FUNNEL_SCHEMAS["silence"].empty_table(),
