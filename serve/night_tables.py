@@ -81,7 +81,7 @@ NIGHT_TABLES = (
     NightTable("aging", "funnel", AGING, ("stage", "age_class")),
     NightTable("entries", "funnel", ENTRIES, ("stage",)),
     NightTable("silence", "funnel", SILENCE, ("silent_days",)),
-    NightTable("forecast", "forecast", FORECAST, ("period_start", "unit", "segment")),
+    NightTable("forecast", "forecast", FORECAST, ("period", "period_start", "unit", "segment")),
     NightTable("deals", "forecast", DEALS, (LEAD_COLUMN,)),
     NightTable("forecast_changes", "forecast", CHANGES, ("unit", "step")),
     NightTable("forecast_basis", "forecast", FORECAST_BASIS, ("period",)),

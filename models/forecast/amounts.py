@@ -1,39 +1,150 @@
-"""What a win is worth, for each lead."""
+"""What wins are worth: known amounts, or ones expected from attributes and values of events."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from models.forecast.deal_model import DealAttributes
-from models.forecast.draws import DealAmounts
+from models.funnel.history import FunnelHistory
+from models.funnel.win_times import number_spells
 from models.learners.amount_model import AmountModel, AmountRows
+
+# Wins whose amounts are learned from, at most: more take longer and are hardly better.
+MAX_WINS = 20_000
+
+
+@dataclass(frozen=True)
+class LeadValues:
+    """Values of the events of one type, ordered by lead and time.
+
+    Attributes:
+        lead: Row of the lead, int64.
+        time: Time of the event, int64 microseconds since 1970.
+        value: Its value, float64.
+    """
+
+    lead: np.ndarray
+    time: np.ndarray
+    value: np.ndarray
+
+    def find_newest(self, lead: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Return the newest value of each lead before an instant of its own, NaN without any."""
+        if not len(self.lead):
+            return np.full(len(lead), np.nan)
+        # Events of a lead begin where it does; those before the instant follow.
+        first = np.searchsorted(self.lead, lead)
+        order = np.lexsort((at, lead))
+        keys = np.concatenate([self.lead, lead]), np.concatenate([self.time, at])
+        is_asked = np.concatenate([np.zeros(len(self.lead), bool), np.ones(len(lead), bool)])
+        # At one instant what is asked comes first: an event at it is not before it.
+        merged = np.lexsort((~is_asked, keys[1], keys[0]))
+        before = np.cumsum(~is_asked[merged])[is_asked[merged]]
+        place = np.empty(len(lead), np.int64)
+        place[order] = before - 1
+        return np.where(place >= first, self.value[np.maximum(place, 0)], np.nan)
+
+
+@dataclass(frozen=True)
+class ExpectedAmounts:
+    """What wins of some deals are worth.
+
+    Attributes:
+        amount: Expected amount of each deal, float64 (deals,).
+        spread: Standard deviation of its amount, float64 (deals,).
+    """
+
+    amount: np.ndarray
+    spread: np.ndarray
+
+
+@dataclass(frozen=True)
+class DealAmounts:
+    """What wins are worth.
+
+    Attributes:
+        attributes: Attributes of all leads.
+        values: Values of events that show an amount, by type.
+        known: Amounts of all leads that need not be expected; None where they are learned.
+        model: Model of the amounts that are learned.
+        spreads: Standard deviation of an amount as a share of the expected one, of deals without
+            and with a value of an event.
+        past: Amounts of the wins so far, from which those of new deals are drawn.
+        of_lead: What the last win of each lead was worth, float64 (leads,); NaN without one.
+    """
+
+    attributes: DealAttributes
+    values: tuple[LeadValues, ...]
+    known: np.ndarray | None
+    model: AmountModel | None
+    spreads: tuple[float, float]
+    past: np.ndarray
+    of_lead: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Mean amount of the wins so far, 0 without any."""
+        return float(self.past.mean()) if len(self.past) else 0.0
+
+    def expect_amounts(self, lead: np.ndarray, at: np.ndarray | int) -> ExpectedAmounts:
+        """Return what wins of leads are worth, from the values before instants."""
+        if self.known is not None or self.model is None:
+            amount = np.zeros(len(lead)) if self.known is None else self.known[lead]
+            return ExpectedAmounts(amount, np.zeros(len(lead)))
+        newest = _find_newest_values(self.values, lead, at)
+        amount = self.model.predict_amounts(_join_columns(self.attributes, lead, newest))
+        return ExpectedAmounts(amount, amount * np.array(self.spreads)[_mark_known(newest)])
 
 
 def learn_amounts(
+    history: FunnelHistory,
     attributes: DealAttributes,
-    lead: np.ndarray,
+    values: tuple[LeadValues, ...],
+    won: np.ndarray,
     amount: np.ndarray,
-    order: np.ndarray,
-    cluster: np.ndarray,
 ) -> DealAmounts | None:
-    """Return the amounts to expect of all leads, from those of the wins so far.
+    """Return what wins are worth, learned from those so far.
 
-    ``lead``, ``amount`` and ``order`` (rising with time) have one element per win; ``cluster`` one
-    per lead. Returns None where no win has an amount.
+    A win is seen as at the middle of each of its visits, since open deals are seen on their way:
+    of most, the value that shows the amount is still to come.
+
+    Args:
+        history: Paths of the leads.
+        attributes: Attributes of all leads.
+        values: Values of events by type.
+        won: Rows of the won spells.
+        amount: Amount of each of them, NaN where it has none.
+
+    Returns None where no win has an amount.
     """
     known = np.isfinite(amount)
-    lead, amount, order = lead[known], amount[known], order[known]
-    rows = AmountRows(
-        attributes.columns[lead], amount, lead.astype(str), order, cluster[lead].astype(str)
-    )
+    won, amount = won[known], amount[known]
+    if not len(won):
+        return None
+    past = amount
+    newest_wins = np.argsort(history.paths.spells.end[won], kind="stable")[-MAX_WINS:]
+    spell, lead, at = _list_instants(history, won[newest_wins])
+    amount = amount[newest_wins][spell]
+    newest = _find_newest_values(values, lead, at)
+    x = _join_columns(attributes, lead, newest)
+    order = history.paths.spells.end[won[newest_wins]][spell]
+    cluster = history.cluster[lead].astype(str)
+    rows = AmountRows(x, amount, lead.astype(str), order, cluster)
     model = AmountModel.fit(rows, list(attributes.categorical))
     if model is None:
         return None
-    expected = model.predict_amounts(attributes.columns)
-    return DealAmounts(expected, _measure_spread(amount, expected[lead]), amount)
+    has_value = _mark_known(newest)
+    error = _divide_safely(amount, model.predict_amounts(x))
+    spreads = [_measure_spread(error[has_value == number]) for number in (0, 1)]
+    of_lead = np.full(len(history.created), np.nan)
+    of_lead[history.paths.spells.lead[won]] = past
+    return DealAmounts(attributes, values, None, model, (spreads[0], spreads[1]), past, of_lead)
 
 
-def take_known_amounts(value: np.ndarray, won: np.ndarray) -> DealAmounts | None:
+def take_known_amounts(
+    attributes: DealAttributes, value: np.ndarray, won: np.ndarray
+) -> DealAmounts | None:
     """Return the amounts of leads that are known; where one is missing, the mean of the others.
 
     ``won`` are the leads of the wins so far. Returns None where none is known.
@@ -41,11 +152,45 @@ def take_known_amounts(value: np.ndarray, won: np.ndarray) -> DealAmounts | None
     known = np.isfinite(value)
     if not known.any():
         return None
+    amount = np.where(known, value, value[known].mean())
     past = value[won][known[won]]
-    return DealAmounts(np.where(known, value, value[known].mean()), 0.0, past)
+    return DealAmounts(attributes, (), amount, None, (0.0, 0.0), past, amount)
 
 
-def _measure_spread(amount: np.ndarray, expected: np.ndarray) -> float:
-    """Return the standard deviation of amounts around their expectation, as a share of it."""
-    usable = expected > 0
-    return float(np.std(amount[usable] / expected[usable])) if usable.any() else 0.0
+def _list_instants(
+    history: FunnelHistory, won: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the place in ``won``, the lead and the middle of each visit of won spells."""
+    visits, spells = history.paths
+    place = np.full(len(spells.lead), -1)
+    place[won] = np.arange(len(won))
+    spell = place[number_spells(history)]
+    rows = np.flatnonzero(spell >= 0)
+    middle = visits.start[rows] + (visits.end[rows] - visits.start[rows]) // 2
+    return spell[rows], visits.lead[rows], middle
+
+
+def _find_newest_values(
+    values: tuple[LeadValues, ...], lead: np.ndarray, at: np.ndarray | int
+) -> np.ndarray:
+    """Return the newest value of each type before instants, float64 (leads, types)."""
+    instants = np.broadcast_to(np.asarray(at, np.int64), lead.shape)
+    columns = [part.find_newest(lead, instants) for part in values]
+    return np.column_stack(columns) if columns else np.empty((len(lead), 0))
+
+
+def _mark_known(newest: np.ndarray) -> np.ndarray:
+    return np.isfinite(newest).any(axis=1).astype(int)
+
+
+def _join_columns(attributes: DealAttributes, lead: np.ndarray, newest: np.ndarray) -> np.ndarray:
+    return np.concatenate([attributes.columns[lead], newest], axis=1)
+
+
+def _divide_safely(amount: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    return np.divide(amount, expected, out=np.full(len(amount), np.nan), where=expected > 0)
+
+
+def _measure_spread(ratio: np.ndarray) -> float:
+    usable = ratio[np.isfinite(ratio)]
+    return float(np.sqrt(np.mean((usable - 1.0) ** 2))) if len(usable) else 0.0

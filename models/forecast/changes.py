@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +34,19 @@ class ExpectedTotal:
     @property
     def total(self) -> float:
         """The expected total."""
-        return float(self.won.sum() + self.chances @ self.amount + self.from_new)
+        return float(self.won.sum()) + self._add_expected()
+
+    def find_ratio(self, total: float) -> float:
+        """Return by what the wins to come must be multiplied to give a total; 1 without any."""
+        expected = self._add_expected()
+        return (total - float(self.won.sum())) / expected if expected > 0 else 1.0
+
+    def scale_by(self, ratio: float) -> Self:
+        """Return the total with the wins to come multiplied by a ratio."""
+        return replace(self, chances=self.chances * ratio, from_new=self.from_new * ratio)
+
+    def _add_expected(self) -> float:
+        return float(self.chances @ self.amount + self.from_new)
 
 
 def list_change_rows(
@@ -64,8 +76,7 @@ def list_change_rows(
     rows += [
         _make_row(unit, name, values[own].sum(), int(own.sum())) for name, own, values in steps
     ]
-    # Deals that came were expected to come before.
-    rows[-1]["value"] += after.from_new - before.from_new
+    rows.append(_make_row(unit, "to_come", after.from_new - before.from_new, None))
     total = sum(row["value"] for row in rows)
     # What is left comes from rows of the data that arrived late or changed.
     rows.append(_make_row(unit, "assumptions", after.total - total, None))

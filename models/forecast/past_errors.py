@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from scipy.special import stdtrit
 
 from features.tools.instants import US_PER_DAY
 from features.tools.parallel import parallel_map
 from models.calibration import Z90
+from models.forecast.amounts import DealAmounts, ExpectedAmounts
 from models.forecast.deal_model import DealAttributes
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.working_time import DayGrid
@@ -25,6 +27,8 @@ from models.funnel.history import FunnelHistory
 # Past as-ofs, at most, and the least time between two.
 PAST_FORECASTS = 8
 MIN_STEP = 7 * US_PER_DAY
+# Spells that each of them looks at, at most. With more, chance has hardly less part in its error.
+MAX_SPELLS = 150_000
 # A shorter time ahead holds too few wins to measure an error by.
 MIN_AHEAD = 7 * US_PER_DAY
 # What is assumed before any past forecast: no bias, and factors that vary by 8 % for open deals and
@@ -42,7 +46,8 @@ class SharedFactor:
     Attributes:
         mean: Their means, float64 (2,); that of new deals is 0.
         covariance: Their covariance, float64 (2, 2).
-        amount_mean: Log of the amounts of open deals that were won over those expected of as many.
+        amount_mean: Log of what open deals that were won were worth, over what was expected of as
+            many.
         amount_spread: Standard deviation of that log among past forecasts.
     """
 
@@ -84,7 +89,11 @@ class PastErrors:
 
 @dataclass(frozen=True)
 class _PastForecast:
-    """A past forecast beside what happened: ``won`` is by deal and end, ``new`` by end."""
+    """A past forecast beside what happened: ``won`` is by deal and end, ``new`` by end.
+
+    ``expected`` are the amounts expected then, and ``gained`` what each deal's win was worth by what
+    is known now; None without amounts.
+    """
 
     at: int
     ends: np.ndarray
@@ -92,6 +101,8 @@ class _PastForecast:
     lead: np.ndarray
     won: np.ndarray
     new: np.ndarray
+    expected: ExpectedAmounts | None
+    gained: np.ndarray | None
 
     def find_chances(self, uses_trees: bool, place: int) -> np.ndarray:
         """Return the chances of the deals by one of the ends."""
@@ -104,16 +115,18 @@ def measure_past_errors(
     attributes: DealAttributes,
     grid: DayGrid,
     ends: np.ndarray,
-    amount: np.ndarray | None = None,
+    amounts: DealAmounts | None = None,
 ) -> PastErrors:
     """Return what forecasts of past as-ofs teach about one with these ``ends``.
 
-    ``amount`` is the expected amount of each lead; None without amounts.
+    In a large company they forecast the wins of a part of its accounts. Without ``amounts``, wins
+    alone are looked at.
     """
+    history = history.sample_accounts(MAX_SPELLS)
     ahead = np.maximum(ends - history.as_of, MIN_AHEAD)
     past = list(
         parallel_map(
-            partial(_forecast_again, history, attributes, grid, ahead),
+            partial(_forecast_again, history, attributes, grid, ahead, amounts),
             _choose_past_as_ofs(history, int(ahead[0])),
         )
     )
@@ -124,7 +137,6 @@ def measure_past_errors(
             place,
             uses_trees,
             int(span),
-            amount,
         )
         for place, span in enumerate(ahead)
     )
@@ -147,7 +159,12 @@ def _choose_past_as_ofs(history: FunnelHistory, ahead: int) -> list[int]:
 
 
 def _forecast_again(
-    history: FunnelHistory, attributes: DealAttributes, grid: DayGrid, ahead: np.ndarray, at: int
+    history: FunnelHistory,
+    attributes: DealAttributes,
+    grid: DayGrid,
+    ahead: np.ndarray,
+    amounts: DealAmounts | None,
+    at: int,
 ) -> _PastForecast:
     ends = at + ahead
     prediction = predict_wins(history.cut_at(at), attributes, grid, ends)
@@ -166,6 +183,8 @@ def _forecast_again(
         lead,
         end_of_lead[lead][:, None] < ends,
         np.array([np.count_nonzero(new_ends < end) for end in ends]),
+        None if amounts is None else amounts.expect_amounts(lead, at),
+        None if amounts is None else amounts.of_lead[lead],
     )
 
 
@@ -213,51 +232,71 @@ def _list_losses(won: np.ndarray, chances: np.ndarray) -> np.ndarray:
 
 
 def _estimate_factor(
-    past: list[_PastForecast],
-    place: int,
-    uses_trees: bool,
-    ahead: int,
-    amount: np.ndarray | None,
+    past: list[_PastForecast], place: int, uses_trees: bool, ahead: int
 ) -> SharedFactor:
     """Return the law of the factor from the past forecasts whose end has come."""
     if not past:
-        return SharedFactor(np.zeros(2), PRIOR_VARIANCE)
-    logs, noise = (
-        np.array(values)
-        for values in zip(
-            *(_measure_error(forecast, place, uses_trees) for forecast in past), strict=True
-        )
-    )
+        return SharedFactor(np.zeros(2), PRIOR_VARIANCE, 0.0, PRIOR_AMOUNT_SPREAD)
     # Periods that overlap say the same.
     periods = (past[0].at - past[-1].at) / ahead + 1.0
     trust = periods / (periods + PRIOR_PERIODS)
+    widening = _find_widening(periods + PRIOR_PERIODS)
+    logs, noise = _stack_errors([_measure_error(forecast, place, uses_trees) for forecast in past])
     # How many deals arrive goes up and down: to correct it by the past would come too late.
     mean = trust * logs.mean(axis=0) * np.array([1.0, 0.0])
-    rest = logs - mean
-    covariance = rest.T @ rest / len(rest) - np.diag(noise.mean(axis=0))
-    law = SharedFactor(mean, trust * covariance + (1 - trust) * PRIOR_VARIANCE)
-    if amount is None:
+    covariance = _estimate_covariance(logs - mean, noise)
+    law = SharedFactor(mean, widening * (trust * covariance + (1 - trust) * PRIOR_VARIANCE))
+    if past[0].expected is None:
         return law
-    amounts = np.array([_measure_amounts(forecast, place, uses_trees, amount) for forecast in past])
-    center = trust * float(amounts.mean())
-    variance = trust * float(np.square(amounts - center).mean())
-    spread = np.sqrt(variance + (1 - trust) * PRIOR_AMOUNT_SPREAD**2)
-    return replace(law, amount_mean=center, amount_spread=float(spread))
+    logs, noise = _stack_errors(
+        [_measure_amounts(forecast, place, uses_trees) for forecast in past]
+    )
+    center = trust * float(logs.mean())
+    variance = float(_estimate_covariance(logs - center, noise)[0, 0])
+    variance = widening * (trust * variance + (1 - trust) * PRIOR_AMOUNT_SPREAD**2)
+    return replace(law, amount_mean=center, amount_spread=float(np.sqrt(variance)))
+
+
+def _find_widening(periods: float) -> float:
+    """Return by what to multiply a variance that is estimated from few periods, and its mean too.
+
+    The next error follows Student's law. A normal one with the same 90 % interval stands for it,
+    since its rare huge values would distort sums.
+    """
+    ratio = float(stdtrit(periods, 0.95)) / Z90
+    return (1.0 + 1.0 / periods) * ratio**2
+
+
+def _stack_errors(errors: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    logs, noise = zip(*errors, strict=True)
+    return np.array(logs), np.array(noise)
+
+
+def _estimate_covariance(rest: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the covariance of errors beyond that of chance; chance alone explains it where 0."""
+    values, vectors = np.linalg.eigh(rest.T @ rest / len(rest) - np.diag(noise.mean(axis=0)))
+    return (vectors * np.clip(values, 0.0, None)) @ vectors.T
 
 
 def _measure_amounts(
-    past: _PastForecast, place: int, uses_trees: bool, amount: np.ndarray
-) -> float:
-    """Return the log of the mean expected amount of the deals that were won over that of all.
+    past: _PastForecast, place: int, uses_trees: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log of what wins were worth over what was expected of as many, and its variance.
 
-    All deals count by their chances. Large ones may be won more often than these say.
+    Deals count by their chances in what was expected. Large ones may be won more often than these
+    say. The variance is that of deals which are won or not by their chances alone.
     """
+    assert past.expected is not None
+    assert past.gained is not None
     chances, won = past.find_chances(uses_trees, place), past.won[:, place]
-    value = amount[past.lead]
-    sums = value[won].sum(), np.count_nonzero(won), chances @ value, chances.sum()
-    if min(sums) <= 0:
-        return 0.0
-    return float(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
+    own = won & np.isfinite(past.gained)
+    wins, expected = np.count_nonzero(own), chances @ past.expected.amount
+    gained = past.gained[own].sum()
+    if min(gained, expected) <= 0:
+        return np.zeros(1), np.zeros(1)
+    mean = expected / chances.sum()
+    squares = chances @ (past.expected.amount**2 + past.expected.spread**2) / chances.sum()
+    return np.array([np.log(gained / wins / mean)]), np.array([(squares / mean**2 - 1.0) / wins])
 
 
 def _measure_error(

@@ -29,7 +29,8 @@ class ForecastResult:
         target: Name of the target whose outcome is the win.
         by: Column by which the leads are divided, if any.
         period: ``month`` or ``quarter``.
-        forecast: FORECAST of the period that the as-of lies in and of the next one.
+        forecast: FORECAST of the period that the as-of lies in and of the next one; of months, of
+            all up to the quarter's end, and of the quarter.
         deals: DEALS, by the end of the period that the as-of lies in.
         changes: CHANGES of that period's total; no rows where nothing was known a week before.
         error_share: Two of three past forecasts over the same time ahead were at most that far off,
@@ -75,7 +76,11 @@ class ForecastResult:
 
     def select_headline(self) -> dict[str, Any]:
         """Return the first period of all leads, in the unit with a goal, else in wins."""
-        rows = [row for row in self.forecast.to_pylist() if row["segment"] == ALL]
+        rows = [
+            row
+            for row in self.forecast.to_pylist()
+            if row["segment"] == ALL and row["period"] == self.period
+        ]
         return min(
             rows, key=lambda row: (row["period_start"], row["goal"] is None, row["unit"] != WINS)
         )

@@ -1,7 +1,7 @@
 """Columns of the forecast's tables.
 
-A quantity is either a number of wins (unit ``wins``) or their amounts (unit ``amount``). The parts
-of a row are quantiles each, so that those of the parts do not add up to those of the total.
+A quantity is either a number of wins (unit ``wins``) or their amounts (unit ``amount``). What is
+expected on average adds up over parts, segments and months; quantiles do not.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ LEVELS = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 
 def _list_part_fields(name: str, meaning: str) -> list[pa.Field]:
     return [
-        make_field(f"{name}_{level}", pa.float64(), f"{share:.0%} quantile of {meaning}")
-        for level, share in LEVELS.items()
+        make_field(f"{name}_mean", pa.float64(), f"{meaning}, on average"),
+        *(
+            make_field(f"{name}_{level}", pa.float64(), f"{share:.0%} quantile of it")
+            for level, share in LEVELS.items()
+        ),
     ]
 
 
-# One row per (period, unit, segment); the first segment is `all`.
+# One row per (period, its start, unit, segment); the first segment is `all`.
 FORECAST = pa.schema(
     [
         make_field("as_of", INSTANT, "the as-of: only rows that were known before it count"),
+        make_field("period", pa.string(), "`month` or `quarter`"),
         make_field("period_start", INSTANT, "begin of the period, midnight in the company's zone"),
         make_field("period_end", INSTANT, "its end, which is the begin of the next"),
         make_field("segment", pa.string(), "the segment, or `all`"),
@@ -37,13 +41,27 @@ FORECAST = pa.schema(
         *_list_part_fields("total", "the period's total"),
         make_field("p_goal", pa.float64(), "chance that the total reaches the goal", True),
         make_field(
-            "gap", pa.float64(), "goal less total_p50: what is missing, negative if none is", True
+            "gap", pa.float64(), "goal less total_mean: what is missing, negative if none is", True
+        ),
+        make_field(
+            "needed_wins",
+            pa.float64(),
+            "wins of mean amount that would close the gap; 0 without a gap; null where no win has "
+            "an amount",
+            nullable=True,
         ),
         make_field(
             "needed_new_deals",
             pa.float64(),
             "deals to create at the as-of, beside those expected, to close the gap; 0 without a "
             "gap; null where a new deal hardly closes by the period's end",
+            nullable=True,
+        ),
+        make_field(
+            "expected_new_deals",
+            pa.float64(),
+            "deals that are expected to be created in what is left of the period; null for a "
+            "single segment",
             nullable=True,
         ),
     ]
@@ -72,8 +90,8 @@ CHANGES = pa.schema(
         make_field(
             "step",
             pa.string(),
-            "`before`, `won`, `lost`, `advanced`, `slipped`, `new`, `revalued`, `assumptions`, "
-            "`after`",
+            "`before`, `won`, `lost`, `advanced`, `slipped`, `revalued`, `new`, `to_come`, "
+            "`assumptions`, `after`",
         ),
         make_field("value", pa.float64(), "expected total, or what the step adds to it"),
         make_field("deals", pa.int64(), "number of deals of the step", True),

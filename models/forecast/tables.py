@@ -31,6 +31,8 @@ class PeriodFacts:
         new_draws: Draws of what new deals add, of the same shape.
         new_value: What a deal that is created at the as-of adds to each period on average,
             (periods,).
+        win_value: What a win adds on average.
+        arrivals: Deals that are expected to be created in what is left of each period, (periods,).
     """
 
     unit: str
@@ -38,24 +40,29 @@ class PeriodFacts:
     open_draws: np.ndarray
     new_draws: np.ndarray
     new_value: np.ndarray
+    win_value: float
+    arrivals: np.ndarray
 
 
 def list_period_facts(
     won: dict[str, np.ndarray],
     draws: PeriodDraws,
     new_chances: np.ndarray,
+    arrivals: np.ndarray,
     mean_amount: float | None,
 ) -> list[PeriodFacts]:
     """Return the facts by unit; amounts only where the draws have them.
 
-    ``new_chances`` is the chance of a new deal of a win in each period, ``mean_amount`` what one is
-    worth.
+    ``new_chances`` is the chance of a new deal of a win in each period, ``arrivals`` the number of
+    deals to come in each, and ``mean_amount`` what a win is worth.
     """
     chances = np.where(new_chances < MIN_NEW_CHANCE, 0.0, new_chances)
-    facts = [PeriodFacts(WINS, won[WINS], draws.open_wins, draws.new_wins, chances)]
+    parts = draws.open_wins, draws.new_wins
+    facts = [PeriodFacts(WINS, won[WINS], *parts, chances, 1.0, arrivals)]
     if draws.open_amount is not None and draws.new_amount is not None and mean_amount is not None:
+        parts = draws.open_amount, draws.new_amount
         value = chances * mean_amount
-        facts.append(PeriodFacts(AMOUNT, won[AMOUNT], draws.open_amount, draws.new_amount, value))
+        facts.append(PeriodFacts(AMOUNT, won[AMOUNT], *parts, value, mean_amount, arrivals))
     return facts
 
 
@@ -74,12 +81,14 @@ def list_forecast_rows(
                 goal = find_goal(period, fact.unit, segment)
                 key = {
                     "as_of": as_of,
+                    "period": period.name,
                     "period_start": period.start,
                     "period_end": period.end,
                     "segment": segment,
                     "unit": fact.unit,
                 }
-                rows.append(key | _summarize_cell(fact, place, number, goal))
+                to_come = {"expected_new_deals": None if number else float(fact.arrivals[place])}
+                rows.append(key | _summarize_cell(fact, place, number, goal) | to_come)
     return pa.Table.from_pylist(rows, schema=FORECAST)
 
 
@@ -93,21 +102,24 @@ def _summarize_cell(
     parts = {"from_open": from_open, "from_new": from_new, "total": total}
     row: dict[str, float | None] = {"goal": goal, "won": won}
     for name, values in parts.items():
+        row[f"{name}_mean"] = float(values.mean())
         row |= {f"{name}_{level}": find_level(values, share) for level, share in LEVELS.items()}
     if goal is None:
-        return row | {"p_goal": None, "gap": None, "needed_new_deals": None}
-    gap = goal - find_level(total, LEVELS["p50"])
+        empty = ("p_goal", "gap", "needed_wins", "needed_new_deals")
+        return row | dict.fromkeys(empty)
+    gap = goal - float(total.mean())
     # A total that is a sum of amounts misses its goal by no rounding.
     reached = float(np.mean(total >= goal * (1 - 1e-12)))
     return row | {
         "p_goal": reached,
         "gap": gap,
+        "needed_wins": _count_needed(gap, fact.win_value),
         "needed_new_deals": _count_needed(gap, float(fact.new_value[place])),
     }
 
 
 def _count_needed(gap: float, value: float) -> float | None:
-    """Return the deals to create that close a gap on average, None where they hardly can."""
+    """Return how many of a value close a gap on average, None where they hardly can."""
     if gap <= 0:
         return 0.0
     return float(np.ceil(gap / value)) if value > 0 else None

@@ -18,6 +18,8 @@ from models.survival.stays import CENSORED, AgeCounts, Stays, count_stays
 # Ages at which shares are given, and shares of which the ages are given.
 DAYS = (30, 60, 90)
 SHARES = (0.25, 0.5, 0.8)
+# Parts that the hashes of accounts divide them into, to take a share of them.
+SAMPLING_PARTS = 2**20
 Rows = TypeVar("Rows", Visits, Spells)
 
 
@@ -69,6 +71,21 @@ class FunnelHistory:
         delay = self.as_of - self.observed_until
         return replace(self, paths=paths, as_of=at, observed_until=at - delay)
 
+    def sample_accounts(self, size: int) -> Self:
+        """Return the history of some accounts, which have about ``size`` spells in all.
+
+        They are chosen by their hash: the same ones at every as-of. The arrays of leads stay whole.
+        """
+        share = size / max(len(self.paths.spells.lead), 1)
+        if share >= 1:
+            return self
+        chosen = self.cluster % np.uint64(SAMPLING_PARTS) < share * SAMPLING_PARTS
+        visits, spells = self.paths
+        paths = LeadPaths(
+            _take_rows(visits, chosen[visits.lead]), _take_rows(spells, chosen[spells.lead])
+        )
+        return replace(self, paths=paths)
+
     def list_visit_stays(self, group: np.ndarray) -> Stays:
         """Return the visits as stays, in groups of their own; exits are numbers of states."""
         visits = self.paths.visits
@@ -101,14 +118,16 @@ class FunnelHistory:
         )
 
 
+def _take_rows(part: Rows, own: np.ndarray) -> Rows:
+    return replace(part, **{name: column[own] for name, column in vars(part).items()})
+
+
 def _cut_rows(part: Rows, created: np.ndarray, at: int) -> Rows:
     """Return the visits or spells that began before an instant; what ended later is open."""
-    own = (part.start < at) & (created[part.lead] < at)
-    columns = {name: column[own] for name, column in vars(part).items()}
-    lasts = columns["end"] >= at
-    columns["end"] = np.where(lasts, NEVER_US, columns["end"])
-    columns["exit"] = np.where(lasts, OPEN, columns["exit"])
-    return replace(part, **columns)
+    part = _take_rows(part, (part.start < at) & (created[part.lead] < at))
+    lasts = part.end >= at
+    ends, exits = np.where(lasts, NEVER_US, part.end), np.where(lasts, OPEN, part.exit)
+    return replace(part, end=ends, exit=exits)
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,7 @@ def _forecast_past(
     begin, end = to_microseconds(snapshot.as_of), to_microseconds(snapshot.as_of + ahead)
     ends = np.array([end])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
-    amount = None if inputs.amounts is None else inputs.amounts.amount
-    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, amount)
+    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)
     from_open, total = _sum_draws(draw_forecast(inputs, prediction, errors), unit)
     actual = outcome.sum_between(begin, end)
     year = to_microseconds(snapshot.as_of - YEAR), to_microseconds(snapshot.as_of - YEAR + ahead)
@@ -191,5 +190,5 @@ def weight_by_stage(inputs: ForecastInputs, prediction: WinPrediction, unit: str
     rate = won / np.maximum(np.bincount(stage[ended], minlength=stages), 1)
     value = np.ones(len(deals.lead))
     if unit == AMOUNT and inputs.amounts is not None:
-        value = inputs.amounts.amount[deals.lead]
+        value = inputs.amounts.expect_amounts(deals.lead, history.as_of).amount
     return float(rate[deals.stage] @ value)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -14,19 +12,26 @@ from configs.goals.periods import CalendarPeriod
 from configs.schema import Project
 from features.paths.states import list_funnel_states
 from features.tools.instants import to_microseconds
-from models.forecast.changes import ExpectedTotal, list_change_rows
+from features.tools.parallel import run_in_background
 from models.forecast.draws import PeriodDraws, draw_periods
-from models.forecast.past_errors import PastErrors, measure_past_errors, scale_chances
+from models.forecast.past_errors import PastErrors, measure_past_errors
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.result import ForecastResult
-from models.forecast.schemas import AMOUNT, CHANGES, WINS
+from models.forecast.schemas import AMOUNT, WINS
 from models.forecast.tables import list_deal_rows, list_forecast_rows, list_period_facts
 from models.funnel.history import FunnelHistory
 from pipelines.forecast.inputs import (
     ForecastInputs,
+    add_quarter,
     collect_inputs,
     list_periods,
     list_segment_names,
+)
+from pipelines.forecast.week_before import (
+    PredictedWins,
+    correct_chances,
+    explain_week,
+    predict_week_before,
 )
 from pipelines.funnel.funnel import build_history
 from pipelines.runner import discard_line, read_clock
@@ -34,8 +39,6 @@ from pipelines.training_data import Snapshot, load_snapshot
 from serve.scoring.weekly_lists import look_up_owners
 
 LogLine = Callable[[str], None]
-# The change is shown against the forecast that this long before would have been made.
-CHANGE_SPAN = timedelta(days=7)
 # Wins by segment that the shares of new wins begin with, as all wins divide.
 PRIOR_WINS = 20.0
 
@@ -66,12 +69,16 @@ def build_forecast(
 ) -> ForecastResult:
     """Return the forecast of a company's data; ``history`` is that of the snapshot."""
     periods = list_periods(snapshot, period)
-    inputs = collect_inputs(snapshot, history, by, periods[-1].end)
     ends = np.array([to_microseconds(when.end) for when in periods])
-    prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
-    amount = None if inputs.amounts is None else inputs.amounts.amount
-    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, amount)
+    with run_in_background(predict_week_before, snapshot, history.states, periods[0]) as before:
+        inputs = collect_inputs(snapshot, history, by, periods[-1].end)
+        prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
+    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)
     forecast = _build_table(snapshot, inputs, periods, prediction, errors)
+    now = PredictedWins(snapshot.dataset, inputs, prediction)
+    # The first rows are those of all leads in the current period.
+    totals = {row["unit"]: row["total_mean"] for row in forecast.to_pylist()[::-1]}
+    changes = explain_week(before.result(), now, errors, periods[0], totals)
     return ForecastResult(
         as_of=snapshot.as_of,
         target=history.states.target,
@@ -79,7 +86,7 @@ def build_forecast(
         period=period,
         forecast=forecast,
         deals=_list_deals(snapshot, inputs, prediction, errors),
-        changes=_explain_change(snapshot, inputs, prediction, errors, periods[0]),
+        changes=changes,
         error_share=errors.typical,
         past_forecasts=errors.forecasts,
         knows_rate_only=errors.knows_rate_only,
@@ -94,11 +101,11 @@ def draw_forecast(
     share = _divide_new_wins(inputs)
     return draw_periods(
         errors.choose_chances(prediction),
-        None if amounts is None else amounts.amount[deals.lead],
+        None if amounts is None else amounts.expect_amounts(deals.lead, inputs.history.as_of),
         inputs.segments.codes[deals.lead],
         prediction.new_wins[:, None] * share,
         errors.factors,
-        amounts,
+        None if amounts is None else amounts.past,
     )
 
 
@@ -110,15 +117,21 @@ def _build_table(
     errors: PastErrors,
 ) -> pa.Table:
     goals, names = snapshot.project.goals, list_segment_names(inputs.segments)
-    draws = _add_all(draw_forecast(inputs, prediction, errors), inputs, names)
-    won = {unit: _sum_won(inputs, periods, names, unit) for unit in (WINS, AMOUNT)}
-    new_chances = np.diff(prediction.new_chances, prepend=0.0)
-    past = None if inputs.amounts is None else inputs.amounts.past
-    mean = float(past.mean()) if past is not None and len(past) else None
-    facts = list_period_facts(won, draws, new_chances, mean)
+    rows = add_quarter(snapshot, periods)
+    # Which periods each row consists of: a quarter of its months that are not over.
+    has = np.array([[row.start <= part.start < row.end for part in periods] for row in rows], float)
+    draws = _add_all(draw_forecast(inputs, prediction, errors), inputs, names, has)
+    won = {unit: _sum_won(inputs, rows, names, unit) for unit in (WINS, AMOUNT)}
+    facts = list_period_facts(
+        won,
+        draws,
+        has @ np.diff(prediction.new_chances, prepend=0.0),
+        has @ np.diff(prediction.arrivals, prepend=0.0),
+        None if inputs.amounts is None else inputs.amounts.mean,
+    )
     return list_forecast_rows(
         snapshot.as_of,
-        periods,
+        rows,
         names,
         facts,
         lambda period, unit, segment: goals.find_goal(
@@ -127,13 +140,15 @@ def _build_table(
     )
 
 
-def _add_all(draws: PeriodDraws, inputs: ForecastInputs, names: tuple[str, ...]) -> PeriodDraws:
-    """Return draws whose segments are ``names``: first the sum of all."""
+def _add_all(
+    draws: PeriodDraws, inputs: ForecastInputs, names: tuple[str, ...], has: np.ndarray
+) -> PeriodDraws:
+    """Return draws whose segments are ``names``, first the sum of all, by row of ``has``."""
     places = [inputs.segments.names.index(name) for name in names[1:]]
 
     def add(values: np.ndarray) -> np.ndarray:
         total = values.sum(axis=2, keepdims=True)
-        return np.concatenate([total, values[:, :, places]], axis=2)
+        return has @ np.concatenate([total, values[:, :, places]], axis=2)
 
     return PeriodDraws(
         add(draws.open_wins),
@@ -193,80 +208,14 @@ def _list_deals(
         "stage": pa.array(np.array(names, object)[deals.stage[shown]], pa.string()),
         "owner": look_up_owners(dataset, capacity, pa.array(lead)),
     }
-    chances = _correct_chances(prediction, errors)[shown]
+    chances = correct_chances(prediction, errors)[shown]
     age = find_open_ages(inputs.history, deals.visit[shown])
-    amount = None if inputs.amounts is None else inputs.amounts.amount[lead]
+    amount = None
+    if inputs.amounts is not None:
+        amount = inputs.amounts.expect_amounts(lead, inputs.history.as_of).amount
     return list_deal_rows(columns, chances, age, amount)
 
 
 def find_open_ages(history: FunnelHistory, visit: np.ndarray) -> np.ndarray:
     """Return the calendar time that open visits have lasted, in microseconds."""
     return history.as_of - history.paths.visits.start[visit]
-
-
-def _correct_chances(prediction: WinPrediction, errors: PastErrors) -> np.ndarray:
-    """Return the chances by the end of the current period, without the bias of past forecasts."""
-    factor = float(np.exp(errors.factors[0].mean[0]))
-    return scale_chances(errors.choose_chances(prediction)[:, 0], factor)
-
-
-def _explain_change(
-    snapshot: Snapshot,
-    inputs: ForecastInputs,
-    prediction: WinPrediction,
-    errors: PastErrors,
-    period: CalendarPeriod,
-) -> pa.Table:
-    """Return CHANGES against the forecast of a week before, by the rows known then."""
-    before = snapshot.dataset.cut_at(snapshot.as_of - CHANGE_SPAN)
-    if not before.leads.num_rows:
-        return CHANGES.empty_table()
-    earlier = replace(snapshot, dataset=before, as_of=snapshot.as_of - CHANGE_SPAN)
-    history = build_history(earlier, inputs.history.states)
-    if not len(history.paths.visits.lead):
-        return CHANGES.empty_table()
-    old_inputs = collect_inputs(earlier, history, None, period.end)
-    ends = np.array([to_microseconds(period.end)])
-    old = predict_wins(history, old_inputs.attributes, old_inputs.grid, ends)
-    place = snapshot.dataset.find_leads(before.leads["entity_id"])
-    size = len(inputs.history.created)
-    tables = []
-    units = [WINS] if inputs.amounts is None or old_inputs.amounts is None else [WINS, AMOUNT]
-    for unit in units:
-        was = _expect_total(old_inputs, old, errors, period, unit, place, size)
-        now = _expect_total(inputs, prediction, errors, period, unit, np.arange(size), size)
-        tables.append(list_change_rows(unit, was, now, inputs.history))
-    return pa.concat_tables(tables)
-
-
-def _expect_total(
-    inputs: ForecastInputs,
-    prediction: WinPrediction,
-    errors: PastErrors,
-    period: CalendarPeriod,
-    unit: str,
-    place: np.ndarray,
-    size: int,
-) -> ExpectedTotal:
-    """Return the expected total of a period; ``place`` is where each lead stands in its arrays."""
-    history, deals = inputs.history, prediction.deals
-    chances, stage = np.zeros(size), np.full(size, -1)
-    amount, won = np.ones(size), np.zeros(size)
-    known = place[deals.lead] >= 0
-    at = place[deals.lead[known]]
-    chances[at] = _correct_chances(prediction, errors)[known]
-    stage[at] = deals.stage[known]
-    mean_amount = 1.0
-    if unit == AMOUNT and inputs.amounts is not None:
-        is_known = place >= 0
-        amount[place[is_known]] = inputs.amounts.amount[is_known]
-        past = inputs.amounts.past
-        mean_amount = float(past.mean()) if len(past) else 0.0
-    spells = history.paths.spells
-    begin, end = to_microseconds(period.start), to_microseconds(period.end)
-    own = (spells.exit == history.states.won) & (spells.end >= begin) & (spells.end < end)
-    own &= place[spells.lead] >= 0
-    value = np.ones(len(own)) if unit == WINS else np.nan_to_num(inputs.win_amount)
-    np.add.at(won, place[spells.lead[own]], value[own])
-    from_new = float(prediction.new_wins[0]) * mean_amount
-    return ExpectedTotal(chances, stage, amount, won, from_new)

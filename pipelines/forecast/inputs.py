@@ -17,9 +17,8 @@ from features.contracts import Dataset
 from features.outcome_events import select_standing_outcomes
 from features.tools.instants import column_to_microseconds, from_microseconds
 from models.encoding import encode_categories, rank_by_frequency
-from models.forecast.amounts import learn_amounts, take_known_amounts
+from models.forecast.amounts import DealAmounts, LeadValues, learn_amounts, take_known_amounts
 from models.forecast.deal_model import DealAttributes
-from models.forecast.draws import DealAmounts
 from models.forecast.working_time import DayGrid, build_day_grid
 from models.funnel.history import FunnelHistory, Segmentation
 from pipelines.funnel.segments import segment_leads, take_all_leads
@@ -70,12 +69,22 @@ def collect_inputs(
 
 
 def list_periods(snapshot: Snapshot, name: str) -> list[CalendarPeriod]:
-    """Return the period that the as-of lies in, and the next one.
+    """Return the period that the as-of lies in, the next one, and months up to the quarter's end.
 
     At the first instant of a period, its whole time is still to come.
     """
-    current = find_period(snapshot.as_of, snapshot.project.zone, name)
-    return [current, find_next_period(current, snapshot.project.zone)]
+    zone = snapshot.project.zone
+    last = find_period(snapshot.as_of, zone, "quarter").end
+    periods = [find_period(snapshot.as_of, zone, name)]
+    while len(periods) < 2 or periods[-1].end < last:
+        periods.append(find_next_period(periods[-1], zone))
+    return periods
+
+
+def add_quarter(snapshot: Snapshot, periods: list[CalendarPeriod]) -> list[CalendarPeriod]:
+    """Return periods and, if they are months, the quarter that the as-of lies in."""
+    quarter = find_period(snapshot.as_of, snapshot.project.zone, "quarter")
+    return periods if periods[0].name == quarter.name else [*periods, quarter]
 
 
 def build_grid(project: Project, history: FunnelHistory, last: datetime) -> DayGrid:
@@ -128,19 +137,19 @@ def _find_amounts(
     if history.value is None:
         return None, win_amount
     if not target.learns_amount:
-        amounts = take_known_amounts(history.value, spells.lead[won])
+        amounts = take_known_amounts(attributes, history.value, spells.lead[won])
         if amounts is not None:
-            win_amount[won] = amounts.amount[spells.lead[won]]
+            win_amount[won] = amounts.of_lead[spells.lead[won]]
         return amounts, win_amount
     win_amount[won] = _match_outcome_values(snapshot, history, won)
-    wide = _add_newest_values(snapshot, history, attributes)
-    amounts = learn_amounts(
-        wide, spells.lead[won], win_amount[won], spells.end[won], history.cluster
-    )
+    values = _collect_event_values(snapshot, history)
+    amounts = learn_amounts(history, attributes, values, won, win_amount[won])
     if amounts is not None:
         # A win without a value of its own counts with what is expected of it.
         missing = won[np.isnan(win_amount[won])]
-        win_amount[missing] = amounts.amount[spells.lead[missing]]
+        win_amount[missing] = amounts.expect_amounts(
+            spells.lead[missing], spells.end[missing]
+        ).amount
     return amounts, win_amount
 
 
@@ -163,43 +172,26 @@ def _match_outcome_values(
     return np.where(key[place] == asked, value[order][place], np.nan)
 
 
-def _add_newest_values(
-    snapshot: Snapshot, history: FunnelHistory, attributes: DealAttributes
-) -> DealAttributes:
-    """Return the attributes and, by event type, the newest value before the lead's last win.
-
-    An open deal has the newest value of all, such as the amount of its last proposal.
-    """
+def _collect_event_values(snapshot: Snapshot, history: FunnelHistory) -> tuple[LeadValues, ...]:
+    """Return the values of events by type, such as the amounts of proposals; outcomes have none."""
     dataset, target = snapshot.dataset, snapshot.project.target_config(history.states.target)
     events = dataset.events.filter(dataset.events["value"].is_valid())
     events = events.filter(
         pc.invert(pc.is_in(events["event_type"], value_set=pa.array(target.outcome_types)))
     )
-    limit = np.full(len(history.created), history.as_of)
-    spells = history.paths.spells
-    # Only leads that were won last: of a reopened one all values count.
-    limit[spells.lead] = np.where(spells.exit == history.states.won, spells.end, history.as_of)
-    columns = [
-        _find_newest_values(dataset, events, name, limit)
+    return tuple(
+        _sort_values(dataset, events.filter(pc.equal(events["event_type"], name)))
         for name in rank_by_frequency(events["event_type"])[:MAX_VALUE_TYPES]
-    ]
-    joined = np.column_stack([attributes.columns, *columns])
-    return DealAttributes(joined, attributes.categorical)
+    )
 
 
-def _find_newest_values(
-    dataset: Dataset, events: pa.Table, event_type: str, limit: np.ndarray
-) -> np.ndarray:
-    own = events.filter(pc.equal(events["event_type"], event_type))
-    lead = dataset.find_leads(own["entity_id"])
-    time = column_to_microseconds(own["event_time"])
-    value = own["value"].to_numpy()
-    rows = np.flatnonzero((lead >= 0) & (time < limit[np.maximum(lead, 0)]))
-    rows = rows[np.lexsort((value[rows], time[rows]))]
-    newest = np.full(len(limit), np.nan)
-    # Of several assignments to one element the last one stays.
-    newest[lead[rows]] = value[rows]
-    return newest
+def _sort_values(dataset: Dataset, events: pa.Table) -> LeadValues:
+    lead = dataset.find_leads(events["entity_id"])
+    time = column_to_microseconds(events["event_time"])
+    value = events["value"].to_numpy()
+    rows = np.flatnonzero(lead >= 0)
+    rows = rows[np.lexsort((value[rows], time[rows], lead[rows]))]
+    return LeadValues(lead[rows], time[rows], value[rows])
 
 
 def list_segment_names(segments: Segmentation) -> tuple[str, ...]:

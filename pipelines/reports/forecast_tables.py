@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from configs.goals.goals import ALL
 from configs.goals.periods import find_period
 from models.forecast.accuracy import Errors, ForecastAccuracy
 from models.forecast.schemas import AMOUNT
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 # Deals that the terminal shows; files and JSON have all.
 MAX_DEALS = 15
-# The expected value and the ends of its interval.
-LEVELS = ("p50", "p10", "p90")
+# What is expected, and the ends of its interval.
+LEVELS = ("mean", "p10", "p90")
 # The steps from the expected total of a week before to that of now.
 STEPS = {
     "before": "expected a week before",
@@ -28,9 +29,10 @@ STEPS = {
     "lost": "lost",
     "advanced": "moved on to a later stage",
     "slipped": "stood still, or fell back",
+    "revalued": "amounts of deals",
     "new": "created since",
-    "revalued": "other amount",
-    "assumptions": "estimates of rates and of deals to come",
+    "to_come": "fewer days for deals to come",
+    "assumptions": "rates estimated anew",
     "after": "expected now",
 }
 
@@ -43,9 +45,9 @@ def describe_forecast(result: ForecastResult, zone: ZoneInfo) -> str:
     open_part, open_low, open_high = (
         format_quantity(row[f"from_open_{level}"], unit) for level in LEVELS
     )
-    new = format_quantity(row["from_new_p50"], unit)
+    new = format_quantity(row["from_new_mean"], unit)
     return (
-        f"{describe_period(row, result.period, zone)}: {format_quantity(row['won'], unit)} won so "
+        f"{describe_period(row, zone)}: {format_quantity(row['won'], unit)} won so "
         f"far, {open_part} to come from open deals (80 % interval {open_low}–{open_high}), {new} "
         f"from deals not created yet: {total} in all ({low}–{high}). {describe_goal(row)}"
     )
@@ -62,16 +64,26 @@ def describe_goal(row: dict[str, Any]) -> str:
     chance = f"{written}: chance {format_chance(row['p_goal'])}"
     if row["gap"] <= 0:
         return f"{chance}, {format_quantity(-row['gap'], unit)} more than needed."
-    short = f"{chance}, {format_quantity(row['gap'], unit)} short"
-    needed = row["needed_new_deals"]
-    if needed is None:
-        return f"{short}: new deals hardly close in time."
-    return f"{short}: about {math.ceil(needed):,} more new deals."
+    return f"{chance}, {format_quantity(row['gap'], unit)} short{_describe_needed(row)}."
 
 
-def describe_period(row: dict[str, Any], period: str, zone: ZoneInfo) -> str:
+def _describe_needed(row: dict[str, Any]) -> str:
+    """Return what would close a row's gap."""
+    wins, deals = row["needed_wins"], row["needed_new_deals"]
+    parts = [] if wins is None else [f"{math.ceil(wins):,} more wins of average amount"]
+    if row["unit"] != AMOUNT:
+        parts = []
+    if deals is None:
+        late = "deals that are created now hardly close in time"
+        return f": {parts[0]}; {late}" if parts else f": {late}"
+    to_come = row["expected_new_deals"]
+    parts.append(f"{math.ceil(deals):,} deals created now, on top of {to_come:,.0f} to come")
+    return f": that is {', or '.join(parts)}"
+
+
+def describe_period(row: dict[str, Any], zone: ZoneInfo) -> str:
     """Return the name of a row's period, such as ``July 2025``."""
-    return find_period(row["period_start"], zone, period).label
+    return find_period(row["period_start"], zone, row["period"]).label
 
 
 def describe_errors(result: ForecastResult) -> str:
@@ -97,7 +109,7 @@ def describe_knowledge(result: ForecastResult) -> list[str]:
 
 
 def build_forecast_table(result: ForecastResult, zone: ZoneInfo) -> list[list[str]]:
-    """Return the forecast by period, unit and segment."""
+    """Return the forecast by period and unit, and of the first period also by segment."""
     table = [
         [
             "period",
@@ -113,11 +125,15 @@ def build_forecast_table(result: ForecastResult, zone: ZoneInfo) -> list[list[st
             "new deals",
         ]
     ]
+    first = result.select_headline()
     for row in result.forecast.to_pylist():
+        is_first = all(row[key] == first[key] for key in ("period", "period_start"))
+        if not is_first and row["segment"] != ALL:
+            continue
         needed = row["needed_new_deals"]
         table.append(
             [
-                describe_period(row, result.period, zone),
+                describe_period(row, zone),
                 *([row["segment"]] if result.by else []),
                 row["unit"],
                 format_quantity(row["won"], row["unit"]),
@@ -138,7 +154,9 @@ def build_change_table(rows: list[dict[str, Any]]) -> list[list[str]]:
     table = [["change in a week", "deals", *units]]
     for step in dict.fromkeys(row["step"] for row in rows):
         own = [by_step.get((step, unit)) for unit in units]
-        deals = next((row["deals"] for row in own if row and row["deals"] is not None), None)
+        counts = [row["deals"] for row in own if row and row["deals"] is not None]
+        # Those of which amounts changed are none where wins are counted.
+        deals = max(counts, default=None)
         values = [
             NOTHING if row is None else _format_step(step, row["value"], row["unit"]) for row in own
         ]
@@ -269,8 +287,10 @@ def _format_part(row: dict[str, Any], part: str) -> str:
 def _format_step(step: str, value: float, unit: str) -> str:
     if step in ("before", "after"):
         return format_score(value, unit)
-    sign = "+" if value > 0 else "−" if value < 0 else ""
-    return sign + format_score(abs(value), unit)
+    written = format_score(abs(value), unit)
+    if written == format_score(0.0, unit):
+        return written
+    return ("+" if value > 0 else "−") + written
 
 
 def _format_errors(errors: Errors) -> str:

@@ -13,9 +13,14 @@ JULY, AUGUST, SEPTEMBER = (datetime(2025, month, 1, tzinfo=UTC) for month in (7,
 
 def build_row(unit="wins", segment="all", start=JULY, end=AUGUST, scale=1.0, **changes):
     """Return a row of FORECAST; quantities are those of 81 wins so far times ``scale``."""
-    parts = {"from_open": (98, 112, 127), "from_new": (14, 23, 33), "total": (195, 216, 238)}
+    parts = {
+        "from_open": (112, 98, 112, 127),
+        "from_new": (23, 14, 23, 33),
+        "total": (216, 195, 216, 238),
+    }
     row = {
         "as_of": AS_OF,
+        "period": "month",
         "period_start": start,
         "period_end": end,
         "segment": segment,
@@ -25,16 +30,18 @@ def build_row(unit="wins", segment="all", start=JULY, end=AUGUST, scale=1.0, **c
         **{
             f"{part}_{level}": value * scale
             for part, values in parts.items()
-            for level, value in zip(("p10", "p50", "p90"), values, strict=True)
+            for level, value in zip(("mean", "p10", "p50", "p90"), values, strict=True)
         },
         "p_goal": 0.41,
         "gap": 4.0 * scale,
+        "needed_wins": 4.0,
         "needed_new_deals": 29.3,
+        "expected_new_deals": 210.4 if segment == "all" else None,
     }
     return row | changes
 
 
-NO_GOAL = {"goal": None, "p_goal": None, "gap": None, "needed_new_deals": None}
+NO_GOAL = dict.fromkeys(("goal", "p_goal", "gap", "needed_wins", "needed_new_deals"))
 
 
 def build_deal(number=1, amount=12000.0, probability=0.5, **changes):
@@ -58,8 +65,9 @@ STEPS = {
     "lost": (-7.0, 30),
     "advanced": (6.0, 44),
     "slipped": (-5.0, 120),
-    "new": (8.0, 37),
     "revalued": (0.0, 0),
+    "new": (11.0, 37),
+    "to_come": (-3.0, None),
     "assumptions": (-0.5, None),
     "after": (216.0, None),
 }

@@ -65,7 +65,8 @@ def test_steps_by_hand():
         "advanced": 5.0,
         "slipped": -1.0,
         "revalued": 10.0,
-        "new": 1.0,
+        "new": 3.0,
+        "to_come": -2.0,
         "assumptions": 0.0,
         "after": 48.0,
     }

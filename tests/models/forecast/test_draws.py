@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 
-from models.forecast.draws import DRAWS, DealAmounts, draw_periods
+from models.forecast.amounts import ExpectedAmounts
+from models.forecast.draws import DRAWS, draw_periods
 from models.forecast.past_errors import SharedFactor, scale_chances
 
 NOTHING = SharedFactor(np.zeros(2), np.zeros((2, 2)))
 COMMON = SharedFactor(np.zeros(2), np.diag([0.04, 0.04]))
 
 
-def draw(chances, segment=None, new=((0.0,),), factors=None, amount=None, amounts=None):
+def draw(chances, segment=None, new=((0.0,),), factors=None, amounts=None, past=None):
     chances = np.array(chances, float)
     segment = np.zeros(len(chances), np.int64) if segment is None else np.array(segment)
     factors = factors or (NOTHING,) * chances.shape[1]
-    return draw_periods(chances, amount, segment, np.array(new), factors, amounts)
+    return draw_periods(chances, amounts, segment, np.array(new), factors, past)
 
 
 def exact_law(chances):
@@ -60,8 +61,8 @@ def test_new_wins_are_counts_with_their_mean():
 
 
 def test_amounts_of_open_and_new_deals():
-    amounts = DealAmounts(np.array([100.0, 1.0]), 0.5, np.array([10.0, 30.0]))
-    sums = draw([[1.0], [0.0]], new=[[5.0]], amount=amounts.amount, amounts=amounts)
+    amounts = ExpectedAmounts(np.array([100.0, 1.0]), np.array([50.0, 90.0]))
+    sums = draw([[1.0], [0.0]], new=[[5.0]], amounts=amounts, past=np.array([10.0, 30.0]))
     assert sums.open_amount.mean() == pytest.approx(100, rel=0.03)
     assert sums.open_amount.std() == pytest.approx(50, rel=0.05)
     assert sums.new_amount.mean() == pytest.approx(100, rel=0.03)
@@ -85,8 +86,8 @@ def test_odds_are_scaled():
 
 
 def test_amounts_share_a_factor_too():
-    amounts = DealAmounts(np.full(200, 10.0), 0.0, np.array([10.0]))
+    amounts = ExpectedAmounts(np.full(200, 10.0), np.zeros(200))
     factor = SharedFactor(np.zeros(2), np.zeros((2, 2)), amount_mean=np.log(1.2), amount_spread=0.1)
-    sums = draw(np.ones((200, 1)), factors=(factor,), amount=amounts.amount, amounts=amounts)
+    sums = draw(np.ones((200, 1)), factors=(factor,), amounts=amounts)
     assert sums.open_amount.mean() == pytest.approx(2400, rel=0.01)
     assert np.log(sums.open_amount).std() == pytest.approx(0.1, rel=0.06)

@@ -58,17 +58,36 @@ def test_won_so_far_equals_a_plain_loop(people_and_log):
 @pytest.mark.usefixtures("people_and_log")
 def test_segments_add_up_and_have_their_goals():
     rows = forecast().forecast.to_pylist()
-    for unit in (WINS, AMOUNT):
-        first = [row for row in rows if row["unit"] == unit and row["won"] > 0]
-        every, parts = first[0], first[1:]
+    means = ("won", "from_open_mean", "from_new_mean", "total_mean")
+    for key in {(row["period"], row["period_start"], row["unit"]) for row in rows}:
+        every, *parts = (
+            row for row in rows if (row["period"], row["period_start"], row["unit"]) == key
+        )
         assert every["segment"] == "all"
-        assert every["won"] == pytest.approx(sum(row["won"] for row in parts))
-        # Medians of small parts do not add up to that of the sum.
-        total = sum(row["total_p50"] for row in parts)
-        assert every["total_p50"] == pytest.approx(total, rel=0.5)
-    goals = {(row["segment"], row["unit"]): row["goal"] for row in rows}
+        for name in means:
+            assert every[name] == pytest.approx(sum(row[name] for row in parts))
+        assert every["total_mean"] == pytest.approx(sum(every[name] for name in means[:3]))
+    goals = {(row["segment"], row["unit"]): row["goal"] for row in rows if row["period"] == "month"}
     assert (goals["all", WINS], goals["DE", WINS], goals["FR", WINS]) == (30, 12, None)
     assert goals["all", AMOUNT] is None
+
+
+@pytest.mark.usefixtures("people_and_log")
+def test_quarter_is_the_sum_of_its_months():
+    """As of the last month of a quarter two months are over."""
+    rows = [row for row in forecast().forecast.to_pylist() if row["segment"] == "all"]
+    for unit in (WINS, AMOUNT):
+        own = [row for row in rows if row["unit"] == unit]
+        september, october, quarter = own
+        assert [row["period"] for row in own] == ["month", "month", "quarter"]
+        assert quarter["period_start"] < september["period_start"] < october["period_start"]
+        assert quarter["period_end"] == september["period_end"]
+        assert quarter["won"] > september["won"] > 0
+        for part in ("from_open_mean", "from_new_mean"):
+            assert quarter[part] == pytest.approx(september[part])
+        assert quarter["expected_new_deals"] == september["expected_new_deals"] > 0
+    assert own[0]["goal"] is None
+    assert rows[0]["goal"] * 3 == rows[-2]["goal"] == 90
 
 
 @pytest.mark.usefixtures("people_and_log")
@@ -77,8 +96,8 @@ def test_rows_are_consistent():
         for part in ("from_open", "from_new", "total"):
             assert row[f"{part}_p10"] <= row[f"{part}_p50"] <= row[f"{part}_p90"]
         if row["goal"] is not None:
-            assert row["gap"] == pytest.approx(row["goal"] - row["total_p50"])
-            assert (row["needed_new_deals"] == 0) == (row["gap"] <= 0)
+            assert row["gap"] == pytest.approx(row["goal"] - row["total_mean"])
+            assert (row["needed_new_deals"] == 0) == (row["gap"] <= 0) == (row["needed_wins"] == 0)
             assert (row["p_goal"] >= 0.5) == (row["total_p50"] >= row["goal"])
 
 
@@ -91,17 +110,22 @@ def test_deals_are_the_open_leads_and_add_up():
     contribution = deals["contribution"].to_pylist()
     assert contribution == sorted(contribution, reverse=True)
     (own,) = [row for row in result.forecast.to_pylist() if row["unit"] == WINS][:1]
-    assert own["from_open_p50"] == pytest.approx(sum(chance), rel=0.25, abs=2)
+    assert own["from_open_mean"] == pytest.approx(sum(chance), rel=0.25, abs=2)
     assert set(deals["segment"].to_pylist()) <= {"DE", "FR", "missing"}
 
 
 @pytest.mark.usefixtures("people_and_log")
 def test_change_of_a_week_adds_up():
-    rows = forecast().changes.to_pylist()
+    result = forecast()
+    rows = result.changes.to_pylist()
     for unit in (WINS, AMOUNT):
         own = {row["step"]: row["value"] for row in rows if row["unit"] == unit}
         steps = sum(value for step, value in own.items() if step != "after")
         assert own["after"] == pytest.approx(steps)
+        total = next(
+            row["total_mean"] for row in result.forecast.to_pylist() if row["unit"] == unit
+        )
+        assert own["after"] == pytest.approx(total)
         assert own["before"] > 0
 
 

@@ -58,7 +58,7 @@ def test_night_publishes_what_the_command_shows(company, tmp_path):
         )
     with (folder / "forecast.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {(row["segment"], row["goal"]) for row in rows if row["period_start"] < "2025"} == {
+    assert {(row["segment"], row["goal"]) for row in rows if row["period"] == "month"} == {
         ("all", "15"),
         ("DE", "8"),
         ("FR", ""),
@@ -68,7 +68,7 @@ def test_night_publishes_what_the_command_shows(company, tmp_path):
     }
     headline = expected.select_headline()
     assert "Will we make the goal?" in texts
-    assert f"{round(headline['total_p50']):,}" in texts
+    assert f"{round(headline['total_mean']):,}" in texts
     assert "By country: December 2024" in texts
 
 
@@ -110,7 +110,7 @@ def test_forecast_needs_no_published_funnel(tmp_path, monkeypatch):
     snapshot = take_snapshot(tmp_path, monkeypatch, publish={"funnel": False})
     computed = night.compute_night_forecast(snapshot, None)
     assert (computed.reason, computed.problem) == (None, None)
-    assert computed.result.forecast.num_rows == 2
+    assert computed.result.forecast.num_rows == 3
 
 
 def test_too_little_data_is_a_reason_and_a_wrong_column_a_problem(tmp_path, monkeypatch):

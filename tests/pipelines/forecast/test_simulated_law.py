@@ -60,9 +60,7 @@ def forecast_month(dataset, as_of):
     inputs = collect_inputs(snapshot, history, None, as_of + MONTH)
     ends = np.array([to_microseconds(as_of + MONTH)])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
-    errors = measure_past_errors(
-        history, inputs.attributes, inputs.grid, ends, inputs.amounts.amount
-    )
+    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)
     draws = draw_forecast(inputs, prediction, errors)
     weighted = [weight_by_stage(inputs, prediction, unit) for unit in (WINS, AMOUNT)]
     wins = (draws.open_wins + draws.new_wins).sum(axis=(1, 2))

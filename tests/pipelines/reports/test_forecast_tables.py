@@ -29,8 +29,8 @@ UTC = ZoneInfo("UTC")
 def test_sentence_has_parts_total_and_goal():
     assert describe_forecast(forecasts.build_result(), UTC) == (
         "July 2025: 81 won so far, 112 to come from open deals (80 % interval 98–127), 23 from "
-        "deals not created yet: 216 in all (195–238). Goal 220: chance 41 %, 4 short: about 30 "
-        "more new deals."
+        "deals not created yet: 216 in all (195–238). Goal 220: chance 41 %, 4 short: that is 30 "
+        "deals created now, on top of 210 to come."
     )
 
 
@@ -56,7 +56,8 @@ def test_period_is_that_of_the_companys_zone():
     rows = [forecasts.build_row(start=start, end=forecasts.SEPTEMBER)]
     result = forecasts.build_result(rows)
     assert describe_forecast(result, ZoneInfo("Europe/Berlin")).startswith("August 2025: ")
-    quarter = replace(result, period="quarter")
+    rows = [forecasts.build_row(start=start, end=forecasts.SEPTEMBER, period="quarter")]
+    quarter = replace(forecasts.build_result(rows), period="quarter")
     assert describe_forecast(quarter, ZoneInfo("Europe/Berlin")).startswith("Q3 2025: ")
 
 
@@ -69,9 +70,12 @@ def test_period_is_that_of_the_companys_zone():
         ({"gap": 0.0, "p_goal": 0.5}, "Goal 220: chance 50 %, 0 more than needed."),
         (
             {"needed_new_deals": None},
-            "Goal 220: chance 41 %, 4 short: new deals hardly close in time.",
+            "Goal 220: chance 41 %, 4 short: deals that are created now hardly close in time.",
         ),
-        ({"p_goal": 0.0}, "Goal 220: chance 0 %, 4 short: about 30 more new deals."),
+        (
+            {"p_goal": 0.0},
+            "Goal 220: chance 0 %, 4 short: that is 30 deals created now, on top of 210 to come.",
+        ),
     ],
 )
 def test_goal_says_what_is_missing(changes, text):
@@ -103,7 +107,7 @@ def test_changes_stand_side_by_side_by_unit():
     assert table[1][1:] == ["–", "205.0", "205 k"]
     assert table[2][1:] == ["21", "+9.5", "+9,500"]
     assert table[3][1:] == ["30", "−7.0", "−7,000"]
-    assert table[7][1:] == ["0", "0.0", "0"]
+    assert table[6][1:] == ["0", "0.0", "0"]
 
 
 def test_deals_are_the_first_fifteen():

@@ -53,8 +53,8 @@ def build_forecast_section(data: PageData) -> Section | None:
         NAME,
         GROUP,
         words.text(NAME, title),
-        " ".join([_judge_goal(words, result, row), *_describe_missing(words, row)]),
-        [*_quote_headline(words, result, row)],
+        " ".join([_judge_goal(words, row), *_describe_missing(words, row)]),
+        [*_quote_headline(words, row)],
         [draw_parts(words, result, row["unit"]), *draw_changes(words, changes)],
         [
             *_list_segments(words, result, row),
@@ -65,8 +65,8 @@ def build_forecast_section(data: PageData) -> Section | None:
     )
 
 
-def _judge_goal(words: PageWords, result: ForecastResult, row: Row) -> str:
-    period, goal, chance = name_period(words, result, row), row["goal"], row["p_goal"]
+def _judge_goal(words: PageWords, row: Row) -> str:
+    period, goal, chance = name_period(words, row), row["goal"], row["p_goal"]
     if goal is None:
         verdict = words.text(NAME, "no_goal", period=period)
     else:
@@ -79,7 +79,7 @@ def _judge_goal(words: PageWords, result: ForecastResult, row: Row) -> str:
             key = "hardly"
         values = {"goal": write_quantity(words, goal, row["unit"]), "period": period}
         verdict = words.text(NAME, key, **values, chance=write_chance(words, chance))
-    total = write_quantity(words, row["total_p50"], row["unit"])
+    total = write_quantity(words, row["total_mean"], row["unit"])
     low, high = (write_plain(words, row[f"total_{end}"]) for end in ("p10", "p90"))
     return f"{verdict} {words.text(NAME, 'expected', total=total, low=low, high=high)}"
 
@@ -95,11 +95,11 @@ def _describe_missing(words: PageWords, row: Row) -> Iterator[str]:
         yield words.count(NAME, "missing", math.ceil(needed), gap=gap)
 
 
-def _quote_headline(words: PageWords, result: ForecastResult, row: Row) -> Iterator[Quote]:
+def _quote_headline(words: PageWords, row: Row) -> Iterator[Quote]:
     low, high = (write_plain(words, row[f"total_{end}"]) for end in ("p10", "p90"))
-    label = words.text(NAME, "total_label", period=name_period(words, result, row))
+    label = words.text(NAME, "total_label", period=name_period(words, row))
     hint = words.text(NAME, "total_hint", low=low, high=high)
-    yield Quote(label, write_plain(words, row["total_p50"]), hint)
+    yield Quote(label, write_plain(words, row["total_mean"]), hint)
     yield Quote(words.text(NAME, "won_label"), write_plain(words, row["won"]))
     if row["goal"] is not None:
         goal = words.text(NAME, "chance_hint", goal=write_plain(words, row["goal"]))
@@ -113,13 +113,13 @@ def _list_segments(words: PageWords, result: ForecastResult, headline: Row) -> I
     rows = [
         row
         for row in result.forecast.to_pylist()
-        if row["unit"] == headline["unit"] and row["period_start"] == headline["period_start"]
+        if all(row[key] == headline[key] for key in ("unit", "period", "period_start"))
     ]
     if result.by is None or len(rows) < 2:
         return
     keys = ["segment", *_COLUMNS]
     cells = [[_name_segment(words, row["segment"]), *_write_row(words, row)] for row in rows]
-    period = name_period(words, result, headline)
+    period = name_period(words, headline)
     caption = words.text(NAME, "segments", column=result.by, period=period)
     yield _make_table(words, caption, keys, cells)
 
@@ -128,7 +128,7 @@ def _list_periods(words: PageWords, result: ForecastResult) -> Table:
     """Return all units of the current period and of the next."""
     cells = [
         [
-            name_period(words, result, row),
+            name_period(words, row),
             words.text(NAME, f"unit_{row['unit']}"),
             *_write_row(words, row),
         ]
@@ -142,7 +142,7 @@ def _write_row(words: PageWords, row: Row) -> list[str]:
     needed = row["needed_new_deals"]
     return [
         # The chart's table has the intervals of the parts.
-        *(write_plain(words, row[name]) for name in ("won", "from_open_p50", "from_new_p50")),
+        *(write_plain(words, row[name]) for name in ("won", "from_open_mean", "from_new_mean")),
         write_part(words, row, "total"),
         write_plain(words, row["goal"]),
         write_chance(words, row["p_goal"]),

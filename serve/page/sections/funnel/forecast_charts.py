@@ -35,7 +35,7 @@ def draw_parts(words: PageWords, result: ForecastResult, unit: str) -> Chart:
     periods = [
         row for row in result.forecast.to_pylist() if row["segment"] == ALL and row["unit"] == unit
     ]
-    marks = [mark for row in periods for mark in _list_marks(words, result, row)]
+    marks = [mark for row in periods for mark in _list_marks(words, row)]
     spec = {
         "height": 2 * BAR_HEIGHT * len(periods),
         "encoding": {"y": order_axis(mark["stage"] for mark in marks)},
@@ -44,7 +44,7 @@ def draw_parts(words: PageWords, result: ForecastResult, unit: str) -> Chart:
     keys = ("period", *PARTS, "total", "goal")
     cells = [
         [
-            name_period(words, result, row),
+            name_period(words, row),
             write_plain(words, row["won"]),
             *(write_part(words, row, part) for part in ("from_open", "from_new", "total")),
             write_plain(words, row["goal"]),
@@ -93,15 +93,15 @@ def _list_layers(
         }
 
 
-def _list_marks(words: PageWords, result: ForecastResult, row: Row) -> Iterator[dict[str, Any]]:
+def _list_marks(words: PageWords, row: Row) -> Iterator[dict[str, Any]]:
     """Yield the parts of a period's bar, and its total with interval and goal."""
-    empty = {"stage": name_period(words, result, row), "part": None, "place": None}
+    empty = {"stage": name_period(words, row), "part": None, "place": None}
     empty |= {"value": None, "low": None, "high": None, "goal": None}
     for place, part in enumerate(PARTS):
-        value = row["won"] if part == "won" else row[f"{part}_p50"]
+        value = row["won"] if part == "won" else row[f"{part}_mean"]
         yield empty | {"part": words.text(NAME, part), "place": place, "value": value}
     ends = {"low": row["total_p10"], "high": row["total_p90"], "goal": row["goal"]}
-    yield empty | ends | {"value": row["total_p50"]}
+    yield empty | ends | {"value": row["total_mean"]}
 
 
 def draw_changes(words: PageWords, changes: list[Row]) -> Iterator[Chart]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from models.forecast.result import ForecastResult
 from models.forecast.schemas import WINS
 from serve.page.content.words import PageWords
 from serve.page.sections.funnel.texts import UNKNOWN, Row
@@ -12,12 +11,12 @@ NAME = "forecast"
 SMALLEST, LARGEST = 0.01, 0.99
 
 
-def name_period(words: PageWords, result: ForecastResult, row: Row) -> str:
+def name_period(words: PageWords, row: Row) -> str:
     """Return the name of a row's period, such as ``July 2025``."""
     first = row["period_start"].astimezone(words.zone)
     name = words.texts[NAME]["months"].split("|")[first.month - 1]
     number = str((first.month + 2) // 3)
-    return words.text(NAME, result.period, name=name, n=number, year=str(first.year))
+    return words.text(NAME, row["period"], name=name, n=number, year=str(first.year))
 
 
 def write_quantity(words: PageWords, value: float, unit: str) -> str:
@@ -35,7 +34,7 @@ def write_plain(words: PageWords, value: float | None) -> str:
 
 def write_part(words: PageWords, row: Row, part: str) -> str:
     """Return a part of a row with its 80 % interval."""
-    value, low, high = (write_plain(words, row[f"{part}_{end}"]) for end in ("p50", "p10", "p90"))
+    value, low, high = (write_plain(words, row[f"{part}_{end}"]) for end in ("mean", "p10", "p90"))
     return words.text("funnel", "range", value=value, low=low, high=high)
 
 

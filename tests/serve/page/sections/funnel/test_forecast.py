@@ -109,8 +109,8 @@ def test_changes_lead_from_before_to_after(show):
     assert all(a["end"] == b["start"] for a, b in pairwise(chart.rows[:-1]))
     assert chart.rows[-2]["end"] == pytest.approx(chart.rows[-1]["end"])
     assert chart.table.rows[1] == ["won", "+9.5", "21"]
-    assert chart.table.rows[6] == ["other amount", "0", "0"]
-    assert chart.table.rows[8] == ["expected now", "216", "–"]
+    assert chart.table.rows[5] == ["amounts of deals", "0", "0"]
+    assert chart.table.rows[9] == ["expected now", "216", "–"]
     section = show(forecasts.build_result(changes=[]))
     assert len(section.charts) == 1
     assert not any("week" in note for note in section.notes)
@@ -200,7 +200,7 @@ def test_section_is_drawn_in_a_browser(tmp_path):
     with chromium() as browser:
         # Without a goal, and in a week without a change, nothing but these is drawn.
         for result, marks in (
-            (forecasts.build_result(), {"parts": 6, "changes": 7}),
+            (forecasts.build_result(), {"parts": 6, "changes": 8}),
             (forecasts.build_result(rows, changes=[]), {"parts": 3}),
         ):
             data = make_data(
