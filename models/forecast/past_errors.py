@@ -91,7 +91,7 @@ class PastErrors:
 class _PastForecast:
     """A past forecast beside what happened: ``won`` is by deal and end, ``new`` by end.
 
-    ``expected`` are the amounts expected then, and ``gained`` what each deal's win was worth by what
+    ``expected`` are the amounts expected then, and ``gained`` what each deal's win brought by what
     is known now; None without amounts.
     """
 
