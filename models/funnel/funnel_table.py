@@ -130,7 +130,7 @@ def _count_open(
 def sum_values(
     history: FunnelHistory, lead: np.ndarray, group: np.ndarray, groups: int
 ) -> np.ndarray:
-    """Return the sum of known amounts of each group, NaN if no amount is set."""
+    """Return the sum of known amounts of each group, NaN if none can be known."""
     if history.value is None:
         return np.full(groups, np.nan)
     # In the order of the amounts, so that the order of the leads changes no bit of a sum.

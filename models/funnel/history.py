@@ -47,7 +47,8 @@ class FunnelHistory:
         paths: Visits and spells.
         created: Creation of each lead, int64 (leads,).
         cluster: Hash of each lead's account, or of the lead without one, uint64 (leads,).
-        value: Amount of each lead, float64 (leads,), NaN where unknown; None if no amount is set.
+        value: What the last win of each lead was worth, or else what a win is expected to bring,
+            float64 (leads,), NaN where unknown; None where no amount can be known.
         as_of: The as-of.
         observed_from: Outcomes before it were not recorded.
         observed_until: Outcomes from it on may be missing; at the latest the as-of.

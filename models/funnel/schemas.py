@@ -57,9 +57,12 @@ FUNNEL = pa.schema(
             "change_vs_previous_cohort_high", pa.float64(), "upper end of its 90 % interval", True
         ),
         make_field(
-            "value_open", pa.float64(), "amounts of the open leads; null if no amount is set", True
+            "value_open",
+            pa.float64(),
+            "expected amounts of the open leads; null if none can be known",
+            True,
         ),
-        make_field("value_stuck", pa.float64(), "amounts of the stuck leads", True),
+        make_field("value_stuck", pa.float64(), "expected amounts of the stuck leads", True),
     ]
 )
 
@@ -72,7 +75,12 @@ PATHS = pa.schema(
         make_field("p30_low", pa.float64(), "lower end of its 90 % interval", True),
         make_field("p30_high", pa.float64(), "upper end of its 90 % interval", True),
         make_field("median_days", pa.float64(), "days in which half of those that do have", True),
-        make_field("value", pa.float64(), "amounts of these leads; null if no amount is set", True),
+        make_field(
+            "value",
+            pa.float64(),
+            "expected or won amounts of these leads; null if none is known",
+            True,
+        ),
     ]
 )
 
@@ -125,7 +133,9 @@ STUCK = pa.schema(
         make_field("owner", pa.string(), "who works it; null without `capacity.owner`", True),
         make_field("age_days", pa.float64(), "days in the stage"),
         make_field("p80_days", pa.float64(), "days after which 80 % of those that advance have"),
-        make_field("value", pa.float64(), "amount of the lead; null if unknown", True),
+        make_field(
+            "value", pa.float64(), "expected amount of the lead; null if none can be known", True
+        ),
         make_field(
             "moved_others",
             pa.string(),
@@ -177,7 +187,9 @@ AGING = pa.schema(
             "`stuck`; `unknown` where none has advanced",
         ),
         make_field("open", pa.int64(), "open visits of that age"),
-        make_field("value", pa.float64(), "their amounts; null if no amount is set", True),
+        make_field(
+            "value", pa.float64(), "their expected amounts; null if none can be known", True
+        ),
     ]
 )
 

@@ -22,6 +22,7 @@ from models.funnel.history import FunnelHistory
 from models.survival.bootstrap import HIGH, LOW
 from pipelines.forecast.forecast import draw_forecast
 from pipelines.forecast.inputs import ForecastInputs, collect_inputs
+from pipelines.funnel.amounts import value_history
 from pipelines.funnel.funnel import build_history
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
@@ -75,7 +76,7 @@ def backtest_forecast(
     history = build_history(snapshot, states)
     ahead = timedelta(days=days or DAYS)
     as_ofs = choose_as_ofs(snapshot, history, ahead, count)
-    whole = collect_inputs(snapshot, history, None, snapshot.as_of)
+    whole = collect_inputs(snapshot, value_history(snapshot, history), None, snapshot.as_of)
     unit = AMOUNT if project.goals.unit == AMOUNT and whole.amounts is not None else WINS
     outcome = _collect_outcome(whole, unit)
     parts = []
@@ -126,7 +127,8 @@ def _collect_outcome(inputs: ForecastInputs, unit: str) -> PastWins:
 def _forecast_past(
     snapshot: Snapshot, history: FunnelHistory, ahead: timedelta, unit: str, outcome: PastWins
 ) -> BacktestedForecast:
-    inputs = collect_inputs(snapshot, history, None, snapshot.as_of + ahead)
+    valued = value_history(snapshot, history)
+    inputs = collect_inputs(snapshot, valued, None, snapshot.as_of + ahead)
     begin, end = to_microseconds(snapshot.as_of), to_microseconds(snapshot.as_of + ahead)
     ends = np.array([end])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)

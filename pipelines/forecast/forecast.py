@@ -33,6 +33,7 @@ from pipelines.forecast.week_before import (
     explain_week,
     predict_week_before,
 )
+from pipelines.funnel.amounts import ValuedHistory, value_history
 from pipelines.funnel.funnel import build_history
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
@@ -59,19 +60,20 @@ def compute_forecast(
     states = list_funnel_states(project)
     snapshot = load_snapshot(project, as_of, read_clock())
     snapshot.log_warnings(log)
-    history = build_history(snapshot, states)
+    valued = value_history(snapshot, build_history(snapshot, states))
     goals = project.goals
-    return build_forecast(snapshot, history, period or goals.period, by or goals.by)
+    return build_forecast(snapshot, valued, period or goals.period, by or goals.by)
 
 
 def build_forecast(
-    snapshot: Snapshot, history: FunnelHistory, period: str, by: str | None
+    snapshot: Snapshot, valued: ValuedHistory, period: str, by: str | None
 ) -> ForecastResult:
-    """Return the forecast of a company's data; ``history`` is that of the snapshot."""
+    """Return the forecast of a company's data; ``valued`` is the history of the snapshot."""
+    history = valued.history
     periods = list_periods(snapshot, period)
     ends = np.array([to_microseconds(when.end) for when in periods])
     with run_in_background(predict_week_before, snapshot, history.states, periods[0]) as before:
-        inputs = collect_inputs(snapshot, history, by, periods[-1].end)
+        inputs = collect_inputs(snapshot, valued, by, periods[-1].end)
         prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
     errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)
     forecast = _build_table(snapshot, inputs, periods, prediction, errors)

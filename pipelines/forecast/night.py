@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from configs.errors import DataError
 from features.paths.states import list_funnel_states
 from models.forecast.result import ForecastResult
-from models.funnel.history import FunnelHistory
 from pipelines.forecast.forecast import build_forecast
+from pipelines.funnel.amounts import ValuedHistory, value_history
 from pipelines.funnel.funnel import build_history
 from pipelines.funnel.night import has_funnel
 from pipelines.training_data import Snapshot
@@ -32,11 +32,11 @@ class NightForecast:
     problem: str | None = None
 
 
-def compute_night_forecast(snapshot: Snapshot, history: FunnelHistory | None) -> NightForecast:
+def compute_night_forecast(snapshot: Snapshot, valued: ValuedHistory | None) -> NightForecast:
     """Return the forecast of a night's data, for the periods and by the column of ``goals``.
 
-    ``history`` is that of the funnel; None if there is no funnel. Never raises for a failure: the
-    scores are worth more than the forecast.
+    ``valued`` is the history of the funnel; None if there is no funnel. Never raises for a failure:
+    the scores are worth more than the forecast.
     """
     project = snapshot.project
     if not project.publish.forecast:
@@ -45,7 +45,7 @@ def compute_night_forecast(snapshot: Snapshot, history: FunnelHistory | None) ->
         return NightForecast(reason="no target has an outcome event")
     try:
         try:
-            result = _build_result(snapshot, history)
+            result = _build_result(snapshot, valued)
         # Too few deals are no failure: each night of a young company would warn of it.
         except DataError as error:
             return NightForecast(reason=describe_failed_part(error))
@@ -61,8 +61,8 @@ def compute_night_forecast(snapshot: Snapshot, history: FunnelHistory | None) ->
         return NightForecast(problem=describe_failed_part(error))
 
 
-def _build_result(snapshot: Snapshot, history: FunnelHistory | None) -> ForecastResult:
+def _build_result(snapshot: Snapshot, valued: ValuedHistory | None) -> ForecastResult:
     project = snapshot.project
-    if history is None:
-        history = build_history(snapshot, list_funnel_states(project))
-    return build_forecast(snapshot, history, project.goals.period, project.goals.by)
+    if valued is None:
+        valued = value_history(snapshot, build_history(snapshot, list_funnel_states(project)))
+    return build_forecast(snapshot, valued, project.goals.period, project.goals.by)

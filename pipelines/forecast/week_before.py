@@ -18,6 +18,7 @@ from models.forecast.past_errors import PastErrors, scale_chances
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.schemas import AMOUNT, CHANGES, WINS
 from pipelines.forecast.inputs import ForecastInputs, collect_inputs
+from pipelines.funnel.amounts import value_history
 from pipelines.funnel.funnel import build_history
 from pipelines.training_data import Snapshot
 
@@ -54,7 +55,7 @@ def predict_week_before(
     history = build_history(earlier, states)
     if not len(history.paths.visits.lead):
         return None
-    inputs = collect_inputs(earlier, history, None, period.end)
+    inputs = collect_inputs(earlier, value_history(earlier, history), None, period.end)
     ends = np.array([to_microseconds(period.end)])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
     return PredictedWins(dataset, inputs, prediction)

@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from configs.schema import Project
-from features.contracts import Dataset
-from features.outcome_events import select_standing_outcomes
 from features.paths.activities import find_activities
 from features.paths.states import FunnelStates, list_funnel_states
 from features.paths.visits import OPEN, find_paths
@@ -32,10 +29,10 @@ from models.funnel.stuck_table import build_stuck_table
 from models.journey.entry_table import build_entry_table
 from models.journey.silence_table import build_silence_table
 from models.journey.state_order import compare_orders
+from pipelines.funnel.amounts import value_history
 from pipelines.funnel.segments import segment_leads, take_all_leads
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
-from serve.scoring.scoring import look_up_amounts
 from serve.scoring.weekly_lists import look_up_owners
 
 LogLine = Callable[[str], None]
@@ -61,7 +58,7 @@ def compute_funnel(
 
 def build_funnel(snapshot: Snapshot, states: FunnelStates, by: Sequence[str] = ()) -> FunnelResult:
     """Return the funnel of a company's data."""
-    history = build_history(snapshot, states)
+    history = value_history(snapshot, build_history(snapshot, states)).history
     every = take_all_leads(snapshot.dataset.leads.num_rows)
     return summarize_funnel(snapshot, history, estimate_stages(history, every), by)
 
@@ -115,7 +112,7 @@ def _build_tables(
 
 
 def build_history(snapshot: Snapshot, states: FunnelStates) -> FunnelHistory:
-    """Return the paths of a company's leads with all that the tables need of them."""
+    """Return the paths of a company's leads; their amounts follow from them."""
     dataset, project = snapshot.dataset, snapshot.project
     target = project.target_config(states.target)
     ids = dataset.leads["entity_id"]
@@ -129,24 +126,10 @@ def build_history(snapshot: Snapshot, states: FunnelStates) -> FunnelHistory:
         paths=find_paths(dataset, project, states),
         created=column_to_microseconds(dataset.leads["created_at"]),
         cluster=hash_texts(clusters)[:, 0],
-        value=_look_up_values(dataset, project, states.target),
+        value=None,
         as_of=as_of,
         observed_from=np.iinfo(np.int64).min // 2
         if recorded is None
         else to_microseconds(recorded),
         observed_until=as_of - delay,
     )
-
-
-def _look_up_values(dataset: Dataset, project: Project, target: str) -> np.ndarray | None:
-    """Return the amount of each lead, None if no amount is set.
-
-    An amount that is known only with the outcome is the mean of those known so far.
-    """
-    target_config = project.target_config(target)
-    leads = dataset.leads.num_rows
-    if target_config.learns_amount:
-        known = np.sort(select_standing_outcomes(dataset, target_config)["value"].drop_null())
-        return np.full(leads, known.mean() if len(known) else np.nan)
-    amounts = look_up_amounts(dataset, target_config, pa.array(np.arange(leads)))
-    return None if amounts is None else pc.fill_null(amounts, np.nan).to_numpy()

@@ -9,10 +9,10 @@ import pyarrow as pa
 from configs.schema import Project
 from features.contracts import Dataset
 from features.paths.states import list_funnel_states
-from models.funnel.funnel_table import StageEstimates, estimate_stages
-from models.funnel.history import FunnelHistory
+from models.funnel.funnel_table import estimate_stages
 from models.funnel.lead_table import LEAD_PLACES, build_place_table
 from models.funnel.result import FunnelResult
+from pipelines.funnel.amounts import ValuedHistory, value_history
 from pipelines.funnel.funnel import build_history, summarize_funnel
 from pipelines.funnel.segments import take_all_leads
 from pipelines.training_data import Snapshot
@@ -26,18 +26,16 @@ class NightFunnel:
     """The funnel of a night, as far as it could be computed.
 
     Attributes:
-        history: The paths of the leads; None if there is no funnel.
-        staged: Estimates of the stages of all leads; None if there is no funnel.
         leads: LEAD_PLACES, one row per lead of the data; None if there is no funnel.
+        valued: The paths of the leads with their amounts; None if there is no funnel.
         result: The funnel; None if there is none.
         reason: Why there is none although the config wants it; None if there is one, or none is
             wanted.
         problem: The same, where something failed.
     """
 
-    history: FunnelHistory | None = None
-    staged: StageEstimates | None = None
     leads: pa.Table | None = None
+    valued: ValuedHistory | None = None
     result: FunnelResult | None = None
     reason: str | None = None
     problem: str | None = None
@@ -57,9 +55,10 @@ def compute_night_funnel(snapshot: Snapshot) -> NightFunnel:
     try:
         history = build_history(snapshot, list_funnel_states(project))
         staged = estimate_stages(history, take_all_leads(snapshot.dataset.leads.num_rows))
-        funnel = NightFunnel(history, staged)
-        funnel = replace(funnel, leads=build_place_table(history, staged))
-        result = summarize_funnel(snapshot, history, staged, project.publish.funnel_by)
+        funnel = NightFunnel(build_place_table(history, staged))
+        valued = value_history(snapshot, history)
+        funnel = replace(funnel, valued=valued)
+        result = summarize_funnel(snapshot, valued.history, staged, project.publish.funnel_by)
         tables = result.tables.by_name()
         # Rows that the database would refuse must not be found while the scores are written.
         for table in select_group("funnel"):

@@ -83,7 +83,7 @@ def score_targets(
 
 def _compute_company(snapshot: Snapshot) -> tuple[NightFunnel, NightForecast]:
     funnel = compute_night_funnel(snapshot)
-    return funnel, compute_night_forecast(snapshot, funnel.history)
+    return funnel, compute_night_forecast(snapshot, funnel.valued)
 
 
 def _score_each_target(

@@ -17,6 +17,7 @@ from features.contracts import EVENTS, Dataset
 from features.paths.states import list_funnel_states
 from models.funnel.funnel_table import estimate_stages
 from pipelines.forecast.forecast import build_forecast
+from pipelines.funnel.amounts import value_history
 from pipelines.funnel.funnel import build_history, summarize_funnel
 from pipelines.funnel.segments import take_all_leads
 from pipelines.simulated.simulate import simulate_block
@@ -49,16 +50,19 @@ def main():
     project = load_project(ROOT / "configs" / "demo.yaml")
     dataset = simulate(int(sys.argv[1]))
     snapshot = Snapshot(project, dataset, AS_OF, AS_OF, AS_OF)
-    paths, history = measure_seconds(lambda: build_history(snapshot, list_funnel_states(project)))
+    states = list_funnel_states(project)
+    paths, history = measure_seconds(lambda: build_history(snapshot, states))
+    # Compiled before it is measured.
+    small = small_history(project)
+    amounts, valued = measure_seconds(lambda: value_history(snapshot, history))
 
     def build_funnel_tables():
         every = take_all_leads(dataset.leads.num_rows)
-        return summarize_funnel(snapshot, history, estimate_stages(history, every), ())
+        return summarize_funnel(snapshot, valued.history, estimate_stages(history, every), ())
 
-    # Compiled before it is measured.
-    build_forecast(small_snapshot(project), small_history(project), "month", None)
+    build_forecast(small_snapshot(project), small, "month", None)
     funnel, _ = measure_seconds(build_funnel_tables)
-    forecast, result = measure_seconds(lambda: build_forecast(snapshot, history, "month", None))
+    forecast, result = measure_seconds(lambda: build_forecast(snapshot, valued, "month", None))
     found = {
         "leads": dataset.leads.num_rows,
         "events": dataset.events.num_rows,
@@ -66,6 +70,7 @@ def main():
         "past": result.past_forecasts,
         "load": os.getloadavg()[0],
         "paths": paths,
+        "amounts": amounts,
         "funnel": funnel,
         "forecast": forecast,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
@@ -78,7 +83,8 @@ def small_snapshot(project):
 
 
 def small_history(project):
-    return build_history(small_snapshot(project), list_funnel_states(project))
+    snapshot = small_snapshot(project)
+    return value_history(snapshot, build_history(snapshot, list_funnel_states(project)))
 
 
 if __name__ == "__main__":

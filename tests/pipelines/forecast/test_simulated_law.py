@@ -21,6 +21,7 @@ from models.forecast.schemas import AMOUNT, WINS
 from pipelines.forecast.backtest import weight_by_stage
 from pipelines.forecast.forecast import draw_forecast
 from pipelines.forecast.inputs import collect_inputs
+from pipelines.funnel.amounts import value_history
 from pipelines.funnel.funnel import build_history
 from pipelines.simulated.company import END
 from pipelines.simulated.simulate import simulate_block
@@ -48,7 +49,7 @@ def list_wins(dataset):
     """Return the instants and the amounts of all wins."""
     snapshot = take_snapshot(dataset, END)
     history = build_history(snapshot, STATES)
-    inputs = collect_inputs(snapshot, history, None, END)
+    inputs = collect_inputs(snapshot, value_history(snapshot, history), None, END)
     won = history.paths.spells.exit == STATES.won
     return history.paths.spells.end[won], inputs.win_amount[won]
 
@@ -57,7 +58,7 @@ def forecast_month(dataset, as_of):
     """Return draws of wins and amounts of the next 30 days, and the stage-weighted figures."""
     snapshot = take_snapshot(dataset, as_of)
     history = build_history(snapshot, STATES)
-    inputs = collect_inputs(snapshot, history, None, as_of + MONTH)
+    inputs = collect_inputs(snapshot, value_history(snapshot, history), None, as_of + MONTH)
     ends = np.array([to_microseconds(as_of + MONTH)])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
     errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)

@@ -23,7 +23,7 @@ def test_project_without_an_outcome_event_has_none_and_says_so(tmp_path, monkeyp
     assert compute_night_funnel(snapshot) == NightFunnel(reason="no target has an outcome event")
 
 
-@pytest.mark.parametrize("step", ["build_history", "estimate_stages", "summarize_funnel"])
+@pytest.mark.parametrize("step", ["build_history", "value_history", "summarize_funnel"])
 def test_failure_keeps_what_was_built_before_it(step, tmp_path, monkeypatch):
     company.write(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -36,5 +36,5 @@ def test_failure_keeps_what_was_built_before_it(step, tmp_path, monkeypatch):
     funnel = compute_night_funnel(snapshot)
     assert funnel.problem.startswith("MemoryError in compute_night_funnel (pipelines/funnel/")
     assert funnel.result is None and "L0001" not in funnel.problem
-    has_estimates = step == "summarize_funnel"
-    assert (funnel.history is not None, funnel.staged is not None) == (has_estimates,) * 2
+    assert (funnel.leads is not None) == (step != "build_history")
+    assert (funnel.valued is not None) == (step == "summarize_funnel")
