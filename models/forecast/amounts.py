@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.forecast.activity import LeadTimes
 from models.forecast.deal_model import DealAttributes
 from models.funnel.history import FunnelHistory
 from models.funnel.win_times import number_spells
@@ -17,33 +18,23 @@ MAX_WINS = 20_000
 
 @dataclass(frozen=True)
 class LeadValues:
-    """Values of the events of one type, ordered by lead and time.
+    """Values of the events of one type.
 
     Attributes:
-        lead: Row of the lead, int64.
-        time: Time of the event, int64 microseconds since 1970.
-        value: Its value, float64.
+        times: Times of the events by lead.
+        value: Value of each event, in the same order, float64.
     """
 
-    lead: np.ndarray
-    time: np.ndarray
+    times: LeadTimes
     value: np.ndarray
 
     def find_newest(self, lead: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the newest value of each lead before an instant of its own, NaN without any."""
-        if not len(self.lead):
-            return np.full(len(lead), np.nan)
-        # Events of a lead begin where it does; those before the instant follow.
-        first = np.searchsorted(self.lead, lead)
-        order = np.lexsort((at, lead))
-        keys = np.concatenate([self.lead, lead]), np.concatenate([self.time, at])
-        is_asked = np.concatenate([np.zeros(len(self.lead), bool), np.ones(len(lead), bool)])
-        # At one instant what is asked comes first: an event at it is not before it.
-        merged = np.lexsort((~is_asked, keys[1], keys[0]))
-        before = np.cumsum(~is_asked[merged])[is_asked[merged]]
-        place = np.empty(len(lead), np.int64)
-        place[order] = before - 1
-        return np.where(place >= first, self.value[np.maximum(place, 0)], np.nan)
+        place = self.times.count_before(lead, at) - 1
+        has_value = place >= self.times.first[lead]
+        newest = np.full(len(lead), np.nan)
+        newest[has_value] = self.value[place[has_value]]
+        return newest
 
 
 @dataclass(frozen=True)

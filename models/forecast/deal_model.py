@@ -9,12 +9,14 @@ Poisson count whose expectation is the base hazard of the follow-up times the fa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from features.tools.instants import US_PER_DAY
-from models.forecast.deals import OpenDeals, VisitFacts, list_open_deals
+from models.forecast.activity import LeadActivity
+from models.forecast.deals import WAY_COLUMNS, OpenDeals, VisitFacts, list_open_deals
+from models.forecast.working_time import WorkingTime
 from models.funnel.cycle_table import WIN
 from models.funnel.history import SAMPLING_PARTS, FunnelHistory
 from models.funnel.win_times import WinTimes, estimate_win_times
@@ -56,72 +58,130 @@ class DealAttributes:
     Attributes:
         columns: Numbers, or codes of categories, float64 (leads, columns); NaN where missing.
         categorical: Places of the columns that hold codes.
+        activity: Events around the leads; None where they are not looked at.
     """
 
     columns: np.ndarray
     categorical: tuple[int, ...]
+    activity: LeadActivity | None = None
 
 
 @dataclass(frozen=True)
 class DealModel:
     """Chances of open deals.
 
+    What a deal has done lately says much of the near future and little of a later one. So its
+    factor on the base hazard is one up to ``near``, and another one from then on.
+
     Attributes:
         win_times: Times until the win by stage and age.
         attributes: Attributes of all leads.
         fold: Fold of each lead, int64; an account is in one fold.
+        near: Working time from the as-of that is near.
         trees: For each fold a model of the log of a deal's hazard relative to its base, fitted on
             the other folds; empty where the base stays.
-        level: Log of the factor that all hazards have besides.
+        levels: Logs of the factors that all hazards have besides, near and later.
     """
 
     win_times: WinTimes
     attributes: DealAttributes
     fold: np.ndarray
+    near: int
     trees: tuple[LightGbm, ...] = ()
-    level: float = 0.0
+    levels: tuple[float, float] = (0.0, 0.0)
 
-    def find_chances(self, deals: OpenDeals, spans: np.ndarray) -> np.ndarray:
-        """Return each deal's chance of a win within each span of working time, (deals, spans)."""
-        x = _join_columns(deals, self.attributes)
-        factor = np.exp(self.find_log_factors(x, self.fold[deals.lead]))
-        columns = [
-            -np.expm1(-factor * find_base_hazard(self.win_times, deals, span)) for span in spans
-        ]
+    def find_chances(self, deals: OpenDeals, at: int, spans: np.ndarray) -> np.ndarray:
+        """Return each deal's chance of a win within each span of working time, (deals, spans).
+
+        ``at`` is the instant, in calendar time, at which the deals are open.
+        """
+        x, fold = _join_columns(deals, self.attributes, at), self.fold[deals.lead]
+        factors = [np.exp(self.find_log_factors(x, fold, place)) for place in (0, 1)]
+        columns = []
+        for span in spans:
+            near = find_base_hazard(self.win_times, deals, min(span, self.near))
+            later = find_base_hazard(self.win_times, deals, span) - near
+            columns.append(-np.expm1(-factors[0] * near - factors[1] * np.maximum(later, 0.0)))
         return np.stack(columns, axis=1)
 
-    def find_log_factors(self, x: np.ndarray, fold: np.ndarray) -> np.ndarray:
-        """Return the log of each row's hazard relative to its base."""
+    def find_log_factors(self, x: np.ndarray, fold: np.ndarray, place: int) -> np.ndarray:
+        """Return the log of each row's hazard relative to its base: 0 near, 1 later."""
         logs = np.zeros(len(x))
+        x = np.column_stack([x, np.full(len(x), float(place))])
         for number, trees in enumerate(self.trees):
             own = fold == number
-            logs[own] = trees.margin(x[own]) + self.level
+            logs[own] = trees.margin(x[own]) + self.levels[place]
         return logs
 
 
+@dataclass(frozen=True)
+class _TrainingRows:
+    """Deals that were open at earlier instants, followed near or later; one element per row.
+
+    Attributes:
+        x: Features, float64 (rows, columns).
+        won: Whether the deal was won in that time.
+        hazard: Base hazard up to the win, or of the time that the deal was followed.
+        whole: Base hazard of all the time that it would be followed.
+        weight: Weight of the row.
+        fold: Fold of the lead.
+        place: 0 near, 1 later.
+    """
+
+    x: np.ndarray
+    won: np.ndarray
+    hazard: np.ndarray
+    whole: np.ndarray
+    weight: np.ndarray
+    fold: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def join(cls, parts: list[_TrainingRows]) -> _TrainingRows:
+        """Return the rows of all parts."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def take(self, rows: np.ndarray) -> _TrainingRows:
+        """Return some of the rows."""
+        return _TrainingRows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
 def fit_deal_model(
-    history: FunnelHistory, facts: VisitFacts, attributes: DealAttributes, span: int
+    history: FunnelHistory,
+    facts: VisitFacts,
+    attributes: DealAttributes,
+    time: WorkingTime,
+    spans: np.ndarray,
 ) -> DealModel:
-    """Return the model of a history in working time; wins within ``span`` are learned from."""
+    """Return the model of a history in working time.
+
+    It learns from wins within the longest of the ``spans``; the shortest one is near.
+    """
     fold = (history.cluster % np.uint64(FOLDS)).astype(np.int64)
-    base = DealModel(estimate_win_times(history), attributes, fold)
-    x, won, hazard, whole, weight, own = _list_training_rows(history, facts, base, span)
-    if np.count_nonzero(won) < MIN_WINS:
+    base = DealModel(estimate_win_times(history), attributes, fold, int(spans[0]))
+    rows = _list_training_rows(history, facts, base, time, int(spans[-1]))
+    if np.count_nonzero(rows.won) < MIN_WINS:
         return base
     # Columns are known by place: those of the way come first.
-    first = x.shape[1] - attributes.columns.shape[1]
-    categorical = [first + place for place in attributes.categorical]
+    categorical = [WAY_COLUMNS + place for place in attributes.categorical]
     trees = []
     # A deal that is still open was open at the earlier instants: trees that had seen it there would
     # know it as one that is not won.
     for number in range(FOLDS):
-        others = own != number
-        fit_input = FitInput(x[others], categorical, seed=0, weight=weight[others])
-        start = np.log(hazard[others])
-        trees.append(LightGbm.fit_trees(fit_input, won[others], TREE_PARAMETERS, start))
+        others = rows.take(rows.fold != number)
+        x = np.column_stack([others.x, others.place])
+        fit_input = FitInput(x, categorical, seed=0, weight=others.weight)
+        trees.append(
+            LightGbm.fit_trees(fit_input, others.won, TREE_PARAMETERS, np.log(others.hazard))
+        )
     model = replace(base, trees=tuple(trees))
-    logs = model.find_log_factors(x, own)
-    return replace(model, level=_find_level(np.log(whole) + logs, won, weight))
+    levels = []
+    for place in (0, 1):
+        own = rows.take(rows.place == place)
+        logs = np.log(own.whole) + model.find_log_factors(own.x, own.fold, place)
+        levels.append(_find_level(logs, own.won, own.weight))
+    return replace(model, levels=(levels[0], levels[1]))
 
 
 def _find_level(log_hazard: np.ndarray, won: np.ndarray, weight: np.ndarray) -> float:
@@ -130,7 +190,7 @@ def _find_level(log_hazard: np.ndarray, won: np.ndarray, weight: np.ndarray) -> 
     Hazards that are proportional only roughly, and smoothed trees, miss their sum.
     """
     level = 0.0
-    for _ in range(20):
+    for _ in range(20 if won.any() else 0):
         hazard = np.exp(log_hazard + level)
         missing = weight @ (won + np.expm1(-hazard))
         step = missing / (weight @ (hazard * np.exp(-hazard)))
@@ -148,13 +208,9 @@ def find_base_hazard(win_times: WinTimes, deals: OpenDeals, span: np.ndarray | i
 
 
 def _list_training_rows(
-    history: FunnelHistory, facts: VisitFacts, model: DealModel, span: int
-) -> tuple[np.ndarray, ...]:
-    """Return rows of deals that were open at earlier instants.
-
-    They are features, whether won, base hazard up to the win, base hazard of the whole time
-    followed, weight, and fold.
-    """
+    history: FunnelHistory, facts: VisitFacts, model: DealModel, time: WorkingTime, span: int
+) -> _TrainingRows:
+    """Return the deals that were open at earlier instants, each followed near and later."""
     until = history.observed_until
     first = int(facts.spell_start.min(initial=until))
     step = min(until - max(first, until - MAX_SPAN), MAX_SPAN) // INSTANTS
@@ -162,20 +218,26 @@ def _list_training_rows(
     for number in range(INSTANTS):
         at = until - step // 2 - number * step
         deals = _sample_deals(history, list_open_deals(history, facts, at))
-        ending, end = facts.ending[deals.visit], facts.spell_end[deals.visit]
-        follow = min(span, until - at)
-        won = (ending == WIN) & (end - at < follow)
-        # A deal is followed to its win; a lost one has no win for as long as it would be followed.
-        hazard = find_base_hazard(model.win_times, deals, np.where(won, end - at + 1, follow))
-        whole = find_base_hazard(model.win_times, deals, follow)
-        weight = np.full(len(won), 0.5 ** ((until - at) / HALF_LIFE))
-        # A deal whose base has no hazard cannot have more of it.
-        rows = hazard > 0
-        x = _join_columns(deals, model.attributes)
+        x = _join_columns(deals, model.attributes, time.find_instant(at))
+        weight = np.full(len(x), 0.5 ** ((until - at) / HALF_LIFE))
         fold = model.fold[deals.lead]
-        columns = (x, won.astype(float), hazard, whole, weight, fold)
-        parts.append([column[rows] for column in columns])
-    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+        # A deal is followed to its win; a lost one has no win for as long as it would be followed.
+        wins = np.where(facts.ending[deals.visit] == WIN, facts.spell_end[deals.visit] - at, span)
+        begin, at_risk, passed = 0, np.ones(len(x), bool), np.zeros(len(x))
+        for place, end in enumerate((min(model.near, span), span)):
+            follow = min(end, until - at)
+            if follow <= begin:
+                break
+            won = at_risk & (wins < follow)
+            whole = find_base_hazard(model.win_times, deals, follow)
+            hazard = find_base_hazard(model.win_times, deals, np.where(won, wins + 1, follow))
+            # A deal whose base has no hazard cannot have more of it.
+            rows = np.flatnonzero(at_risk & (hazard > passed))
+            columns = (x, won.astype(float), hazard - passed, whole - passed, weight, fold)
+            own = (*(column[rows] for column in columns), np.full(len(rows), float(place)))
+            parts.append(_TrainingRows(*own))
+            begin, at_risk, passed = follow, at_risk & ~won, whole
+    return _TrainingRows.join(parts)
 
 
 def _sample_deals(history: FunnelHistory, deals: OpenDeals) -> OpenDeals:
@@ -188,5 +250,9 @@ def _sample_deals(history: FunnelHistory, deals: OpenDeals) -> OpenDeals:
     return OpenDeals(*(column[chosen] for column in columns))
 
 
-def _join_columns(deals: OpenDeals, attributes: DealAttributes) -> np.ndarray:
-    return np.concatenate([deals.way, attributes.columns[deals.lead]], axis=1)
+def _join_columns(deals: OpenDeals, attributes: DealAttributes, at: int) -> np.ndarray:
+    """Return the way, the attributes and the activity of deals at an instant in calendar time."""
+    parts = [deals.way, attributes.columns[deals.lead]]
+    if attributes.activity is not None:
+        parts.append(attributes.activity.describe_leads(deals.lead, at))
+    return np.concatenate(parts, axis=1)

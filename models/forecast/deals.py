@@ -9,6 +9,9 @@ import numpy as np
 from models.funnel.history import FunnelHistory
 from models.funnel.win_times import number_spells
 
+# Numbers that describe the way of a deal.
+WAY_COLUMNS = 6
+
 
 @dataclass(frozen=True)
 class VisitFacts:

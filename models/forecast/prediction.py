@@ -52,14 +52,14 @@ def predict_wins(
     moved = move_to_working_time(history, time)
     facts = collect_visit_facts(moved)
     spans = time.convert(ends) - moved.as_of
-    model = fit_deal_model(moved, facts, attributes, int(spans[-1]))
+    model = fit_deal_model(moved, facts, attributes, time, spans)
     deals = list_open_deals(moved, facts, moved.as_of)
     curve = _estimate_new_wins(moved)
     arrivals = _count_arrivals(history, grid)
     return WinPrediction(
         deals=deals,
-        chances=model.find_chances(deals, spans),
-        base_chances=replace(model, trees=()).find_chances(deals, spans),
+        chances=model.find_chances(deals, history.as_of, spans),
+        base_chances=replace(model, trees=()).find_chances(deals, history.as_of, spans),
         new_wins=np.array([_add_new_wins(arrivals, curve, time, history, end) for end in ends]),
         new_chances=_find_incidence(curve, spans),
         arrivals=np.array([arrivals[grid.edges[:-1] < end].sum() for end in ends]),

@@ -78,6 +78,10 @@ class WorkingTime:
         """Return the working time of one instant."""
         return int(self.convert(np.array([instant], np.int64))[0])
 
+    def find_instant(self, working: int) -> int:
+        """Return an instant with a working time within the days."""
+        return int(np.rint(np.interp(working, self.working, self.edges)))
+
 
 def build_day_grid(zone: ZoneInfo, first: date, last: date, holidays: list[date]) -> DayGrid:
     """Return the days from first to last."""

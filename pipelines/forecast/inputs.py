@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -11,7 +11,10 @@ from configs.goals.goals import ALL
 from configs.goals.holidays import list_holidays
 from configs.goals.periods import CalendarPeriod, find_next_period, find_period
 from configs.schema import Project
-from features.tools.instants import from_microseconds
+from features.contracts import Dataset
+from features.tools.instants import column_to_microseconds, from_microseconds
+from models.encoding import encode_categories, rank_by_frequency
+from models.forecast.activity import LeadActivity, sort_by_lead
 from models.forecast.amounts import DealAmounts
 from models.forecast.deal_model import DealAttributes
 from models.forecast.working_time import DayGrid, build_day_grid
@@ -19,6 +22,9 @@ from models.funnel.history import FunnelHistory, Segmentation
 from pipelines.funnel.amounts import ValuedHistory
 from pipelines.funnel.segments import segment_leads, take_all_leads
 from pipelines.training_data import Snapshot
+
+# Types of events of which a deal's are looked at alone, those with most events.
+MAX_ACTIVITY_TYPES = 8
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,10 @@ def collect_inputs(
 ) -> ForecastInputs:
     """Return the inputs of a snapshot; ``last`` is the latest instant to forecast to."""
     leads = snapshot.dataset.leads.num_rows
+    activity = collect_activity(snapshot.dataset)
     return ForecastInputs(
         history=valued.history,
-        attributes=valued.attributes,
+        attributes=replace(valued.attributes, activity=activity),
         amounts=valued.amounts,
         win_amount=valued.win_amount,
         segments=take_all_leads(leads) if by is None else segment_leads(snapshot, by),
@@ -85,6 +92,21 @@ def build_grid(project: Project, history: FunnelHistory, last: datetime) -> DayG
     country = project.goals.holidays
     holidays = list_holidays(country, first, end) if country else []
     return build_day_grid(project.zone, first, end, holidays)
+
+
+def collect_activity(dataset: Dataset) -> LeadActivity:
+    """Return when events around leads became known, and those of the most frequent types alone."""
+    events, leads = dataset.events, dataset.leads.num_rows
+    # At an earlier instant, too, only what could be read then was known.
+    lead, time = dataset.event_leads, column_to_microseconds(events["available_at"])
+    every, _ = sort_by_lead(lead, time, leads)
+    names = rank_by_frequency(events["event_type"])[:MAX_ACTIVITY_TYPES]
+    codes = encode_categories(events["event_type"], names)
+    types = []
+    for number in range(len(names)):
+        own = codes == number
+        types.append(sort_by_lead(lead[own], time[own], leads)[0])
+    return LeadActivity(every, tuple(types))
 
 
 def list_segment_names(segments: Segmentation) -> tuple[str, ...]:

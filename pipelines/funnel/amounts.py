@@ -13,6 +13,7 @@ from features.contracts import Dataset
 from features.outcome_events import select_standing_outcomes
 from features.tools.instants import column_to_microseconds
 from models.encoding import encode_categories, rank_by_frequency
+from models.forecast.activity import sort_by_lead
 from models.forecast.amounts import DealAmounts, LeadValues, learn_amounts, take_known_amounts
 from models.forecast.deal_model import DealAttributes
 from models.funnel.history import FunnelHistory
@@ -155,8 +156,8 @@ def _collect_event_values(snapshot: Snapshot, history: FunnelHistory) -> tuple[L
 
 def _sort_values(dataset: Dataset, events: pa.Table) -> LeadValues:
     lead = dataset.find_leads(events["entity_id"])
-    time = column_to_microseconds(events["event_time"])
+    # At an earlier instant, too, only what could be read then was known.
+    time = column_to_microseconds(events["available_at"])
     value = events["value"].to_numpy()
-    rows = np.flatnonzero(lead >= 0)
-    rows = rows[np.lexsort((value[rows], time[rows], lead[rows]))]
-    return LeadValues(lead[rows], time[rows], value[rows])
+    times, rows = sort_by_lead(lead, time, dataset.leads.num_rows, value)
+    return LeadValues(times, value[rows])
