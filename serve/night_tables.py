@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
-from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS
+from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, FORECAST_TRACK
 from models.funnel.schemas import (
     AGING,
     CURVES,
@@ -84,6 +84,7 @@ NIGHT_TABLES = (
     NightTable("forecast", "forecast", FORECAST, ("period", "period_start", "unit", "segment")),
     NightTable("deals", "forecast", DEALS, (LEAD_COLUMN,)),
     NightTable("forecast_changes", "forecast", CHANGES, ("unit", "step")),
+    NightTable("forecast_track", "forecast", FORECAST_TRACK, ("unit", "forecast_as_of")),
     NightTable("forecast_basis", "forecast", FORECAST_BASIS, ("period",)),
 )
 

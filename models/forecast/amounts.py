@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,6 +86,19 @@ class DealAmounts:
         newest = _find_newest_values(self.values, lead, at)
         amount = self.model.predict_amounts(_join_columns(self.attributes, lead, newest))
         return ExpectedAmounts(amount, amount * np.array(self.spreads)[_mark_known(newest)])
+
+    def learn_again(self, history: FunnelHistory) -> DealAmounts | None:
+        """Return the amounts as they would have been learned from an earlier history.
+
+        Returns None where no win had an amount by then.
+        """
+        spells = history.paths.spells
+        won = np.flatnonzero(spells.exit == history.states.won)
+        if self.known is not None:
+            past = self.known[spells.lead[won]]
+            return replace(self, past=past) if len(past) else None
+        amount = self.of_lead[spells.lead[won]]
+        return learn_amounts(history, self.attributes, self.values, won, amount)
 
 
 def learn_amounts(

@@ -9,6 +9,7 @@ draws widens the band.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,6 +22,7 @@ from models.calibration import Z90
 from models.forecast.amounts import DealAmounts, ExpectedAmounts
 from models.forecast.deal_model import DealAttributes
 from models.forecast.prediction import WinPrediction, predict_wins
+from models.forecast.track import PastTotal
 from models.forecast.working_time import DayGrid
 from models.funnel.history import FunnelHistory
 
@@ -74,6 +76,8 @@ class PastErrors:
             came in the first time ahead; NaN without any.
         uses_trees: Whether the deals' own chances were better than those by stage and age.
         knows_rate_only: Whether no chances were better than one chance for all deals.
+        totals: Their totals beside what came, by the first time ahead, the earliest first.
+        sample_share: Share of the company's deals that they are of.
     """
 
     factors: tuple[SharedFactor, ...]
@@ -81,6 +85,8 @@ class PastErrors:
     typical: float
     uses_trees: bool
     knows_rate_only: bool
+    totals: tuple[PastTotal, ...]
+    sample_share: float
 
     def choose_chances(self, prediction: WinPrediction) -> np.ndarray:
         """Return the chances of the open deals that past forecasts recommend."""
@@ -92,7 +98,8 @@ class _PastForecast:
     """A past forecast beside what happened: ``won`` is by deal and end, ``new`` by end.
 
     ``expected`` are the amounts expected then, and ``gained`` what each deal's win brought by what
-    is known now; None without amounts.
+    is known now; None without amounts. ``mean_amount`` is what a win had been worth so far, None
+    if none had an amount, and ``new_gained`` what each win of a new deal brought by the first end.
     """
 
     at: int
@@ -103,11 +110,35 @@ class _PastForecast:
     new: np.ndarray
     expected: ExpectedAmounts | None
     gained: np.ndarray | None
+    mean_amount: float | None
+    new_gained: np.ndarray | None
 
     def find_chances(self, uses_trees: bool, place: int) -> np.ndarray:
         """Return the chances of the deals by one of the ends."""
         prediction = self.prediction
         return (prediction.chances if uses_trees else prediction.base_chances)[:, place]
+
+    def sum_up(self, uses_trees: bool, factor: SharedFactor) -> PastTotal:
+        """Return the total by the first end, corrected by a factor, beside what came."""
+        won = self.won[:, 0]
+        chances = scale_chances(self.find_chances(uses_trees, 0), np.exp(factor.mean[0]))
+        new = float(self.prediction.new_wins[0])
+        expected, came = chances.sum() + new, np.count_nonzero(won) + self.new[0]
+        total = PastTotal(self.at, int(self.ends[0]), float(expected), float(came))
+        if self.mean_amount is None:
+            return total
+        assert self.expected is not None
+        assert self.gained is not None
+        assert self.new_gained is not None
+        amount = self.expected.amount
+        corrected = amount * np.exp(factor.amount_mean)
+        from_open = np.where(np.isfinite(self.gained), self.gained, amount)[won].sum()
+        from_new = np.nan_to_num(self.new_gained, nan=self.mean_amount).sum()
+        return replace(
+            total,
+            expected_amount=float(chances @ corrected + new * self.mean_amount),
+            came_amount=float(from_open + from_new),
+        )
 
 
 def measure_past_errors(
@@ -122,6 +153,7 @@ def measure_past_errors(
     In a large company they forecast the wins of a part of its accounts. Without ``amounts``, wins
     alone are looked at.
     """
+    deals = len(history.paths.spells.lead)
     history = history.sample_accounts(MAX_SPELLS)
     ahead = np.maximum(ends - history.as_of, MIN_AHEAD)
     past = list(
@@ -140,8 +172,19 @@ def measure_past_errors(
         )
         for place, span in enumerate(ahead)
     )
-    typical = _find_typical_error(past, uses_trees)
-    return PastErrors(factors, len(past), typical, uses_trees, knows_rate_only)
+    totals = tuple(
+        forecast.sum_up(uses_trees, _learn_before(past, forecast, uses_trees, int(ahead[0])))
+        for forecast in reversed(past)
+    )
+    return PastErrors(
+        factors,
+        len(past),
+        _find_typical_error(totals),
+        uses_trees,
+        knows_rate_only,
+        totals,
+        len(history.paths.spells.lead) / max(deals, 1),
+    )
 
 
 def scale_chances(chances: np.ndarray, factor: np.ndarray | float) -> np.ndarray:
@@ -167,14 +210,18 @@ def _forecast_again(
     at: int,
 ) -> _PastForecast:
     ends = at + ahead
-    prediction = predict_wins(history.cut_at(at), attributes, grid, ends)
+    cut = history.cut_at(at)
+    prediction = predict_wins(cut, attributes, grid, ends)
+    # Later wins must not say what was to be expected.
+    then = None if amounts is None else amounts.learn_again(cut)
     spells = history.paths.spells
     won = (spells.exit == history.states.won) & (spells.end >= at)
     is_old = spells.start < at
     # A lead has one open spell at a time.
     end_of_lead = np.full(len(history.created), np.iinfo(np.int64).max)
     end_of_lead[spells.lead[won & is_old]] = spells.end[won & is_old]
-    new_ends = spells.end[won & ~is_old]
+    is_new = won & ~is_old
+    new_ends = spells.end[is_new]
     lead = prediction.deals.lead
     return _PastForecast(
         at,
@@ -183,20 +230,25 @@ def _forecast_again(
         lead,
         end_of_lead[lead][:, None] < ends,
         np.array([np.count_nonzero(new_ends < end) for end in ends]),
-        None if amounts is None else amounts.expect_amounts(lead, at),
+        None if amounts is None else (then or amounts).expect_amounts(lead, at),
         None if amounts is None else amounts.of_lead[lead],
+        None if then is None else then.mean,
+        None if amounts is None else amounts.of_lead[spells.lead[is_new & (spells.end < ends[0])]],
     )
 
 
-def _find_typical_error(past: list[_PastForecast], uses_trees: bool) -> float:
+def _learn_before(
+    past: list[_PastForecast], forecast: _PastForecast, uses_trees: bool, ahead: int
+) -> SharedFactor:
+    """Return the factor that a past forecast would have learned from those that had ended."""
+    ended = [other for other in past if other.ends[0] <= forecast.at]
+    return _estimate_factor(ended, 0, uses_trees, ahead)
+
+
+def _find_typical_error(totals: Sequence[PastTotal]) -> float:
     """Return the error that two of three past forecasts of all wins did not exceed."""
-    shares = []
-    for forecast in past:
-        predicted = forecast.find_chances(uses_trees, 0).sum() + forecast.prediction.new_wins[0]
-        actual = np.count_nonzero(forecast.won[:, 0]) + forecast.new[0]
-        # Without a win there is nothing to take a share of.
-        if actual:
-            shares.append(abs(predicted / actual - 1))
+    # Without a win there is nothing to take a share of.
+    shares = [abs(total.expected / total.came - 1) for total in totals if total.came]
     return float(np.quantile(shares, 2 / 3)) if shares else float("nan")
 
 

@@ -12,10 +12,23 @@ import pyarrow as pa
 from configs.goals.goals import ALL
 from features.contracts import INSTANT
 from features.tools.json_values import to_json_values
-from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, WINS
+from models.forecast.schemas import (
+    CHANGES,
+    DEALS,
+    FORECAST,
+    FORECAST_BASIS,
+    FORECAST_TRACK,
+    WINS,
+)
+from models.forecast.track import TrackSummary, summarize_track
 
 # The tables of a forecast by the name of their files and of their SQL tables, in their order.
-FORECAST_SCHEMAS = {"forecast": FORECAST, "deals": DEALS, "forecast_changes": CHANGES}
+FORECAST_SCHEMAS = {
+    "forecast": FORECAST,
+    "deals": DEALS,
+    "forecast_changes": CHANGES,
+    "forecast_track": FORECAST_TRACK,
+}
 # The further table of a night: what those rest on.
 BASIS = "forecast_basis"
 
@@ -33,6 +46,7 @@ class ForecastResult:
             all up to the quarter's end, and of the quarter.
         deals: DEALS, by the end of the period that the as-of lies in.
         changes: CHANGES of that period's total; no rows where nothing was known a week before.
+        track: FORECAST_TRACK of the past forecasts; no rows where the data is too short for any.
         error_share: Two of three past forecasts over the same time ahead were at most that far off,
             as a share of the wins that came; NaN without any.
         past_forecasts: Number of past as-ofs that this is estimated from.
@@ -46,6 +60,7 @@ class ForecastResult:
     forecast: pa.Table
     deals: pa.Table
     changes: pa.Table
+    track: pa.Table
     error_share: float
     past_forecasts: int
     knows_rate_only: bool
@@ -69,6 +84,7 @@ class ForecastResult:
             forecast=rows["forecast"].add_column(0, FORECAST.field("as_of"), instants),
             deals=rows["deals"],
             changes=rows["forecast_changes"],
+            track=rows["forecast_track"],
             error_share=float("nan") if basis["error_share"] is None else basis["error_share"],
             past_forecasts=basis["past_forecasts"],
             knows_rate_only=bool(basis["knows_rate_only"]),
@@ -85,9 +101,22 @@ class ForecastResult:
             rows, key=lambda row: (row["period_start"], row["goal"] is None, row["unit"] != WINS)
         )
 
+    def summarize_track(self) -> TrackSummary | None:
+        """Return how far past forecasts of the headline's unit were off, else those of wins.
+
+        Returns None if none can be compared with what came.
+        """
+        unit = self.select_headline()["unit"]
+        return summarize_track(self.track, unit) or summarize_track(self.track, WINS)
+
     def by_name(self) -> dict[str, pa.Table]:
         """Return the tables by the name of their files."""
-        return {"forecast": self.forecast, "deals": self.deals, "forecast_changes": self.changes}
+        return {
+            "forecast": self.forecast,
+            "deals": self.deals,
+            "forecast_changes": self.changes,
+            "forecast_track": self.track,
+        }
 
     def list_night_tables(self) -> dict[str, pa.Table]:
         """Return the tables that a night publishes, by name."""
@@ -107,6 +136,7 @@ class ForecastResult:
             "forecast": to_json_values(self.forecast.to_pylist()),
             "deals": to_json_values(self.deals.to_pylist()),
             "changes": to_json_values(self.changes.to_pylist()),
+            "track": to_json_values(self.track.to_pylist()),
             "error_share": to_json_values(self.error_share),
             "past_forecasts": self.past_forecasts,
             "knows_rate_only": self.knows_rate_only,

@@ -98,6 +98,36 @@ CHANGES = pa.schema(
     ]
 )
 
+# One row per (unit, past as-of): forecasts from the events before it, beside what came since.
+FORECAST_TRACK = pa.schema(
+    [
+        make_field("unit", pa.string(), "`wins`, or `amount`"),
+        make_field("forecast_as_of", INSTANT, "the past as-of"),
+        make_field(
+            "forecast_end", INSTANT, "the end of its time ahead, as long as the current one"
+        ),
+        make_field(
+            "expected",
+            pa.float64(),
+            "what it expected, corrected by those before it that had ended by then",
+        ),
+        make_field(
+            "came", pa.float64(), "what came; a win without an amount with the expected one"
+        ),
+        make_field(
+            "error_share",
+            pa.float64(),
+            "expected over came, less one: positive if too much was expected; null if none came",
+            nullable=True,
+        ),
+        make_field(
+            "sample_share",
+            pa.float64(),
+            "share of the company's deals that both numbers are of; 1 unless it has very many",
+        ),
+    ]
+)
+
 # One row: what the tables of a night rest on.
 FORECAST_BASIS = pa.schema(
     [
@@ -107,8 +137,8 @@ FORECAST_BASIS = pa.schema(
         make_field(
             "error_share",
             pa.float64(),
-            "typical error of past forecasts as far ahead, as a share of what came; null without "
-            "any",
+            "typical error of the wins of past forecasts as far ahead, as a share of what came; "
+            "null without any",
             nullable=True,
         ),
         make_field("past_forecasts", pa.int64(), "number of these past forecasts"),

@@ -129,14 +129,14 @@ class AmountModel:
         prediction is the mean amount of the training rows. They are used only where trees of the
         earlier half of the entities beat its mean on the later half beyond noise (1.645 standard
         errors, clustered by account). Otherwise the mean is predicted for all rows; so it is below
-        50 entities, and where an amount is negative or all are zero.
+        50 entities, without features, and where an amount is negative or all are zero.
         """
         if not len(rows.amount):
             return None
         mean = float(np.average(rows.amount, weights=rows.weight))
         mean_model = cls(mean, None, len(set(rows.entity_id)), mean)
         too_few = mean_model.entities < MIN_CALIBRATION_ROWS
-        if too_few or rows.amount.min() < 0 or not mean > 0:
+        if too_few or not rows.x.shape[1] or rows.amount.min() < 0 or not mean > 0:
             return mean_model
         trial, proven = _compare_with_mean(rows, categorical, seed)
         model = _add_trees(rows, mean_model, categorical, seed) if proven else mean_model

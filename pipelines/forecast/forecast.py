@@ -19,6 +19,7 @@ from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.result import ForecastResult
 from models.forecast.schemas import AMOUNT, WINS
 from models.forecast.tables import list_deal_rows, list_forecast_rows, list_period_facts
+from models.forecast.track import build_track
 from models.funnel.history import FunnelHistory
 from pipelines.forecast.inputs import (
     ForecastInputs,
@@ -89,6 +90,7 @@ def build_forecast(
         forecast=forecast,
         deals=_list_deals(snapshot, inputs, prediction, errors),
         changes=changes,
+        track=build_track(errors.totals, errors.sample_share),
         error_share=errors.typical,
         past_forecasts=errors.forecasts,
         knows_rate_only=errors.knows_rate_only,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.forecast.schemas import CHANGES, DEALS, FORECAST
+from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_TRACK
 from pipelines.json_output.shared import JsonObject, create_row_model, make_instant, make_key
 
 ForecastRowJson = create_row_model(
@@ -12,9 +12,13 @@ DealRowJson = create_row_model("DealRowJson", "A deal that is open at the as-of.
 ChangeRowJson = create_row_model(
     "ChangeRowJson", "A step from the expected total of a week before to that of now.", CHANGES
 )
+TrackRowJson = create_row_model(
+    "TrackRowJson", "A past forecast as far ahead, beside what came.", FORECAST_TRACK
+)
 ForecastRows = list[ForecastRowJson]  # type: ignore[valid-type]
 DealRows = list[DealRowJson]  # type: ignore[valid-type]
 ChangeRows = list[ChangeRowJson]  # type: ignore[valid-type]
+TrackRows = list[TrackRowJson]  # type: ignore[valid-type]
 
 
 class ForecastOutput(JsonObject):
@@ -28,8 +32,12 @@ class ForecastOutput(JsonObject):
     changes: ChangeRows = make_key(
         "steps of the first period's total since a week before; empty if nothing was known then"
     )
+    track: TrackRows = make_key(
+        "past forecasts, as far ahead as the end of the first period, the earliest first; their "
+        "times may overlap"
+    )
     error_share: float | None = make_key(
-        "typical error of past forecasts as far ahead, as a share of what came: two of three were "
+        "typical error of the wins of past forecasts, as a share of what came: two of three were "
         "at most that far off; null without any"
     )
     past_forecasts: int = make_key("number of these past forecasts")

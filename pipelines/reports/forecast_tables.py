@@ -88,14 +88,33 @@ def describe_period(row: dict[str, Any], zone: ZoneInfo) -> str:
 
 def describe_errors(result: ForecastResult) -> str:
     """Return how far past forecasts were off."""
-    if not result.past_forecasts or not math.isfinite(result.error_share):
+    summary = result.summarize_track()
+    if summary is None:
         return (
             "no past forecast can be compared with what came: the intervals rest on the rates alone"
         )
-    return (
-        f"of {result.past_forecasts:,} past forecasts as far ahead, two of three were at most "
-        f"{100 * result.error_share:.0f} % off"
-    )
+    of = f"of the {_name_unit(summary.unit)} of {summary.days:.0f} days"
+    if summary.forecasts == 1:
+        text = f"the only past forecast {of}: {_describe_error(summary.worst)}"
+    else:
+        within = "all" if summary.within == summary.forecasts else f"{summary.within:,}"
+        text = f"the last {summary.forecasts:,} forecasts {of}: {within} within {summary.limit:.0%}"
+        text = text.replace("%", " %")
+        if summary.within < summary.forecasts:
+            text += f", the worst {_describe_error(summary.worst)}"
+    if summary.shared_days >= 0.5:
+        text += f"; they overlap: each shares about {summary.shared_days:.0f} days with the next"
+    if summary.sample_share < 1:
+        they = "it is" if summary.forecasts == 1 else "they are"
+        text += f"; {they} of a sample of {format_chance(summary.sample_share)} of the deals"
+    return text
+
+
+def _describe_error(share: float) -> str:
+    """Return by how much a forecast was off, and to which side."""
+    if not share:
+        return "right"
+    return f"{format_chance(abs(share))} too {'high' if share > 0 else 'low'}"
 
 
 def describe_knowledge(result: ForecastResult) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from models.forecast.result import BacktestedForecast, ForecastBacktest, ForecastResult
-from models.forecast.schemas import CHANGES, DEALS, FORECAST
+from models.forecast.schemas import AMOUNT, CHANGES, DEALS, FORECAST, FORECAST_TRACK, WINS
 
 AS_OF = datetime(2025, 7, 14, tzinfo=UTC)
 JULY, AUGUST, SEPTEMBER = (datetime(2025, month, 1, tzinfo=UTC) for month in (7, 8, 9))
@@ -81,6 +81,28 @@ def build_changes(unit="wins", scale=1.0):
     ]
 
 
+# Errors of the wins of past forecasts; those of amounts are twice as large.
+ERRORS = (0.02, -0.04, 0.061, -0.139, 0.0, 0.05, -0.03, 0.09)
+
+
+def build_track(errors=ERRORS, unit=WINS, step_days=15.5, days=31, sample_share=1.0, came=100.0):
+    """Return rows of FORECAST_TRACK that were off by ``errors``, the last as-of 31 days ago."""
+    last = AS_OF - timedelta(days=days)
+    scale = 2 if unit == AMOUNT else 1
+    return [
+        {
+            "unit": unit,
+            "forecast_as_of": last - timedelta(days=step_days * number),
+            "forecast_end": last - timedelta(days=step_days * number - days),
+            "expected": came * (1 + scale * error),
+            "came": came,
+            "error_share": scale * error if came else None,
+            "sample_share": sample_share,
+        }
+        for number, error in reversed([*enumerate(reversed(errors))])
+    ]
+
+
 def build_result(rows=None, deals=None, changes=None, **named):
     """Return a result of these rows, by default of wins and amounts with a goal of wins."""
     if rows is None:
@@ -91,22 +113,26 @@ def build_result(rows=None, deals=None, changes=None, **named):
             build_row(start=AUGUST, end=SEPTEMBER, won=0.0, p_goal=0.004),
             build_row("amount", start=AUGUST, end=SEPTEMBER, **money),
         ]
+        rows = [row | {"period": named.get("period", "month")} for row in rows]
     deals = [build_deal(number) for number in range(1, 21)] if deals is None else deals
     changes = [*build_changes(), *build_changes("amount", 1000.0)] if changes is None else changes
+    track = [*build_track(), *build_track(unit=AMOUNT, came=100e3)]
     given = {
+        "track": track,
         "as_of": AS_OF,
         "target": "close",
         "by": None,
         "period": "month",
         "error_share": 0.074,
-        "past_forecasts": 20,
+        "past_forecasts": 8,
         "knows_rate_only": False,
     }
+    given |= named
     return ForecastResult(
         forecast=pa.Table.from_pylist(rows, FORECAST),
         deals=pa.Table.from_pylist(deals, DEALS),
         changes=pa.Table.from_pylist(changes, CHANGES),
-        **(given | named),
+        **(given | {"track": pa.Table.from_pylist(given["track"], FORECAST_TRACK)}),
     )
 
 

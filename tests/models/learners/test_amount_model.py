@@ -1,6 +1,7 @@
 """Amount model: a known dependence is found, noise is not, and storage keeps every bit."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,13 @@ def test_mean_is_used_for_few_entities_negative_and_zero_amounts():
         )
         mean = each_entity(AmountRows(rows.x, amount, rows.entity_id, rows.order)).amount.mean()
         assert found.predict_amounts(rows.x[:3]) == pytest.approx([mean] * 3, rel=0.02)
+
+
+def test_mean_is_used_without_features():
+    rows = outcomes(400)
+    found = AmountModel.fit(replace(rows, x=np.empty((len(rows.amount), 0))), [])
+    assert found.trees is None and found.level == found.mean
+    assert found.predict_amounts(np.empty((2, 0))) == pytest.approx([found.mean] * 2)
 
 
 def test_fit_without_amounts_returns_none():

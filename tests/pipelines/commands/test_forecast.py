@@ -53,19 +53,20 @@ def test_output_begins_with_the_sentence(run):
     text = " ".join(out.split())
     assert code == 0
     assert text.startswith("Q3 2025: 81 won so far, 112 to come from open deals")
-    for part in ("change in a week", "L0015", "of 20 past forecasts"):
+    for part in ("change in a week", "L0015", "the last 8 forecasts"):
         assert part in text
     assert "L0016" not in text
 
 
 def test_json_is_that_of_the_result(run):
     _, out, _ = run("--json")
-    assert json.loads(out) == forecasts.build_result().to_json()
+    result = forecasts.build_result(by="country", period="quarter")
+    assert json.loads(out) == result.to_json()
 
 
 def test_tables_are_written(run, tmp_path):
     assert run("--out", "out")[0] == 0
-    names = ("deals", "forecast", "forecast_changes")
+    names = ("deals", "forecast", "forecast_changes", "forecast_track")
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert files == [f"{name}{ending}" for name in names for ending in (".csv", ".parquet")]
     with (tmp_path / "out" / "deals.csv").open(encoding="utf-8") as file:

@@ -20,7 +20,7 @@ from serve.page.blocks import read_page_texts
 from tests.pipelines import tiny
 
 NIGHT = "2024-12-20"
-NAMES = ("forecast", "deals", "forecast_changes", "forecast_basis")
+NAMES = ("forecast", "deals", "forecast_changes", "forecast_track", "forecast_basis")
 
 
 @pytest.fixture

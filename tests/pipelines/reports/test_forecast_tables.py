@@ -119,13 +119,59 @@ def test_deals_are_the_first_fifteen():
     assert build_deal_table(plain)[1] == ["L0001", "proposal", "–", "4.5 d", "50.0%"]
 
 
-def test_errors_and_ignorance_are_written():
-    result = forecasts.build_result()
-    assert describe_errors(result) == (
-        "of 20 past forecasts as far ahead, two of three were at most 7 % off"
+def test_track_record_is_a_sentence():
+    assert describe_errors(forecasts.build_result()) == (
+        "the last 8 forecasts of the wins of 31 days: 6 within 7 %, the worst 14 % too low; they "
+        "overlap: each shares about 16 days with the next"
     )
-    for without in ({"past_forecasts": 0}, {"error_share": float("nan")}):
-        assert describe_errors(replace(result, **without)).startswith("no past forecast can be")
+
+
+@pytest.mark.parametrize(
+    ("track", "text"),
+    [
+        (
+            {"errors": (0.29, -0.05, 0.3), "step_days": 31},
+            "the last 3 forecasts of the wins of 31 days: 2 within 29 %, the worst 30 % too high",
+        ),
+        (
+            {"errors": (0.029, -0.05), "step_days": 31},
+            "the last 2 forecasts of the wins of 31 days: all within 5 %",
+        ),
+        ({"errors": (0.029,)}, "the only past forecast of the wins of 31 days: 3 % too high"),
+        ({"errors": (-0.004,)}, "the only past forecast of the wins of 31 days: < 1 % too low"),
+        ({"errors": (0.0,)}, "the only past forecast of the wins of 31 days: right"),
+        (
+            {"errors": (0.01, 0.02), "sample_share": 0.124, "step_days": 40},
+            "the last 2 forecasts of the wins of 31 days: all within 2 %; they are of a sample of "
+            "12 % of the deals",
+        ),
+        (
+            {"errors": (0.01,), "sample_share": 0.002},
+            "the only past forecast of the wins of 31 days: 1 % too high; it is of a sample of "
+            "< 1 % of the deals",
+        ),
+    ],
+)
+def test_track_record_says_what_limits_it(track, text):
+    result = forecasts.build_result(track=forecasts.build_track(**track))
+    assert describe_errors(result) == text
+
+
+def test_track_record_is_of_the_unit_with_a_goal():
+    rows = [forecasts.build_row(**forecasts.NO_GOAL), forecasts.build_row("amount", scale=1000.0)]
+    text = describe_errors(forecasts.build_result(rows))
+    assert text.startswith("the last 8 forecasts of the amounts of 31 days: 6 within 13 %, the ")
+    # Without past amounts there is still a record of the wins.
+    wins = forecasts.build_track()
+    text = describe_errors(forecasts.build_result(rows, track=wins))
+    assert text.startswith("the last 8 forecasts of the wins of 31 days: 6 within 7 %")
+
+
+def test_missing_record_and_ignorance_are_written():
+    result = forecasts.build_result()
+    for track in ([], forecasts.build_track(came=0.0)):
+        text = describe_errors(forecasts.build_result(track=track))
+        assert text.startswith("no past forecast can be compared")
     assert describe_knowledge(result) == []
     (line,) = describe_knowledge(replace(result, knows_rate_only=True))
     assert "no more than that" in line

@@ -157,7 +157,7 @@ def test_segments_are_those_of_the_period_and_the_unit(show):
 
 def test_notes_say_what_is_known(show):
     result = take_rows()
-    assert "Of 20 past forecasts as far ahead, two of three were at most 7% off." in (
+    assert "Of 8 past forecasts as far ahead, two of three were at most 7% off." in (
         show(result).notes
     )
     unknown = show(replace(result, error_share=float("nan"), knows_rate_only=True))
