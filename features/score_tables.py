@@ -143,7 +143,7 @@ SCORES = pa.schema(
         make_field(
             "stuck",
             pa.bool_(),
-            "whether it has been there for longer than 80 % of those that advance stay",
+            "whether it has been there for longer than 80 % of those that move on stay",
             nullable=True,
         ),
         make_field(

@@ -7,19 +7,25 @@ import pyarrow as pa
 
 from features.paths.visits import OPEN
 from features.tools.instants import US_PER_DAY
-from models.funnel.funnel_table import MEDIAN, P80, find_stuck_visits, sum_values
-from models.funnel.history import Estimates, FunnelHistory
+from models.funnel.funnel_table import (
+    MEDIAN,
+    P80,
+    StageEstimates,
+    find_stuck_visits,
+    sum_values,
+)
+from models.funnel.history import FunnelHistory
 from models.funnel.schemas import AGING
 
-# Classes of age from young to old; UNKNOWN where no visit has advanced yet.
+# Classes of age from young to old; UNKNOWN where no visit has moved on yet.
 AGE_CLASSES = ("up_to_median", "up_to_p80", "stuck", "unknown")
 YOUNG, SLOW, STUCK, UNKNOWN = range(len(AGE_CLASSES))
 
 
-def build_aging_table(history: FunnelHistory, estimates: Estimates) -> pa.Table:
-    """Return AGING: the classes of each stage with a visit; ``estimates`` are of all leads."""
+def build_aging_table(history: FunnelHistory, staged: StageEstimates) -> pa.Table:
+    """Return AGING: the classes of each stage with a visit; ``staged`` are those of all leads."""
     visits, stages = history.paths.visits, np.arange(len(history.states.stages))
-    median, p80 = (estimates.point.quantile[stages, stages + 1, place] for place in (MEDIAN, P80))
+    median, p80 = (staged.moves.quantile[:, place] for place in (MEDIAN, P80))
     age = (history.as_of - visits.start) / US_PER_DAY
     age_class = np.where(age > median[visits.stage], SLOW, YOUNG)
     age_class[find_stuck_visits(history, visits.stage, p80)] = STUCK

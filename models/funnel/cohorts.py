@@ -6,13 +6,12 @@ import numpy as np
 
 from features.tools.instants import US_PER_DAY
 from models.funnel.history import Estimates, FunnelHistory, estimate_groups
+from models.funnel.moves import MOVED, OTHERS, mark_moves
 
 # Long enough for visits to follow in, and the quarter in which sales teams count.
 COHORT_US = 90 * US_PER_DAY
 # Days in which a cohort's visits are compared: older ones had more time.
 WITHIN = (30,)
-# Exits of a cohort's visits: to the next stage, to a later state up to the win, and all others.
-ADVANCED, SKIPPED, OTHERS = range(3)
 
 
 def number_cohorts(history: FunnelHistory) -> np.ndarray:
@@ -29,12 +28,10 @@ def estimate_cohorts(
     """Return the estimates of the latest cohorts of the visits of each group.
 
     Groups of the estimates are those of the first cohort, then those of the one before …; the exits
-    are ADVANCED, SKIPPED and OTHERS, the days WITHIN.
+    are MOVED and OTHERS, the days WITHIN.
     """
     cohort, visits = number_cohorts(history), history.paths.visits
-    following, won = visits.exit, history.states.won
-    is_skipped = (following > visits.stage) & (following <= won)
-    kind = np.where(following == visits.stage + 1, ADVANCED, np.where(is_skipped, SKIPPED, OTHERS))
+    kind = np.where(mark_moves(visits.stage, visits.exit, history.states.won), MOVED, OTHERS)
     stays = history.list_visit_stays(group + groups * cohort).renumber_exits(kind)
     if cohort.min(initial=0) < 0 or cohort.max(initial=0) >= cohorts:
         stays = stays.take(np.flatnonzero((cohort >= 0) & (cohort < cohorts)))

@@ -11,20 +11,20 @@ import pyarrow as pa
 from features.contracts import INSTANT
 from features.paths.visits import OPEN
 from features.tools.instants import US_PER_DAY
-from models.funnel.cohorts import ADVANCED, estimate_cohorts, number_cohorts
+from models.funnel.cohorts import estimate_cohorts, number_cohorts
 from models.funnel.history import (
-    DAYS,
     SHARES,
     Estimates,
     FunnelHistory,
     Segmentation,
     estimate_groups,
 )
+from models.funnel.moves import MOVED, StageMoves, mark_moves, summarize_moves
 from models.funnel.schemas import FUNNEL
 from models.survival.bootstrap import find_interval, widen_at_bounds
 
 MATURE_DAYS = 30
-AT_30D, MEDIAN, P80 = DAYS.index(30), SHARES.index(0.5), SHARES.index(0.8)
+MEDIAN, P80 = SHARES.index(0.5), SHARES.index(0.8)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ class StageEstimates:
     group: np.ndarray
     estimates: Estimates
     cohorts: int
+
+    @property
+    def stage(self) -> np.ndarray:
+        """Stage of each group, int64."""
+        return np.arange(len(self.estimates.size)) % len(self.history.states.stages)
+
+    @cached_property
+    def moves(self) -> StageMoves:
+        """Return how many visits of each group move on, and how soon."""
+        return summarize_moves(self.estimates, self.stage, self.history.states.won)
 
     @cached_property
     def by_cohort(self) -> Estimates:
@@ -67,16 +77,15 @@ def build_funnel_table(
     """Return FUNNEL: one row per segment and stage with a visit, in their order."""
     stages, group = history.states.stages, staged.group
     groups = len(segments.names) * len(stages)
-    stage = np.tile(np.arange(len(stages)), len(segments.names))
-    p80 = _pick_exits(staged.estimates.point.quantile[..., P80], stage + 1)
+    p80 = staged.moves.quantile[:, P80]
     counts = _count_ends(history, group, groups) | _count_open(history, group, groups, p80)
     columns = {
         "as_of": pa.array(np.full(groups, history.as_of)).cast(INSTANT),
         "segment_by": pa.repeat(segments.by, groups),
         "segment": pa.array(np.repeat(np.array(segments.names, object), len(stages)), pa.string()),
-        "stage": pa.array([stages[place] for place in stage], pa.string()),
+        "stage": pa.array([stages[place] for place in staged.stage], pa.string()),
         **counts,
-        **_estimate_advances(staged.estimates, stage),
+        **_estimate_moves(staged),
         "p80_days": p80,
         **_compare_cohorts(staged.by_cohort, groups),
     }
@@ -92,11 +101,6 @@ def find_stuck_visits(history: FunnelHistory, group: np.ndarray, p80: np.ndarray
     return (visits.exit == OPEN) & (age > p80[group])
 
 
-def _pick_exits(values: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Return the value of one exit of each group; groups and exits are the last two axes."""
-    return values[..., np.arange(len(kind)), kind]
-
-
 def _count_ends(history: FunnelHistory, group: np.ndarray, groups: int) -> dict[str, np.ndarray]:
     """Return the number of visits of each group by how they ended."""
     visits, won = history.paths.visits, history.states.won
@@ -104,7 +108,7 @@ def _count_ends(history: FunnelHistory, group: np.ndarray, groups: int) -> dict[
     masks = {
         "entered": np.ones(len(group), bool),
         "advanced": following == stage + 1,
-        "skipped": (following > stage + 1) & (following <= won),
+        "skipped": mark_moves(stage + 1, following, won),
         "lost": following > won,
         "returned": ended & (following < stage),
         "open": ~ended,
@@ -139,24 +143,24 @@ def sum_values(
     return np.bincount(group[order], weights=amount[order], minlength=groups)
 
 
-def _estimate_advances(estimates: Estimates, stage: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns of the share that advances."""
-    point = _pick_exits(estimates.point.within[:, AT_30D], stage + 1)
-    ends = find_interval(_pick_exits(estimates.replicates.within[:, :, AT_30D], stage + 1))
-    low, high = widen_at_bounds(point, *ends, estimates.size)
+def _estimate_moves(staged: StageEstimates) -> dict[str, np.ndarray]:
+    """Return the columns of the share that moves on."""
+    moves = staged.moves
+    ends = find_interval(moves.drawn)
+    low, high = widen_at_bounds(moves.within, *ends, staged.estimates.size)
     return {
-        "advanced_30d": point,
+        "advanced_30d": moves.within,
         "advanced_30d_low": low,
         "advanced_30d_high": high,
-        "advanced_eventually": _pick_exits(estimates.point.final, stage + 1),
-        "median_days": _pick_exits(estimates.point.quantile[..., MEDIAN], stage + 1),
+        "advanced_eventually": moves.final,
+        "median_days": moves.quantile[:, MEDIAN],
     }
 
 
 def _compare_cohorts(cohorts: Estimates, groups: int) -> dict[str, np.ndarray]:
-    """Return the change of the share that advances within 30 days, against the cohort before."""
-    point = cohorts.point.within[:, 0, ADVANCED]
-    drawn = cohorts.replicates.within[:, :, 0, ADVANCED]
+    """Return the change of the share that moves on within 30 days, against the cohort before."""
+    point = cohorts.point.within[:, 0, MOVED]
+    drawn = cohorts.replicates.within[:, :, 0, MOVED]
     now, before = slice(groups), slice(groups, 2 * groups)
     low, high = find_interval(drawn[:, now] - drawn[:, before])
     # Where a cohort has no visit there is nothing to compare.

@@ -35,14 +35,13 @@ def build_place_table(history: FunnelHistory, staged: StageEstimates) -> pa.Tabl
     rows = np.flatnonzero(visits.exit == OPEN)
     lead, stage = visits.lead[rows], visits.stage[rows]
     age = history.as_of - visits.start[rows]
-    stages = np.arange(len(history.states.stages))
-    advanced = staged.estimates.point.quantile[stages, stages + 1, P80][stage]
+    limit = staged.moves.quantile[:, P80][stage]
     times = estimate_win_times(history)
     at_entry = times.quantile_days(stage, np.zeros_like(age), OVERDUE_SHARE)
     days = age / US_PER_DAY
     columns = {
         "stage_age": pa.array(days),
-        "stuck": _compare_days(days, advanced),
+        "stuck": _compare_days(days, limit),
         "overdue": _compare_days(days, at_entry),
     }
     for name, share in CLOSE_SHARES.items():

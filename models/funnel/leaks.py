@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from features.tools.instants import from_microseconds
-from models.funnel.cohorts import ADVANCED, COHORT_US, SKIPPED
+from models.funnel.cohorts import COHORT_US
 from models.funnel.funnel_table import StageEstimates
 from models.funnel.history import FunnelHistory
+from models.funnel.moves import MOVED
 from models.funnel.schemas import LEAKS
 from models.survival.bootstrap import find_interval
 
@@ -28,6 +29,7 @@ class StageLeak:
         stage: Name of the stage.
         now: Share of the visits of the last 90 days that move on, to any later state, in 30 days.
         best: That share in the best cohort.
+        now_from: Begin of the last 90 days, in UTC.
         best_from: Begin of the best cohort, in UTC.
         added: Wins to expect in addition from the visits of the last 90 days.
         added_low: Lower end of its 90 % interval.
@@ -37,6 +39,7 @@ class StageLeak:
     stage: str
     now: float
     best: float
+    now_from: datetime
     best_from: datetime
     added: float
     added_low: float
@@ -52,10 +55,8 @@ def find_leaks(staged: StageEstimates) -> list[StageLeak]:
     history, final = staged.history, staged.estimates.point.final
     states, stages, cohorts = history.states, len(history.states.stages), staged.cohorts
     estimates = staged.by_cohort
-    now, drawn = (
-        _add_moves(summary.within).reshape(*summary.within.shape[:-3], cohorts, stages)
-        for summary in (estimates.point, estimates.replicates)
-    )
+    now = estimates.point.within[:, 0, MOVED].reshape(cohorts, stages)
+    drawn = estimates.replicates.within[:, :, 0, MOVED].reshape(-1, cohorts, stages)
     size = estimates.size.reshape(cohorts, stages)
     value = compute_move_values(final, states.won)
     replicates = staged.estimates.replicates.final
@@ -73,6 +74,7 @@ def find_leaks(staged: StageEstimates) -> list[StageLeak]:
                 states.stages[stage],
                 float(now[0, stage]),
                 float(now[best, stage]),
+                _find_begin(history, 0),
                 _find_begin(history, int(best)),
                 float((now[best, stage] - now[0, stage]) * value[stage] * size[0, stage]),
                 float(low),
@@ -102,12 +104,6 @@ def compute_move_values(final: np.ndarray, won: int) -> np.ndarray:
     total = forward.sum(axis=1)
     after = np.divide(forward @ chances, total, out=np.zeros(won), where=total > 0)
     return np.maximum(after - chances[:won], 0.0)
-
-
-def _add_moves(within: np.ndarray) -> np.ndarray:
-    """Return the share of visits that move on to any later state within 30 days."""
-    moved = within[..., 0, ADVANCED] + within[..., 0, SKIPPED]
-    return np.minimum(moved, 1.0)
 
 
 def build_leak_table(leaks: Sequence[StageLeak]) -> pa.Table:

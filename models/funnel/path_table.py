@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from features.paths.visits import OPEN
-from models.funnel.funnel_table import AT_30D, MEDIAN, sum_values
+from models.funnel.funnel_table import MEDIAN, sum_values
 from models.funnel.history import Estimates, FunnelHistory
+from models.funnel.moves import AT_30D
 from models.funnel.schemas import PATHS
 from models.survival.bootstrap import find_interval, widen_at_bounds
 

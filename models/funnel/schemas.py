@@ -24,7 +24,8 @@ FUNNEL = pa.schema(
         make_field(
             "advanced_30d",
             pa.float64(),
-            "share that advances within 30 days; null without a visit",
+            "share that moves on within 30 days, to the next stage, a later one or the win; null "
+            "without a visit",
             nullable=True,
         ),
         make_field("advanced_30d_low", pa.float64(), "lower end of its 90 % interval", True),
@@ -32,17 +33,17 @@ FUNNEL = pa.schema(
         make_field(
             "advanced_eventually",
             pa.float64(),
-            "share that advances within the longest time that was observed",
+            "share that moves on within the longest time that was observed",
             nullable=True,
         ),
         make_field("open_too_young", pa.int64(), "open visits that began less than 30 days ago"),
         make_field(
             "median_days",
             pa.float64(),
-            "days after which half of those that advance have advanced; null if none does",
+            "days after which half of those that move on have; null if none does",
             nullable=True,
         ),
-        make_field("p80_days", pa.float64(), "days after which 80 % of them have advanced", True),
+        make_field("p80_days", pa.float64(), "days after which 80 % of them have", True),
         make_field("stuck", pa.int64(), "open visits that have lasted longer than p80_days"),
         make_field(
             "change_vs_previous_cohort",
@@ -132,7 +133,12 @@ STUCK = pa.schema(
         make_field("stage", pa.string(), "the stage that it is in"),
         make_field("owner", pa.string(), "who works it; null without `capacity.owner`", True),
         make_field("age_days", pa.float64(), "days in the stage"),
-        make_field("p80_days", pa.float64(), "days after which 80 % of those that advance have"),
+        make_field("p80_days", pa.float64(), "days after which 80 % of those that move on have"),
+        make_field(
+            "silent_days",
+            pa.float64(),
+            "days since its last event that is no touch of ours, or since its creation",
+        ),
         make_field(
             "value", pa.float64(), "expected amount of the lead; null if none can be known", True
         ),
@@ -152,9 +158,10 @@ LEAKS = pa.schema(
         make_field(
             "now_30d",
             pa.float64(),
-            "share of the visits of the last 90 days that move on, to any later stage, in 30 days",
+            "share of the visits of the last 90 days that move on within 30 days",
         ),
         make_field("best_30d", pa.float64(), "that share in the best 90 days"),
+        make_field("now_from", INSTANT, "begin of the last 90 days"),
         make_field("best_from", INSTANT, "begin of the best 90 days"),
         make_field(
             "added_wins",
@@ -183,8 +190,8 @@ AGING = pa.schema(
         make_field(
             "age_class",
             pa.string(),
-            "days in the stage: `up_to_median` of those that advance, `up_to_p80`, beyond it "
-            "`stuck`; `unknown` where none has advanced",
+            "days in the stage: `up_to_median` of those that move on, `up_to_p80`, beyond it "
+            "`stuck`; `unknown` where none has moved on",
         ),
         make_field("open", pa.int64(), "open visits of that age"),
         make_field(

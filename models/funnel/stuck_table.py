@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import Dataset
+from features.paths.activities import Activities
 from features.paths.last_events import find_last_events
 from features.tools.instants import US_PER_DAY
-from models.funnel.funnel_table import P80, find_stuck_visits
-from models.funnel.history import Estimates, FunnelHistory
+from models.funnel.funnel_table import P80, StageEstimates, find_stuck_visits
+from models.funnel.history import FunnelHistory
+from models.funnel.moves import mark_moves
 from models.funnel.schemas import STUCK
 
 # Latest visits of each stage from which the last event is read: shares are exact to about 1 %.
@@ -24,16 +26,18 @@ MIN_VISITS = 10
 
 
 def build_stuck_table(
-    history: FunnelHistory, estimates: Estimates, dataset: Dataset, owner: pa.Array
+    history: FunnelHistory,
+    staged: StageEstimates,
+    dataset: Dataset,
+    activities: Activities,
+    owner: pa.Array,
 ) -> pa.Table:
     """Return STUCK: open leads, the most valuable first, then the oldest.
 
-    ``estimates`` are those of the stages of all leads; ``owner`` has one text per lead. Leads that
-    must not be scored are left out.
+    ``staged`` are the estimates of the stages of all leads; ``owner`` has one text per lead. Leads
+    that must not be scored are left out.
     """
-    visits = history.paths.visits
-    stages = np.arange(len(history.states.stages))
-    p80 = estimates.point.quantile[stages, stages + 1, P80]
+    visits, p80 = history.paths.visits, staged.moves.quantile[:, P80]
     rows = np.flatnonzero(find_stuck_visits(history, visits.stage, p80))
     lead, stage = pa.array(visits.lead[rows]), visits.stage[rows]
     last_events = describe_last_events(history, dataset, np.unique(stage))
@@ -46,6 +50,7 @@ def build_stuck_table(
         owner.take(lead),
         pa.array((history.as_of - visits.start[rows]) / US_PER_DAY),
         pa.array(p80[stage]),
+        pa.array(_count_silent_days(history, activities, visits.lead[rows])),
         pa.array(value, from_pandas=True),
         pa.array([last_events[place] for place in stage.tolist()], pa.string()),
     ]
@@ -54,6 +59,17 @@ def build_stuck_table(
     table = table.filter(pc.invert(hidden)) if len(dataset.suppressed.entity_ids) else table
     keys = [("value", "descending"), ("age_days", "descending"), ("entity_id", "ascending")]
     return table.take(pc.sort_indices(table, keys))
+
+
+def _count_silent_days(
+    history: FunnelHistory, activities: Activities, lead: np.ndarray
+) -> np.ndarray:
+    """Return the days since the last activity of each lead, or since it was created."""
+    after = activities.first[lead + 1]
+    has_any = after > activities.first[lead]
+    last = history.created[lead]
+    last[has_any] = np.maximum(last, activities.time[after - 1])[has_any]
+    return (history.as_of - last) / US_PER_DAY
 
 
 def describe_last_events(
@@ -65,7 +81,7 @@ def describe_last_events(
     event before.
     """
     visits = history.paths.visits
-    is_forward = (visits.exit > visits.stage) & (visits.exit <= history.states.won)
+    is_forward = mark_moves(visits.stage, visits.exit, history.states.won)
     rows_of = {}
     for stage in stages.tolist():
         rows = np.flatnonzero(is_forward & (visits.stage == stage))

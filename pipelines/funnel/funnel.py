@@ -97,17 +97,18 @@ def _build_tables(
         own = estimate_stages(history, segments)
         funnel.append(build_funnel_table(history, segments, own))
         cycle.append(build_cycle_table(history, segments))
+    activities = find_activities(dataset, project.features.outbound)
     owner = look_up_owners(dataset, project.capacity_config, pa.array(np.arange(rows)))
     return FunnelTables(
         funnel=pa.concat_tables(funnel),
         paths=build_path_table(history, staged.estimates),
         cycle=pa.concat_tables(cycle),
-        stuck=build_stuck_table(history, staged.estimates, dataset, owner),
+        stuck=build_stuck_table(history, staged, dataset, activities, owner),
         leaks=build_leak_table(find_leaks(staged)),
         curves=build_curve_table(history.states, staged.estimates),
-        aging=build_aging_table(history, staged.estimates),
+        aging=build_aging_table(history, staged),
         entries=build_entry_table(history),
-        silence=build_silence_table(history, find_activities(dataset, project.features.outbound)),
+        silence=build_silence_table(history, activities),
     )
 
 

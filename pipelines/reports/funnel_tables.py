@@ -22,7 +22,7 @@ COUNTS = ("entered", "advanced", "skipped", "lost", "returned", "open", "stuck")
 
 
 def build_stage_table(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """Return the funnel of one segment: counts, the share that advances, and how long it takes."""
+    """Return the funnel of one segment: counts, the share that moves on, and how long it takes."""
     header = ["stage", *COUNTS, "in 30 d", "ever", "half in", "80 % in", "change (pp)"]
     has_value = any(row["value_open"] is not None for row in rows)
     table = [[*header, *(["value"] if has_value else [])]]
@@ -77,9 +77,7 @@ def build_cycle_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 def build_stuck_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Return the first stuck leads."""
-    table = [
-        ["lead", "stage", "owner", "for", "80 % in", "value", "last event before others moved"]
-    ]
+    table = [["lead", "stage", "owner", "for", "80 % in", "silent for", "expected value"]]
     for row in rows[:MAX_STUCK]:
         table.append(
             [
@@ -88,8 +86,8 @@ def build_stuck_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
                 row["owner"] or NOTHING,
                 format_days(row["age_days"]),
                 format_days(row["p80_days"]),
+                format_days(row["silent_days"]),
                 format_amount(row["value"]),
-                row["moved_others"] or NOTHING,
             ]
         )
     return table

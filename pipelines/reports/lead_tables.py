@@ -82,7 +82,7 @@ def _describe_stage(row: dict[str, Any]) -> str:
     if row["stage_age"] is None:
         return f"closed: {row['stage']}"
     text = f"stage {row['stage']} for {row['stage_age']:.1f} days"
-    text += ", stuck: 80 % of those that advance did so sooner" if row["stuck"] else ""
+    text += ", stuck: 80 % of those that move on did so sooner" if row["stuck"] else ""
     if row["expected_close_p50"] is None:
         return text
     early, half, late = (row[f"expected_close_p{share}"].date() for share in (20, 50, 80))

@@ -291,7 +291,7 @@ def render_funnel(result: FunnelResult) -> list[RenderableType]:
     parts += _stack_tables(build_silence_rows(silence)) if silence else []
     parts += [escape_text(describe_silence(silence, result.outbound))]
     stuck = tables.stuck.to_pylist()
-    parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that advanced"]
+    parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that moved on"]
     return [*parts, render_table(build_stuck_rows(stuck))] if stuck else parts
 
 

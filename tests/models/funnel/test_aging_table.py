@@ -9,7 +9,7 @@ from tests.models.funnel.test_funnel_table import EXAMPLE, rows_of
 
 def rows_by_class(history):
     staged = estimate_stages(history, all_leads(history))
-    rows = build_aging_table(history, staged.estimates).to_pylist()
+    rows = build_aging_table(history, staged).to_pylist()
     return {(row["stage"], row["age_class"]): (row["open"], row["value"]) for row in rows}
 
 

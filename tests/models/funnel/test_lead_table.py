@@ -8,9 +8,8 @@ import pytest
 
 from features.paths.visits import OPEN
 from features.tools.instants import NEVER_US, US_PER_DAY
-from models.funnel.funnel_table import estimate_stages, find_stuck_visits
+from models.funnel.funnel_table import P80, estimate_stages, find_stuck_visits
 from models.funnel.lead_table import LEAD_PLACES, build_place_table
-from models.funnel.stuck_table import P80
 from models.survival import landmarks
 from tests.models.funnel.histories import (
     CREATED,
@@ -116,9 +115,7 @@ def test_stuck_is_what_the_table_of_the_stuck_holds():
             visits.append((lead, ending, end, None, None))
     history = make_history(visits)
     staged = estimate_stages(history, all_leads(history))
-    stages = np.arange(3)
-    p80 = staged.estimates.point.quantile[stages, stages + 1, P80]
-    stuck = find_stuck_visits(history, history.paths.visits.stage, p80)
+    stuck = find_stuck_visits(history, history.paths.visits.stage, staged.moves.quantile[:, P80])
     table = build_place_table(history, staged).to_pylist()
     assert sum(bool(row["stuck"]) for row in table) == stuck.sum() > 0
     assert all(table[lead]["stuck"] for lead in history.paths.visits.lead[stuck])

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from models.funnel.funnel_table import estimate_stages
-from models.funnel.leaks import compute_move_values, compute_win_chances, find_leaks
+from models.funnel.funnel_table import build_funnel_table, estimate_stages
+from models.funnel.leaks import (
+    build_leak_table,
+    compute_move_values,
+    compute_win_chances,
+    find_leaks,
+)
 from tests.models.funnel.histories import CREATED, LOST, MQL, OFFER, WON, all_leads, make_history
 
 # From created, mql and offer to created, mql, offer, won, lost, gone.
@@ -59,6 +64,19 @@ def test_leak_is_the_stage_that_was_better_once():
     moved = staged.estimates.point.final[CREATED, MQL]
     assert leak.added == pytest.approx(0.3 * 200 * chance * (1 - moved))
     assert 0 < leak.added_low < leak.added < leak.added_high
+
+
+def test_leak_and_change_compare_one_share():
+    """Where the best quarter is the one before, both say the same of the same leads."""
+    history = make_history(make_quarters([0.3, 0.8, 0.5]), as_of=270)
+    staged = estimate_stages(history, all_leads(history))
+    leak = build_leak_table(find_leaks(staged)).to_pylist()[0]
+    row = build_funnel_table(history, all_leads(history), staged).to_pylist()[0]
+    assert leak["now_30d"] - leak["best_30d"] == pytest.approx(row["change_vs_previous_cohort"])
+    # Both quarters are named from their first day.
+    assert [leak[name].date().isoformat() for name in ("best_from", "now_from")] == [
+        "1970-04-01", "1970-06-30"
+    ]  # fmt: skip
 
 
 def test_small_cohorts_make_no_leak():

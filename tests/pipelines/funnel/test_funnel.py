@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections import Counter
+from datetime import datetime, timedelta
 
 import jsonschema
 import pyarrow.parquet as pq
@@ -101,6 +102,23 @@ def test_counts_equal_a_plain_loop(run, people_and_log):
     assert revoked > 0
     returned = sum(row["n"] for row in json.loads(out)["paths"] if row["to"] == "lost")
     assert returned == sum(row[3] == "lost" for row in log)
+
+
+def test_stuck_leads_say_for_how_long_they_are_silent(run, people_and_log):
+    """Their last event counts, but no call, which is a touch of ours."""
+    people, log = people_and_log
+    _, out, _ = run("--json", "--as-of", AS_OF)
+    last = {row[0]: row[1] for row in people}
+    for lead, at, known, kind, _ in log:
+        if max(at, known) < f"{AS_OF}T00:00:00+00:00" and kind != "call":
+            last[lead] = max(last[lead], at)
+    stuck = json.loads(out)["stuck"]
+    assert len({row["silent_days"] for row in stuck}) > len(stuck) / 2 > 0
+    for row in stuck:
+        since = datetime.fromisoformat(AS_OF + "T00:00:00+00:00") - datetime.fromisoformat(
+            last[row["entity_id"]]
+        )
+        assert row["silent_days"] == pytest.approx(since / timedelta(days=1))
 
 
 def reached_no_stage(steps, row):

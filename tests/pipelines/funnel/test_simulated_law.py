@@ -20,6 +20,7 @@ from features.paths.visits import OPEN
 from features.tools.instants import US_PER_DAY, to_microseconds
 from models.funnel.cycle_table import build_cycle_table
 from models.funnel.funnel_table import build_funnel_table, estimate_stages
+from models.funnel.moves import mark_moves
 from models.funnel.win_times import estimate_win_times, number_spells
 from models.survival.incidence import summarize_incidence
 from models.survival.stays import count_stays
@@ -62,14 +63,14 @@ def list_as_ofs():
 
 
 def list_truths(whole, as_of):
-    """Return by stage the share of the visits begun before the as-of that advance in 30 days."""
+    """Return by stage the share of the visits begun before the as-of that move on in 30 days."""
     visits, now = whole.paths.visits, to_microseconds(as_of)
     own = visits.start < now
     shares = {}
     for number, stage in enumerate(STATES.stages):
         at_stage = own & (visits.stage == number)
-        advanced = (visits.exit == number + 1) & (visits.end - visits.start <= MONTH)
-        shares[stage] = advanced[at_stage].mean()
+        moved = mark_moves(number, visits.exit, STATES.won) & (visits.end - visits.start <= MONTH)
+        shares[stage] = moved[at_stage].mean()
     return shares
 
 
@@ -81,15 +82,16 @@ def estimate_median(history):
 
 
 def estimate_shares(history):
-    """Return by stage the estimated share that advances within 30 days, and the plain ratio."""
+    """Return by stage the estimated share that moves on within 30 days, and the plain ratio."""
     visits = history.paths.visits
     stays = history.list_visit_stays(visits.stage)
     questions = (len(STATES.stages), len(STATES.names), np.array([MONTH]), np.array([0.5]))
     within = summarize_incidence(count_stays(stays), *questions).within[:, 0]
-    advanced = visits.exit == visits.stage + 1
+    moved = mark_moves(visits.stage, visits.exit, STATES.won)
     return {
-        stage: (within[number, number + 1], advanced[visits.stage == number].mean())
+        stage: (within[number, number + 1 : STATES.won + 1].sum(), moved[own].mean())
         for number, stage in enumerate(STATES.stages)
+        for own in [visits.stage == number]
     }
 
 
@@ -104,7 +106,7 @@ def test_shares_are_right_where_plain_ratios_are_not(capsys, whole):
     with capsys.disabled():
         sys.stdout.write(
             f"\ndemo company, {len(whole.created):,} leads × {AS_OFS} as-ofs: bias of the share "
-            f"that advances in 30 days {np.mean(ours):+.2%}, of advanced / entered "
+            f"that moves on in 30 days {np.mean(ours):+.2%}, of moved on / entered "
             f"{np.mean(plain):+.1%}\n"
         )
     assert abs(np.mean(ours)) < 0.01

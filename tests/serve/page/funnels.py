@@ -58,18 +58,17 @@ def make_tables(visits=None, value=None, ids=None, owners=("Ann", "Bob", None)):
         funnel=build_funnel_table(history, all_leads(history), staged),
         paths=build_path_table(history, staged.estimates),
         cycle=build_cycle_table(history, all_leads(history)),
-        stuck=_list_stuck(history, staged.estimates, names, owners),
+        stuck=_list_stuck(history, staged, names, owners),
         leaks=build_leak_table(find_leaks(staged)),
         curves=build_curve_table(history.states, staged.estimates),
-        aging=build_aging_table(history, staged.estimates),
+        aging=build_aging_table(history, staged),
         entries=FUNNEL_SCHEMAS["entries"].empty_table(),
         silence=FUNNEL_SCHEMAS["silence"].empty_table(),
     )
 
 
-def _list_stuck(history, estimates, names, owners):
-    visits, stages = history.paths.visits, np.arange(len(STATES.stages))
-    p80 = estimates.point.quantile[stages, stages + 1, P80]
+def _list_stuck(history, staged, names, owners):
+    visits, p80 = history.paths.visits, staged.moves.quantile[:, P80]
     rows = np.flatnonzero(find_stuck_visits(history, visits.stage, p80))
     stuck = [
         {
@@ -78,6 +77,7 @@ def _list_stuck(history, estimates, names, owners):
             "owner": owners[visits.lead[row] % len(owners)] if owners else None,
             "age_days": (history.as_of - visits.start[row]) / US_PER_DAY,
             "p80_days": p80[visits.stage[row]],
+            "silent_days": 1.5 + visits.lead[row] % 7,
             "value": None if history.value is None else history.value[visits.lead[row]],
             "moved_others": LAST_EVENT,
         }
