@@ -16,6 +16,8 @@ from configs.source_rows import FrozenModel
 # The segments of all leads, whose column has the same name; of the values without a segment of
 # their own; and of leads without a value.
 ALL, OTHER, MISSING = "all", "other", "missing"
+# Stands for a column in the rows of the cycle from each stage.
+STAGE = "stage"
 # Values that are called like these stand in quotes.
 _QUOTED = {f'"{name}"': name for name in (ALL, OTHER, MISSING)}
 

@@ -6,6 +6,8 @@ of all who win within the longest time observed, which the quantiles here refer 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -13,6 +15,7 @@ from features.tools.instants import US_PER_DAY
 from models.funnel.history import DAYS, SHARES, FunnelHistory, Segmentation, estimate_groups
 from models.funnel.schemas import CYCLE
 from models.survival.bootstrap import find_interval, widen_at_bounds
+from models.survival.stays import Stays
 
 WIN, LOSS = 0, 1
 
@@ -21,11 +24,20 @@ def build_cycle_table(history: FunnelHistory, segments: Segmentation) -> pa.Tabl
     """Return CYCLE: one row per segment that has a lead."""
     spells = history.paths.spells
     group, groups = segments.codes[spells.lead], len(segments.names)
-    estimates = estimate_groups(history.list_spell_stays(group), groups, LOSS + 1)
+    naive = compute_naive_medians(history, group, groups)
+    return list_cycle_rows(history.list_spell_stays(group), segments.names, segments.by, naive)
+
+
+def list_cycle_rows(stays: Stays, names: Sequence[str], by: str, naive: np.ndarray) -> pa.Table:
+    """Return CYCLE of stays whose exits are WIN and LOSS: one row per group that has any.
+
+    ``names`` are those of the groups, ``naive`` the median days of those won so far.
+    """
+    estimates = estimate_groups(stays, len(names), LOSS + 1)
     point, drawn = estimates.point, estimates.replicates
     columns: dict[str, object] = {
-        "segment_by": pa.repeat(segments.by, groups),
-        "segment": pa.array(segments.names, pa.string()),
+        "segment_by": pa.repeat(by, len(names)),
+        "segment": pa.array(names, pa.string()),
     }
     for place, share in enumerate(SHARES):
         low, high = find_interval(drawn.quantile[..., WIN, place])
@@ -38,21 +50,24 @@ def build_cycle_table(history: FunnelHistory, segments: Segmentation) -> pa.Tabl
         name = f"win_by_{days}"
         columns |= {name: value, f"{name}_low": low, f"{name}_high": high}
         columns[f"lost_by_{days}"] = point.within[:, place, LOSS]
-    naive = compute_naive_medians(history, group, groups)
     columns["bias_of_naive"] = naive / point.quantile[:, WIN, SHARES.index(0.5)] - 1
     arrays = [pa.array(columns[name], from_pandas=True) for name in CYCLE.names]
-    has_leads = np.bincount(group, minlength=groups) > 0
-    return pa.table(arrays, schema=CYCLE).filter(pa.array(has_leads))
+    has_any = np.bincount(stays.group, minlength=len(names)) > 0
+    return pa.table(arrays, schema=CYCLE).filter(pa.array(has_any))
 
 
 def compute_naive_medians(history: FunnelHistory, group: np.ndarray, groups: int) -> np.ndarray:
     """Return the median days of the spells of each group that were won so far, NaN without any."""
     spells = history.paths.spells
     won = np.flatnonzero(spells.exit == history.states.won)
-    days, own = (spells.end - spells.start)[won] / US_PER_DAY, group[won]
+    return compute_medians((spells.end - spells.start)[won] / US_PER_DAY, group[won], groups)
+
+
+def compute_medians(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """Return the median of the values of each group, NaN without any."""
     medians = np.full(groups, np.nan)
-    order = np.lexsort((days, own))
-    edges = np.searchsorted(own[order], np.arange(groups + 1))
+    order = np.lexsort((values, group))
+    edges = np.searchsorted(group[order], np.arange(groups + 1))
     for place in np.flatnonzero(np.diff(edges)):
-        medians[place] = np.median(days[order][edges[place] : edges[place + 1]])
+        medians[place] = np.median(values[order][edges[place] : edges[place + 1]])
     return medians

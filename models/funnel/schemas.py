@@ -97,9 +97,12 @@ def _list_interval_fields(name: str, meaning: str) -> list[pa.Field]:
 CYCLE = pa.schema(
     [
         make_field(
-            "segment_by", pa.string(), "column whose value the segment is; `all` for all leads"
+            "segment_by",
+            pa.string(),
+            "column whose value the segment is; `all` for all leads, `stage` for those that came "
+            "to a stage, from that day on",
         ),
-        make_field("segment", pa.string(), "the segment, or `all`"),
+        make_field("segment", pa.string(), "the segment, the stage, or `all`"),
         *(
             field
             for share in (25, 50, 80)

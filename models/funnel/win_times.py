@@ -6,7 +6,7 @@ their spells were won, from that stage or a later one. Losses compete with wins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from features.tools.instants import US_PER_DAY
 from models.funnel.cycle_table import LOSS
 from models.funnel.history import FunnelHistory
 from models.survival.landmarks import LandmarkCurves, estimate_after_landmarks
+from models.survival.stays import Stays
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,20 @@ class WinTimes:
 
 def estimate_win_times(history: FunnelHistory) -> WinTimes:
     """Return the times until the win as known at the as-of."""
-    visits, spell, groups = history.paths.visits, number_spells(history), len(history.states.stages)
+    visits, groups = history.paths.visits, len(history.states.stages)
+    wins = list_win_stays(history)
+    stays = history.list_visit_stays(visits.stage)
+    return WinTimes(estimate_after_landmarks(stays, wins.end, wins.exit, groups, LOSS + 1))
+
+
+def list_win_stays(history: FunnelHistory) -> Stays:
+    """Return the time from each visit's begin to the win or loss of its spell, by stage."""
+    visits, spell = history.paths.visits, number_spells(history)
     spells = history.list_spell_stays(np.zeros(len(history.paths.spells.lead), np.int64))
     # The ends of spells, counted from the begin of each visit.
     end = (history.paths.spells.start + spells.end)[spell] - visits.start
-    curves = estimate_after_landmarks(
-        history.list_visit_stays(visits.stage), end, spells.exit[spell], groups, LOSS + 1
-    )
-    return WinTimes(curves)
+    stays = history.list_visit_stays(visits.stage)
+    return replace(stays, end=end, exit=spells.exit[spell])
 
 
 def number_spells(history: FunnelHistory) -> np.ndarray:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
+from configs.errors import ConfigError
+from configs.goals.goals import STAGE
 from configs.schema import Project
 from features.paths.activities import find_activities
 from features.paths.states import FunnelStates, list_funnel_states
@@ -25,6 +27,7 @@ from models.funnel.history import FunnelHistory
 from models.funnel.leaks import build_leak_table, find_leaks
 from models.funnel.path_table import build_path_table
 from models.funnel.result import FunnelResult, FunnelTables
+from models.funnel.stage_cycle import build_stage_cycle
 from models.funnel.stuck_table import build_stuck_table
 from models.journey.entry_table import build_entry_table
 from models.journey.silence_table import build_silence_table
@@ -91,8 +94,9 @@ def _build_tables(
     rows = dataset.leads.num_rows
     every = take_all_leads(rows)
     funnel = [build_funnel_table(history, every, staged)]
-    cycle = [build_cycle_table(history, every)]
+    cycle = [build_cycle_table(history, every), build_stage_cycle(history)]
     for column in dict.fromkeys(by):
+        _require_other_name(column)
         segments = segment_leads(snapshot, column)
         own = estimate_stages(history, segments)
         funnel.append(build_funnel_table(history, segments, own))
@@ -110,6 +114,17 @@ def _build_tables(
         entries=build_entry_table(history),
         silence=build_silence_table(history, activities),
     )
+
+
+def _require_other_name(column: str) -> None:
+    """Raise ConfigError for a column that has the name of the cycle's rows of stages."""
+    if column == STAGE:
+        raise ConfigError(
+            f"cannot segment by the column {column}",
+            where=f"--by {column}, publish.funnel_by",
+            found=f"{column!r} stands for the stages of the funnel",
+            fix="rename the attribute",
+        )
 
 
 def build_history(snapshot: Snapshot, states: FunnelStates) -> FunnelHistory:

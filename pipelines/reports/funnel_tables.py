@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from configs.goals.goals import ALL
+from configs.goals.goals import ALL, STAGE
 from features.tools.instants import format_iso
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def build_cycle_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
         bias = row["bias_of_naive"]
         table.append(
             [
-                row["segment"],
+                f"from {row['segment']}" if row["segment_by"] == STAGE else row["segment"],
                 format_days(row["p25"]),
                 f"{format_days(row['p50'])} ({low}–{high})",
                 format_days(row["p80"]),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from features.tools.instants import US_PER_DAY
+from models.funnel.stage_cycle import build_stage_cycle
 from models.funnel.win_times import estimate_win_times, number_spells
 from models.survival import landmarks
 from tests.models.funnel.histories import CREATED, LOST, MQL, OFFER, WON, make_history
@@ -84,3 +85,25 @@ def test_visits_count_from_their_creation_and_before_the_end_of_observation():
 def test_visits_belong_to_their_spell():
     history = make_history(VISITS)
     assert number_spells(history).tolist() == [0, 0, 1, 1, 1, 1, 2, 3]
+
+
+def test_cycle_from_each_stage_by_hand():
+    """Days count from the begin of each visit to a stage, over all later ones."""
+    rows = build_stage_cycle(make_history(VISITS)).to_pylist()
+    assert [(row["segment_by"], row["segment"]) for row in rows] == [
+        ("stage", "created"), ("stage", "mql"), ("stage", "offer")
+    ]  # fmt: skip
+    created, mql, offer = rows
+    assert (created["p25"], created["p80"]) == (10.0, 30.0)
+    assert (mql["p50"], mql["win_by_30"], mql["bias_of_naive"]) == (15.0, 1.0, 0.0)
+    # After 6, 10 and 25 days.
+    assert (offer["p25"], offer["p50"], offer["p80"]) == (6.0, 10.0, 25.0)
+    assert created["lost_by_60"] == pytest.approx(0.5)
+
+
+def test_cycle_from_a_stage_agrees_with_the_chances_of_leads_that_come_to_it():
+    history = make_history(VISITS)
+    for place, row in enumerate(build_stage_cycle(history).to_pylist()):
+        assert row["p50"] == pytest.approx(days(history, place, 0, 0.5))
+        # A win at the horizon itself comes too late there.
+        assert row["win_by_30"] == pytest.approx(chance(history, place, 0, 30 + 1e-6))

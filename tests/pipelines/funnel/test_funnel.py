@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 import jsonschema
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -61,7 +62,10 @@ def test_json_fits_its_schema_and_adds_up(run):
         assert row["entered"] == sum(row[name] for name in COUNTS)
         assert row["open"] >= row["stuck"]
     segments = {row["segment"] for row in result["funnel"]}
-    assert segments == {row["segment"] for row in result["cycle"]} == {"all", "DE", "FR", "missing"}
+    assert segments == {"all", "DE", "FR", "missing"}
+    cycle = [(row["segment_by"], row["segment"]) for row in result["cycle"]]
+    assert cycle[:5] == [("all", "all"), *(("stage", s) for s in ("created", *company.STAGES))]
+    assert {segment for _, segment in cycle[5:]} == segments - {"all"}
     for stage in ("created", *company.STAGES):
         own = [row for row in result["funnel"] if row["stage"] == stage]
         for name in ("entered", *COUNTS):
@@ -168,7 +172,7 @@ def test_files_hold_what_is_printed(run, tmp_path):
 def test_terminal_shows_every_part(run):
     code, out, _ = run("--as-of", AS_OF, "--by", "owner")
     assert code == 0
-    for text in ("owner: Ann", "biggest leak", "half in", "stuck:", "won so far took", "mql"):
+    for text in ("owner: Ann", "biggest leak", "half in", "stuck:", "won so far took", "from mql"):
         assert text in out
     for text in ("order: ", "leads begin in", "silent for", "all but call"):
         assert text in out
@@ -180,6 +184,7 @@ def test_terminal_shows_every_part(run):
         ("amount", "a number", "name one of country, seller, channel, owner"),
         ("contry", "no category of the leads", "country"),
         ("firm", "no category of the leads", "name one of country"),
+        ("stage", "stands for the stages of the funnel", "rename the attribute"),
     ],
 )
 @pytest.mark.usefixtures("people_and_log")
@@ -251,7 +256,8 @@ def test_many_categories_are_one(tmp_path, monkeypatch):
     company.write_rows(tmp_path / "leads.csv", header, people)
     monkeypatch.chdir(tmp_path)
     result = compute_funnel(load_project("steps.yaml"), None, ["country"])
-    segments = result.tables.cycle["segment"].to_pylist()
+    cycle = result.tables.cycle.filter(pc.not_equal(result.tables.cycle["segment_by"], "stage"))
+    segments = cycle["segment"].to_pylist()
     assert len(segments) == 1 + 19 + 1
     assert segments[0] == "all"
     assert segments[-1] == "other"

@@ -13,6 +13,7 @@ from models.funnel.leaks import build_leak_table, find_leaks
 from models.funnel.path_table import build_path_table
 from models.funnel.result import FUNNEL_SCHEMAS, FunnelTables
 from models.funnel.schemas import STUCK
+from models.funnel.stage_cycle import build_stage_cycle
 from tests.models.funnel.histories import STATES, all_leads, make_history
 
 LAST_EVENT = "call (60%)"
@@ -57,7 +58,9 @@ def make_tables(visits=None, value=None, ids=None, owners=("Ann", "Bob", None)):
     return FunnelTables(
         funnel=build_funnel_table(history, all_leads(history), staged),
         paths=build_path_table(history, staged.estimates),
-        cycle=build_cycle_table(history, all_leads(history)),
+        cycle=pa.concat_tables(
+            [build_cycle_table(history, all_leads(history)), build_stage_cycle(history)]
+        ),
         stuck=_list_stuck(history, staged, names, owners),
         leaks=build_leak_table(find_leaks(staged)),
         curves=build_curve_table(history.states, staged.estimates),
