@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,18 +20,29 @@ class LeadTimes:
     """Instants of events, ordered by lead and time.
 
     Attributes:
-        first: Place of each lead's first event; at last the number of events, int64.
+        first: Place of each lead's first event, int64.
+        last: Place after its last one, int64.
         time: Times of the events, int64 microseconds since 1970.
     """
 
     first: np.ndarray
+    last: np.ndarray
     time: np.ndarray
 
     def count_before(self, lead: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the place after the last event of each lead before an instant of its own."""
         places = np.empty(len(lead), np.int64)
-        _fill_places(self.first, self.time, (lead, at), places)
+        _fill_places((self.first, self.last, self.time), (lead, at), places)
         return places
+
+    def take_leads(self, rows: np.ndarray) -> Self:
+        """Return the events of some leads, in another order of these."""
+        return replace(self, first=self.first[rows], last=self.last[rows])
+
+    def select_events(self, own: np.ndarray) -> Self:
+        """Return some of the events, by a mask."""
+        before = np.concatenate([[0], np.cumsum(own)])
+        return type(self)(before[self.first], before[self.last], self.time[own])
 
 
 def sort_by_lead(
@@ -42,13 +53,14 @@ def sort_by_lead(
     ``lead`` is -1 for events of no lead.
     """
     rows = np.flatnonzero(lead >= 0)
-    keys = (time[rows],) if value is None else (value[rows], time[rows])
-    is_sorted = value is None and bool((np.diff(time[rows]) >= 0).all())
-    if not is_sorted:
-        rows = rows[np.lexsort(keys)]
+    if value is not None:
+        rows = rows[np.lexsort((value[rows], time[rows]))]
+    elif not bool((np.diff(time[rows]) >= 0).all()):
+        rows = rows[np.argsort(time[rows], kind="stable")]
     rows = rows[sort_by_code(lead[rows], leads)]
-    first = np.searchsorted(lead[rows], np.arange(leads + 1))
-    return LeadTimes(first, time[rows]), rows
+    last = np.cumsum(np.bincount(lead[rows], minlength=leads))
+    first = np.concatenate([[0], last[:-1]])
+    return LeadTimes(first, last, time[rows]), rows
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,11 @@ class LeadActivity:
 
     every: LeadTimes
     types: tuple[LeadTimes, ...]
+
+    def take_leads(self, rows: np.ndarray) -> Self:
+        """Return the events around some leads, in another order of these."""
+        types = tuple(part.take_leads(rows) for part in self.types)
+        return replace(self, every=self.every.take_leads(rows), types=types)
 
     def describe_leads(self, lead: np.ndarray, at: int) -> np.ndarray:
         """Return numbers that describe what happened before an instant, float64 (leads, columns).
@@ -90,10 +107,11 @@ def _describe_times(
 
 
 @jit_kernel
-def _fill_places(first: Any, time: Any, queries: Any, places: Any) -> None:
+def _fill_places(events: Any, queries: Any, places: Any) -> None:
+    first, last, time = events
     lead, at = queries
     for query in range(len(places)):
-        low, high = first[lead[query]], first[lead[query] + 1]
+        low, high = first[lead[query]], last[lead[query]]
         while low < high:
             middle = (low + high) // 2
             if time[middle] < at[query]:

@@ -25,7 +25,7 @@ from models.learners.hazard import POISSON_PARAMETERS
 from models.learners.lightgbm import LightGbm
 
 # Rows that the trees are fitted on, at most: more take longer and are hardly better.
-MAX_ROWS = 100_000
+MAX_ROWS = 60_000
 # Earlier instants whose open deals are taken, and how far back they reach at most.
 INSTANTS = 24
 MAX_SPAN = 400 * US_PER_DAY
@@ -38,9 +38,9 @@ FOLDS = 2
 # Small trees with strong smoothing, which start from the base: where they learn nothing, it stays.
 TREE_PARAMETERS = {
     **POISSON_PARAMETERS,
-    "num_leaves": 6,
-    "num_iterations": 100,
-    "learning_rate": 0.15,
+    "num_leaves": 8,
+    "num_iterations": 60,
+    "learning_rate": 0.2,
     "min_data_in_leaf": 50,
     "lambda_l2": 10.0,
     "feature_fraction": 0.8,

@@ -30,7 +30,7 @@ from models.funnel.history import FunnelHistory
 PAST_FORECASTS = 8
 MIN_STEP = 7 * US_PER_DAY
 # Spells that each of them looks at, at most. With more, chance has hardly less part in its error.
-MAX_SPELLS = 150_000
+MAX_SPELLS = 100_000
 # A shorter time ahead holds too few wins to measure an error by.
 MIN_AHEAD = 7 * US_PER_DAY
 # What is assumed before any past forecast: no bias, and factors that vary by 8 % for open deals and

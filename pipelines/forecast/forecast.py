@@ -76,7 +76,7 @@ def build_forecast(
     with run_in_background(predict_week_before, snapshot, history.states, periods[0]) as before:
         inputs = collect_inputs(snapshot, valued, by, periods[-1].end)
         prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
-    errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)
+        errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)
     forecast = _build_table(snapshot, inputs, periods, prediction, errors)
     now = PredictedWins(snapshot.dataset, inputs, prediction)
     # The first rows are those of all leads in the current period.

@@ -99,13 +99,10 @@ def collect_activity(dataset: Dataset) -> LeadActivity:
     events, leads = dataset.events, dataset.leads.num_rows
     # At an earlier instant, too, only what could be read then was known.
     lead, time = dataset.event_leads, column_to_microseconds(events["available_at"])
-    every, _ = sort_by_lead(lead, time, leads)
+    every, rows = sort_by_lead(lead, time, leads)
     names = rank_by_frequency(events["event_type"])[:MAX_ACTIVITY_TYPES]
-    codes = encode_categories(events["event_type"], names)
-    types = []
-    for number in range(len(names)):
-        own = codes == number
-        types.append(sort_by_lead(lead[own], time[own], leads)[0])
+    codes = encode_categories(events["event_type"], names)[rows]
+    types = [every.select_events(codes == number) for number in range(len(names))]
     return LeadActivity(every, tuple(types))
 
 
