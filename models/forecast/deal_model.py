@@ -15,8 +15,8 @@ import numpy as np
 
 from features.tools.instants import US_PER_DAY
 from models.forecast.activity import LeadActivity
+from models.forecast.days.working_time import WorkingTime
 from models.forecast.deals import WAY_COLUMNS, OpenDeals, VisitFacts, list_open_deals
-from models.forecast.working_time import WorkingTime
 from models.funnel.cycle_table import WIN
 from models.funnel.history import SAMPLING_PARTS, FunnelHistory
 from models.funnel.win_times import WinTimes, estimate_win_times

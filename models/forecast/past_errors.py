@@ -20,10 +20,10 @@ from features.tools.instants import US_PER_DAY
 from features.tools.parallel import parallel_map
 from models.calibration import Z90
 from models.forecast.amounts import DealAmounts, ExpectedAmounts
+from models.forecast.days.working_time import DayGrid
 from models.forecast.deal_model import DealAttributes
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.track import PastTotal
-from models.forecast.working_time import DayGrid
 from models.funnel.history import FunnelHistory
 
 # Past as-ofs, at most, and the least time between two.

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.forecast.arrivals import forecast_arrivals
-from models.forecast.deal_model import DealAttributes, fit_deal_model
-from models.forecast.deals import OpenDeals, collect_visit_facts, list_open_deals
-from models.forecast.working_time import (
+from models.forecast.days.arrivals import forecast_arrivals
+from models.forecast.days.working_time import (
     DayGrid,
     WorkingTime,
     fit_working_time,
     move_to_working_time,
 )
+from models.forecast.deal_model import DealAttributes, fit_deal_model
+from models.forecast.deals import OpenDeals, collect_visit_facts, list_open_deals
 from models.funnel.history import FunnelHistory
 from models.survival.incidence import IncidenceCurve, estimate_curve
 from models.survival.stays import count_stays

@@ -16,8 +16,8 @@ from features.tools.instants import column_to_microseconds, from_microseconds
 from models.encoding import encode_categories, rank_by_frequency
 from models.forecast.activity import LeadActivity, sort_by_lead
 from models.forecast.amounts import DealAmounts
+from models.forecast.days.working_time import DayGrid, build_day_grid
 from models.forecast.deal_model import DealAttributes
-from models.forecast.working_time import DayGrid, build_day_grid
 from models.funnel.history import FunnelHistory, Segmentation
 from pipelines.funnel.amounts import ValuedHistory
 from pipelines.funnel.segments import segment_leads, take_all_leads

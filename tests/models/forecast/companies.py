@@ -8,8 +8,8 @@ import numpy as np
 from features.paths.states import FunnelStates
 from features.paths.visits import OPEN, LeadPaths, Spells, Visits
 from features.tools.instants import NEVER_US, US_PER_DAY, from_microseconds
+from models.forecast.days.working_time import build_day_grid
 from models.forecast.deal_model import DealAttributes
-from models.forecast.working_time import build_day_grid
 from models.funnel.history import FunnelHistory
 
 STATES = FunnelStates("win", ("created", "offer"), ("won",), ("lost",), ())

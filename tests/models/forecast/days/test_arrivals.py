@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.tools.instants import US_PER_DAY
-from models.forecast.arrivals import forecast_arrivals
+from models.forecast.days.arrivals import forecast_arrivals
 from tests.models.forecast.companies import BEGIN, make_grid, simulate_company
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.forecast.local_trend import SLOPE_SD, LocalTrend, fit_local_trend
+from models.forecast.days.local_trend import SLOPE_SD, LocalTrend, fit_local_trend
 
 
 def test_level_of_a_constant_ratio():

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.forecast.local_trend import fit_local_trend
-from models.forecast.working_time import WEEKDAYS, DayGrid
+from models.forecast.days.local_trend import fit_local_trend
+from models.forecast.days.working_time import WEEKDAYS, DayGrid
 
 # Latest days from which the weekdays are taken.
 WEEKDAY_DAYS = 182

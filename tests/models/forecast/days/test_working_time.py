@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.tools.instants import NEVER_US, US_PER_DAY, to_microseconds
-from models.forecast.working_time import (
+from models.forecast.days.working_time import (
     SUNDAY,
     build_day_grid,
     fit_working_time,

@@ -19,7 +19,7 @@ import numpy as np
 from features.paths.visits import OPEN
 from features.tools.instants import NEVER_US, US_PER_DAY, to_microseconds
 from features.tools.jit import jit_kernel
-from models.forecast.local_trend import fit_local_trend
+from models.forecast.days.local_trend import fit_local_trend
 from models.funnel.history import FunnelHistory
 
 SUNDAY = 6
