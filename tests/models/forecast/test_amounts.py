@@ -1,0 +1,97 @@
+"""What wins are worth, learned from deals on their way."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from features.tools.instants import US_PER_DAY
+from models.forecast.activity import sort_by_lead
+from models.forecast.amounts import LeadValues, learn_amounts, take_known_amounts
+from models.forecast.deal_model import DealAttributes
+from tests.models.forecast.companies import simulate_company
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Return a history, its won spells, their amounts, and a value shown with each offer."""
+    history = simulate_company(deals=3000, days=200)
+    visits, spells = history.paths
+    rng = np.random.default_rng(5)
+    size = rng.lognormal(3.0, 0.8, len(history.created))
+    offers = visits.stage == 1
+    lead, at = visits.lead[offers], visits.start[offers] + US_PER_DAY // 24
+    times, rows = sort_by_lead(lead, at, len(size), size[lead])
+    won = np.flatnonzero(spells.exit == history.states.won)
+    # What is paid in the end is within some per cent of the offer.
+    amount = size[spells.lead[won]] * rng.uniform(0.9, 1.1, len(won))
+    attributes = DealAttributes(np.empty((len(size), 0)), ())
+    amounts = learn_amounts(
+        history, attributes, (LeadValues(times, size[lead][rows]),), won, amount
+    )
+    return history, won, amount, size, amounts
+
+
+def test_deal_with_an_offer_is_worth_it(known):
+    history, _, _, size, amounts = known
+    visits = history.paths.visits
+    asked = visits.lead[(visits.stage == 1) & (visits.end > history.as_of)]
+    asked = asked[(size[asked] > 5) & (size[asked] < 80)]
+    found = amounts.expect_amounts(asked, history.as_of)
+    assert len(asked) > 30
+    assert np.median(np.abs(found.amount / size[asked] - 1)) < 0.15
+
+
+def test_deal_without_an_offer_has_mean_and_spread_of_all(known):
+    history, _, amount, _, amounts = known
+    visits = history.paths.visits
+    asked = visits.lead[(visits.stage == 0) & (visits.end > history.as_of)]
+    found = amounts.expect_amounts(asked, history.as_of)
+    assert found.amount == pytest.approx(np.full(len(asked), amount.mean()), rel=0.15)
+    assert found.spread == pytest.approx(np.full(len(asked), amount.std()), rel=0.2)
+    with_offer = amounts.expect_amounts(history.paths.spells.lead, history.as_of)
+    assert amounts.spreads[1] < 0.5 * amounts.spreads[0]
+    assert (with_offer.spread / with_offer.amount).min() == pytest.approx(amounts.spreads[1])
+
+
+def test_value_after_the_instant_is_not_seen(known):
+    history, _, _, _, amounts = known
+    leads = np.arange(len(history.created))
+    before = amounts.expect_amounts(leads, history.created)
+    assert np.ptp(before.amount) == pytest.approx(0, abs=1e-9)
+
+
+def test_past_amounts_are_those_of_all_wins(known):
+    history, won, amount, _, amounts = known
+    assert amounts.mean == pytest.approx(amount.mean())
+    assert amounts.of_lead[history.paths.spells.lead[won]] == pytest.approx(amount)
+    assert np.isfinite(amounts.of_lead).sum() == len(won)
+
+
+def test_known_amounts_stay_and_missing_ones_are_the_mean():
+    attributes = DealAttributes(np.empty((4, 0)), ())
+    amounts = take_known_amounts(attributes, np.array([1.0, np.nan, 5.0, 3.0]), np.array([0, 1]))
+    found = amounts.expect_amounts(np.arange(4), 0)
+    assert found.amount.tolist() == [1.0, 3.0, 5.0, 3.0]
+    assert found.spread.tolist() == [0.0] * 4
+    assert amounts.past.tolist() == [1.0]
+    nothing = take_known_amounts(attributes, np.full(4, np.nan), np.array([0]))
+    assert nothing is None
+
+
+def test_wins_without_an_amount_teach_nothing(known):
+    history, won, amount, _, amounts = known
+    attributes = amounts.attributes
+    assert learn_amounts(history, attributes, (), won, np.full(len(amount), np.nan)) is None
+
+
+def test_sample_has_whole_accounts(known):
+    hashes = np.random.default_rng(3).integers(0, 2**63, len(known[0].created)).astype(np.uint64)
+    history = replace(known[0], cluster=hashes)
+    sample = history.sample_accounts(1000)
+    share = len(sample.paths.spells.lead) / len(history.paths.spells.lead)
+    assert share == pytest.approx(1000 / len(history.paths.spells.lead), rel=0.25)
+    kept = np.isin(history.paths.visits.lead, sample.paths.spells.lead)
+    assert (sample.paths.visits.start == history.paths.visits.start[kept]).all()
+    assert len(sample.created) == len(history.created)
+    assert history.sample_accounts(10_000) is history
