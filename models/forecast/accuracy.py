@@ -78,7 +78,7 @@ def summarize_backtest(backtest: ForecastBacktest) -> ForecastAccuracy:
     total = [row.actual for row in rows]
     part = [row.open_actual for row in rows]
     weighted = [row.stage_weighted for row in rows]
-    held = [row.low <= row.actual <= row.high for row in rows]
+    held = [row.holds for row in rows]
     return ForecastAccuracy(
         total=_compute_errors([row.predicted for row in rows], total, [row.crps for row in rows]),
         coverage_90=float(np.mean(held)) if held else float("nan"),
@@ -99,6 +99,7 @@ def backtest_to_json(backtest: ForecastBacktest) -> dict[str, Any]:
         "target": backtest.target,
         "unit": backtest.unit,
         "horizon_days": backtest.horizon_days,
+        "asked": backtest.asked,
         "as_ofs": to_json_values(as_ofs),
         **summarize_backtest(backtest).to_json(),
     }

@@ -31,6 +31,8 @@ FORECAST_SCHEMAS = {
 }
 # The further table of a night: what those rest on.
 BASIS = "forecast_basis"
+# Data before an as-of that is tested, at least, as multiples of the days ahead.
+HISTORY = 2.5
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,11 @@ class BacktestedForecast:
     last_year: float | None
     rate_only: float
 
+    @property
+    def holds(self) -> bool:
+        """Whether the 90 % interval held what came."""
+        return self.low <= self.actual <= self.high
+
 
 @dataclass(frozen=True)
 class ForecastBacktest:
@@ -183,9 +190,11 @@ class ForecastBacktest:
         unit: ``wins`` or ``amount``.
         horizon_days: Days that each forecast looks ahead.
         as_ofs: One element per past as-of, the earliest first.
+        asked: Number of as-ofs that were asked for; the data may have fewer.
     """
 
     target: str
     unit: str
     horizon_days: float
     as_ofs: tuple[BacktestedForecast, ...]
+    asked: int

@@ -135,4 +135,5 @@ def _backtest_forecast(
     if as_json:
         print_json(backtest_to_json(result))
     else:
-        print_parts(*terminal.render_forecast_backtest(result, summarize_backtest(result)))
+        accuracy = summarize_backtest(result)
+        print_parts(*terminal.render_forecast_backtest(result, accuracy, project.zone))

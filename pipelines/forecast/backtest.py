@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from features.tools.instants import US_PER_DAY, from_microseconds, to_microsecon
 from models.forecast.draws import PeriodDraws
 from models.forecast.past_errors import measure_past_errors
 from models.forecast.prediction import WinPrediction, predict_wins
-from models.forecast.result import BacktestedForecast, ForecastBacktest
+from models.forecast.result import HISTORY, BacktestedForecast, ForecastBacktest
 from models.forecast.schemas import AMOUNT, WINS
 from models.funnel.history import FunnelHistory
 from models.survival.bootstrap import HIGH, LOW
@@ -81,10 +81,11 @@ def backtest_forecast(
     outcome = _collect_outcome(whole, unit)
     parts = []
     for number, past in enumerate(as_ofs):
-        log(f"forecast {number + 1} of {len(as_ofs)}: as of {past.isoformat()}")
+        day = past.astimezone(project.zone).date()
+        log(f"forecast {number + 1} of {len(as_ofs)}: as of {day.isoformat()}")
         cut = replace(snapshot, dataset=snapshot.dataset.cut_at(past), as_of=past)
         parts.append(_forecast_past(cut, build_history(cut, states), ahead, unit, outcome))
-    return ForecastBacktest(states.target, unit, ahead / timedelta(days=1), tuple(parts))
+    return ForecastBacktest(states.target, unit, ahead / timedelta(days=1), tuple(parts), count)
 
 
 def choose_as_ofs(
@@ -92,25 +93,28 @@ def choose_as_ofs(
 ) -> list[datetime]:
     """Return midnights of the company's zone, the last of which has its time ahead in the data.
 
-    The first has the time ahead two and a half times before it, so that a past forecast of its own
-    had seen how deals end, and its errors can be learned from.
+    The first has HISTORY times the time ahead before it, so that a past forecast of its own had
+    seen how deals end, and its errors can be learned from. They are fewer than ``count`` where the
+    data has not as many days.
     """
     zone = snapshot.project.zone
     first = from_microseconds(int(history.paths.visits.start.min(initial=history.as_of)))
-    first, last = first + 2.5 * ahead, from_microseconds(history.observed_until) - ahead
+    first, last = first + HISTORY * ahead, from_microseconds(history.observed_until) - ahead
     if first >= last:
+        days = (last + (HISTORY + 1) * ahead - first).days
         raise DataError(
             "the data is too short to test a forecast",
             where=str(snapshot.project.path),
-            found=f"{(last + 3.5 * ahead - first).days} days of visits for {ahead.days} days ahead",
+            found=f"{days} days of visits for {ahead.days} days ahead",
             fix="use fewer --days, or a later --as-of",
         )
     step = max((last - first) / max(count - 1, 1), timedelta(days=1))
+    # Where the hour changes, a day has 23 or 25 hours.
+    newest = last.astimezone(zone).replace(tzinfo=None)
     as_ofs = []
     for number in range(count):
-        local = (last - number * step).astimezone(zone)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        instant = from_microseconds(to_microseconds(midnight))
+        day = (newest - number * step).date()
+        instant = from_microseconds(to_microseconds(datetime.combine(day, time(), zone)))
         if instant < first - timedelta(days=1):
             break
         as_ofs.append(instant)

@@ -90,6 +90,9 @@ class ForecastBacktestOutput(ErrorsJson):
     target: str = make_key("the target whose outcome is the win")
     unit: str = make_key("`wins` or `amount`")
     horizon_days: float = make_key("days that each forecast looks ahead")
+    asked: int = make_key(
+        "number of as-ofs that were asked for; fewer are tested where the data is too short"
+    )
     as_ofs: list[PastForecastJson] = make_key("each past as-of, the earliest first")
     coverage_90: float | None = make_key("share of the 90 % intervals that held what came")
     open: ErrorsJson = make_key("errors of the part of the open deals")

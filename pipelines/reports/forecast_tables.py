@@ -12,11 +12,17 @@ from zoneinfo import ZoneInfo
 from configs.goals.goals import ALL
 from configs.goals.periods import find_period
 from models.forecast.accuracy import Errors, ForecastAccuracy
+from models.forecast.result import HISTORY
 from models.forecast.schemas import AMOUNT
-from pipelines.reports.funnel_tables import NOTHING, format_amount, format_days
+from pipelines.reports.funnel_tables import (
+    NOTHING,
+    format_amount,
+    format_days,
+    replace_hyphens,
+)
 
 if TYPE_CHECKING:
-    from models.forecast.result import BacktestedForecast, ForecastBacktest, ForecastResult
+    from models.forecast.result import ForecastBacktest, ForecastResult
 
 # Deals that the terminal shows; files and JSON have all.
 MAX_DEALS = 15
@@ -98,8 +104,8 @@ def describe_errors(result: ForecastResult) -> str:
         text = f"the only past forecast {of}: {_describe_error(summary.worst)}"
     else:
         within = "all" if summary.within == summary.forecasts else f"{summary.within:,}"
-        text = f"the last {summary.forecasts:,} forecasts {of}: {within} within {summary.limit:.0%}"
-        text = text.replace("%", " %")
+        text = f"the last {summary.forecasts:,} forecasts {of}: {within} within "
+        text += _format_share(summary.limit, 0)
         if summary.within < summary.forecasts:
             text += f", the worst {_describe_error(summary.worst)}"
     if summary.shared_days >= 0.5:
@@ -196,7 +202,7 @@ def build_deal_table(rows: list[dict[str, Any]]) -> list[list[str]]:
                 row["stage"],
                 row["owner"] or NOTHING,
                 format_days(row["age_days"]),
-                f"{row['probability']:.1%}",
+                _format_share(row["probability"]),
                 *(amounts if has_amount else []),
             ]
         )
@@ -206,15 +212,29 @@ def build_deal_table(rows: list[dict[str, Any]]) -> list[list[str]]:
 def describe_backtest(backtest: ForecastBacktest, accuracy: ForecastAccuracy) -> str:
     """Return in a sentence how far the past forecasts were off."""
     total = accuracy.total
+    held = sum(row.holds for row in backtest.as_ofs)
     return (
         f"{total.forecasts:,} past forecasts of the {_name_unit(backtest.unit)} of the next "
-        f"{backtest.horizon_days:g} days: {_format_errors(total)}; "
-        f"{_format_share(accuracy.coverage_90)} of the 90 % intervals held what came"
+        f"{backtest.horizon_days:g} days: {_format_errors(total)}; the 90 % interval held what "
+        f"came in {held:,} of {len(backtest.as_ofs):,}"
     )
 
 
-def build_backtest_table(rows: tuple[BacktestedForecast, ...], unit: str) -> list[list[str]]:
+def describe_missing(backtest: ForecastBacktest) -> list[str]:
+    """Return a line where fewer as-ofs were tested than were asked for."""
+    tested, days = len(backtest.as_ofs), backtest.horizon_days
+    if tested == backtest.asked:
+        return []
+    return [
+        f"{tested:,} of the {backtest.asked:,} as-ofs that were asked for could be tested: two are "
+        f"at least a day apart, and each needs {HISTORY * days:g} days of data before it, "
+        f"{HISTORY:g} times the days ahead, and {days:g} after it"
+    ]
+
+
+def build_backtest_table(backtest: ForecastBacktest, zone: ZoneInfo) -> list[list[str]]:
     """Return each past forecast beside what came."""
+    unit = backtest.unit
     table = [
         [
             "as of",
@@ -229,14 +249,14 @@ def build_backtest_table(rows: tuple[BacktestedForecast, ...], unit: str) -> lis
             "rate only",
         ]
     ]
-    for row in rows:
+    for row in backtest.as_ofs:
         error = row.predicted / row.actual - 1 if row.actual else None
         table.append(
             [
-                f"{row.as_of:%Y-%m-%d}",
+                f"{row.as_of.astimezone(zone):%Y-%m-%d}",
                 format_quantity(row.predicted, unit),
                 format_quantity(row.actual, unit),
-                NOTHING if error is None else f"{error:+.1%}",
+                NOTHING if error is None else _format_share(error, sign="+"),
                 f"{format_quantity(row.low, unit)}–{format_quantity(row.high, unit)}",
                 *(
                     format_quantity(value, unit)
@@ -269,7 +289,7 @@ def build_accuracy_table(accuracy: ForecastAccuracy, unit: str) -> list[list[str
                 name,
                 f"{errors.forecasts:,}",
                 _format_share(errors.mean_absolute_error_share),
-                _format_share(errors.bias_share, "+"),
+                _format_share(errors.bias_share, sign="+"),
                 NOTHING if math.isnan(errors.crps) else format_score(errors.crps, unit),
             ]
         )
@@ -281,7 +301,7 @@ def format_quantity(value: float | None, unit: str) -> str:
     if value is None or unit == AMOUNT:
         return format_amount(value)
     # Without a negative zero.
-    return f"{round(value) + 0:,}"
+    return replace_hyphens(f"{round(value) + 0:,}")
 
 
 def format_chance(value: float | None) -> str:
@@ -290,12 +310,12 @@ def format_chance(value: float | None) -> str:
         return NOTHING
     if 0 < value < 0.01:
         return "< 1 %"
-    return "> 99 %" if 0.99 < value < 1 else f"{value:.0%}".replace("%", " %")
+    return "> 99 %" if 0.99 < value < 1 else _format_share(value, 0)
 
 
 def format_score(value: float, unit: str) -> str:
     """Return a score in the unit of the forecast."""
-    return format_amount(value) if unit == AMOUNT else f"{value:,.1f}"
+    return format_amount(value) if unit == AMOUNT else replace_hyphens(f"{value:,.1f}")
 
 
 def _format_part(row: dict[str, Any], part: str) -> str:
@@ -309,18 +329,20 @@ def _format_step(step: str, value: float, unit: str) -> str:
     written = format_score(abs(value), unit)
     if written == format_score(0.0, unit):
         return written
-    return ("+" if value > 0 else "−") + written
+    return ("+" if value > 0 else replace_hyphens("-")) + written
 
 
 def _format_errors(errors: Errors) -> str:
     return (
         f"{_format_share(errors.mean_absolute_error_share)} off on average, bias "
-        f"{_format_share(errors.bias_share, '+')}"
+        f"{_format_share(errors.bias_share, sign='+')}"
     )
 
 
-def _format_share(value: float, sign: str = "") -> str:
-    return NOTHING if math.isnan(value) else f"{value:{sign}.1%}"
+def _format_share(value: float, decimals: int = 1, sign: str = "") -> str:
+    if math.isnan(value):
+        return NOTHING
+    return replace_hyphens(f"{100 * value:{sign}.{decimals}f} %")
 
 
 def _name_unit(unit: str) -> str:

@@ -69,7 +69,7 @@ def build_cycle_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
                 format_share(row["win_by_90"]),
                 format_share(row["lost_by_30"]),
                 format_share(row["lost_by_90"]),
-                NOTHING if bias is None else f"{bias:+.0%}",
+                NOTHING if bias is None else replace_hyphens(f"{bias:+.0%}"),
             ]
         )
     return table
@@ -219,9 +219,17 @@ def format_amount(value: float | None) -> str:
     """Return an amount without decimals, a large one in thousands or millions."""
     if value is None:
         return NOTHING
+    text = f"{value:,.0f}"
     if abs(value) >= 1e6:
-        return f"{value / 1e6:,.1f} M"
-    return f"{value / 1e3:,.0f} k" if abs(value) >= 1e4 else f"{value:,.0f}"
+        text = f"{value / 1e6:,.1f} M"
+    elif abs(value) >= 1e4:
+        text = f"{value / 1e3:,.0f} k"
+    return replace_hyphens(text)
+
+
+def replace_hyphens(number: str) -> str:
+    """Return a number with the sign of minus, which is as wide as a plus."""
+    return number.replace("-", "\N{MINUS SIGN}")
 
 
 def _format_interval(row: dict[str, Any], name: str) -> str:
@@ -238,4 +246,4 @@ def _format_change(row: dict[str, Any]) -> str:
         return NOTHING
     # Without a negative zero.
     value, low, high = (round(100 * end, 1) + 0.0 for end in (value, low, high))
-    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+    return replace_hyphens(f"{value:+.1f} ({low:+.1f} to {high:+.1f})")

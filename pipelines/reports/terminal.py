@@ -29,6 +29,7 @@ from pipelines.reports.forecast_tables import (
     describe_errors,
     describe_forecast,
     describe_knowledge,
+    describe_missing,
 )
 from pipelines.reports.funnel_tables import (
     build_cycle_rows,
@@ -308,12 +309,13 @@ def render_forecast(result: ForecastResult, zone: ZoneInfo) -> list[RenderableTy
 
 
 def render_forecast_backtest(
-    backtest: ForecastBacktest, accuracy: ForecastAccuracy
+    backtest: ForecastBacktest, accuracy: ForecastAccuracy, zone: ZoneInfo
 ) -> list[RenderableType]:
     """Return past forecasts beside what came, and how far they and simpler ones were off."""
-    unit = backtest.unit
-    tables = (build_backtest_table(backtest.as_ofs, unit), build_accuracy_table(accuracy, unit))
-    return [escape_text(describe_backtest(backtest, accuracy)), *_stack_tables(*tables)]
+    lines = [describe_backtest(backtest, accuracy), *describe_missing(backtest)]
+    accuracies = build_accuracy_table(accuracy, backtest.unit)
+    tables = (build_backtest_table(backtest, zone), accuracies)
+    return [*map(escape_text, lines), *_stack_tables(*tables)]
 
 
 def render_monitor_result(project: Project, result: MonitorResult) -> RenderableType:

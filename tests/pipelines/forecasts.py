@@ -154,4 +154,4 @@ def build_backtest(actuals=(100.0, 80.0, 125.0), unit="wins"):
         )
         for place, actual in enumerate(actuals)
     )
-    return ForecastBacktest("close", unit, 30.0, rows)
+    return ForecastBacktest("close", unit, 30.0, rows, len(rows))

@@ -79,7 +79,7 @@ def test_tables_are_written(run, tmp_path):
 def test_backtest_prints_past_forecasts(run):
     code, out, asked = run("--backtest", "--days", "14", "--count", "3", "--as-of", "2024-12-01")
     assert (code, asked) == (0, ("2024-12-01", 14, 3))
-    assert out.startswith("3 past forecasts of the wins of the next 30 days: 10.2% off on average")
+    assert out.startswith("3 past forecasts of the wins of the next 30 days: 10.2 % off on average")
     assert "stage-weighted, open deals" in out
     value = json.loads(run("--backtest", "--json")[1])
     assert [row["actual"] for row in value["as_ofs"]] == [100, 80, 125]

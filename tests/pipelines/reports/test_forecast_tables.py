@@ -1,6 +1,7 @@
 """The forecast in sentences and tables."""
 
 from dataclasses import replace
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import jsonschema
@@ -15,10 +16,12 @@ from pipelines.reports.forecast_tables import (
     build_change_table,
     build_deal_table,
     build_forecast_table,
+    describe_backtest,
     describe_errors,
     describe_forecast,
     describe_goal,
     describe_knowledge,
+    describe_missing,
     format_chance,
 )
 from tests.pipelines import forecasts
@@ -114,9 +117,9 @@ def test_deals_are_the_first_fifteen():
     rows = forecasts.build_result().deals.to_pylist()
     table = build_deal_table(rows)
     assert len(table) == 1 + 15
-    assert table[1] == ["L0001", "proposal", "Anna Berg", "4.5 d", "50.0%", "12 k", "6,000"]
+    assert table[1] == ["L0001", "proposal", "Anna Berg", "4.5 d", "50.0 %", "12 k", "6,000"]
     plain = [forecasts.build_deal(amount=None, owner=None)]
-    assert build_deal_table(plain)[1] == ["L0001", "proposal", "–", "4.5 d", "50.0%"]
+    assert build_deal_table(plain)[1] == ["L0001", "proposal", "–", "4.5 d", "50.0 %"]
 
 
 def test_track_record_is_a_sentence():
@@ -177,16 +180,56 @@ def test_missing_record_and_ignorance_are_written():
     assert "no more than that" in line
 
 
+def test_negative_values_have_one_minus_sign():
+    row = forecasts.build_row("amount", scale=1000.0, gap=-492e3, won=-5.0)
+    table = build_forecast_table(forecasts.build_result([row]), UTC)
+    assert (table[1][2], table[1][8]) == ("−5", "−492 k")
+    backtest = forecasts.build_backtest((-100.0,))
+    (past,) = backtest.as_ofs
+    past = replace(past, predicted=80.0, actual=100.0)
+    assert build_backtest_table(replace(backtest, as_ofs=(past,)), UTC)[1][3] == "−20.0 %"
+    accuracy = summarize_backtest(replace(backtest, as_ofs=(past,)))
+    assert build_accuracy_table(accuracy, "wins")[1][2:4] == ["20.0 %", "−20.0 %"]
+    text = describe_backtest(replace(backtest, as_ofs=(past,)), accuracy)
+    assert "20.0 % off on average, bias −20.0 %" in text
+
+
+def test_backtest_is_summed_up_in_counts():
+    backtest = forecasts.build_backtest()
+    assert describe_backtest(backtest, summarize_backtest(backtest)) == (
+        "3 past forecasts of the wins of the next 30 days: 10.2 % off on average, bias +10.2 %; "
+        "the 90 % interval held what came in 2 of 3"
+    )
+
+
+def test_missing_as_ofs_are_explained():
+    backtest = forecasts.build_backtest()
+    assert describe_missing(backtest) == []
+    assert describe_missing(replace(backtest, asked=20)) == [
+        "3 of the 20 as-ofs that were asked for could be tested: two are at least a day apart, and "
+        "each needs 75 days of data before it, 2.5 times the days ahead, and 30 after it"
+    ]
+
+
+def test_as_ofs_of_a_backtest_are_dates_of_the_companys_zone():
+    backtest = forecasts.build_backtest((100.0,))
+    # Midnight in Berlin.
+    midnight = forecasts.AS_OF - timedelta(hours=2)
+    past = tuple(replace(row, as_of=midnight) for row in backtest.as_ofs)
+    berlin = build_backtest_table(replace(backtest, as_ofs=past), ZoneInfo("Europe/Berlin"))
+    assert berlin[1][0] == f"{forecasts.AS_OF:%Y-%m-%d}"
+
+
 def test_backtest_has_every_as_of():
     backtest = forecasts.build_backtest((100.0, 0.0))
-    table = build_backtest_table(backtest.as_ofs, backtest.unit)
+    table = build_backtest_table(backtest, UTC)
     assert [row[:4] for row in table[1:]] == [
-        ["2025-06-30", "110", "100", "+10.0%"],
+        ["2025-06-30", "110", "100", "+10.0 %"],
         ["2025-07-07", "10", "0", "–"],
     ]
     errors = build_accuracy_table(summarize_backtest(backtest), backtest.unit)
     assert [row[0] for row in errors[1:3]] == ["this one", "stage-weighted"]
-    assert errors[1] == ["this one", "2", "10.0%", "+10.0%", "3.0"]
+    assert errors[1] == ["this one", "2", "10.0 %", "+10.0 %", "3.0"]
 
 
 @pytest.mark.parametrize("error_share", [0.07, float("nan")])
