@@ -13,6 +13,7 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
+from configs.errors import StateError
 from serve.crm.stored_deliveries import STATE_FILE
 from serve.erasure.pages import page_names_entity
 from serve.export.atomic_folders import (
@@ -91,9 +92,22 @@ def _count_rows_by_file(folder: Path, matcher: EntityMatcher) -> dict[str, int]:
         counts[PAGE_NAME] = int(page_names_entity(folder / PAGE_NAME, matcher))
     if (folder / MANIFEST_NAME).exists():
         counts[MANIFEST_NAME] = int(
-            _redact_manifest(manifest := read_manifest(folder), matcher, {}) != manifest
+            _redact_manifest(manifest := _read_manifest(folder), matcher, {}) != manifest
         )
     return counts
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder; raise StateError for a damaged one, which may name it."""
+    try:
+        return read_manifest(folder)
+    except ValueError as error:
+        raise StateError(
+            "the manifest of an export is damaged, so the entity may still be named in it",
+            where=str(folder / MANIFEST_NAME),
+            found=type(error).__name__,
+            fix="restore it from a backup, or remove its folder, then run again",
+        ) from error
 
 
 def _list_tables(folder: Path) -> Iterator[Path]:
@@ -132,7 +146,7 @@ def _rewrite_delivery(old: Path, matcher: EntityMatcher) -> None:
         changed[fingerprint_file(path)["sha256"]] = fingerprint_file(new / path.name) | {
             "removed": rows
         }
-    manifest = _redact_manifest(read_manifest(old), matcher, changed)
+    manifest = _redact_manifest(_read_manifest(old), matcher, changed)
     manifest = _subtract_removed_rows(
         manifest,
         changed,
@@ -156,7 +170,7 @@ def _finish_rewrite(folder: Path) -> None:
     """
     new, old = folder / ERASING_NAME, folder / ERASED_NAME
     if (new / MANIFEST_NAME).exists():
-        destination = folder / read_manifest(new)["delivery"]
+        destination = folder / _read_manifest(new)["delivery"]
         if destination.exists():
             shutil.rmtree(old, ignore_errors=True)
             destination.replace(old)

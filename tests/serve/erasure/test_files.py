@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from configs.errors import StateError
 from serve.crm.delivery import write_delivery
 from serve.crm.stored_deliveries import list_stored_deliveries
 from serve.erasure import deliveries
@@ -111,6 +112,17 @@ def check(folder, ids):
     assert (current / "part-0001.csv").read_bytes().startswith(b"\xef\xbb\xbfKey,Score\r\n")
     assert [row[0] for row in table(current / "part-0001.csv")[1:] if row] == ids
     assert [row["key"] for row in table(current / "state.parquet")] == ids
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_damaged_manifest_is_named(tmp_path, content):
+    for run in (a_run("r1"), a_run("r2", as_of=TUESDAY)):
+        write_export(some_scores(run, ids=HOSTILE), tmp_path, run)
+    (former,) = (tmp_path / "exports").glob("20250707*")
+    (former / "manifest.json").write_bytes(content)
+    with pytest.raises(StateError, match="manifest of an export is damaged") as error:
+        erase_export(tmp_path / "exports", NAMED, lambda: None)
+    assert error.value.where == str(former / "manifest.json")
 
 
 def test_erase_deliveries_leaves_complete_deliveries_with_their_names(tmp_path):
