@@ -23,7 +23,7 @@ from features.spine import build_scoring_spine, build_training_spine
 from features.wording.wording import load_english, load_wording
 from pipelines.cron import require_cron_lines
 from pipelines.event_names import count_event_types, require_event_types
-from pipelines.funnel.segments import list_goal_warnings
+from pipelines.funnel.segments import list_goal_warnings, require_funnel_columns
 from pipelines.nightly.crm_delivery import plan_exports
 from pipelines.open_leads import describe_open_leads
 from pipelines.outcome_column import require_outcome_values
@@ -56,6 +56,7 @@ def examine_data(project: Project, as_of: str | None) -> DataCheck:
     kinds = infer_attribute_kinds(dataset.values, dataset.readings.columns)
     used = {*dataset.attributes, *kinds} - set(project.features.exclude)
     dataset.readings.require_certain(sorted(used))
+    require_funnel_columns(snapshot)
     types = count_event_types(dataset)
     targets = tuple(_check_target(snapshot, target) for target in project.targets)
     return DataCheck(

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from configs.errors import ConfigError
-from configs.goals.goals import STAGE
 from configs.schema import Project
 from features.paths.activities import find_activities
 from features.paths.states import FunnelStates, list_funnel_states
@@ -33,7 +31,7 @@ from models.journey.entry_table import build_entry_table
 from models.journey.silence_table import build_silence_table
 from models.journey.state_order import compare_orders
 from pipelines.funnel.amounts import value_history
-from pipelines.funnel.segments import segment_leads, take_all_leads
+from pipelines.funnel.segments import segment_funnel, take_all_leads
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
 from serve.scoring.weekly_lists import look_up_owners
@@ -96,8 +94,7 @@ def _build_tables(
     funnel = [build_funnel_table(history, every, staged)]
     cycle = [build_cycle_table(history, every), build_stage_cycle(history)]
     for column in dict.fromkeys(by):
-        _require_other_name(column)
-        segments = segment_leads(snapshot, column)
+        segments = segment_funnel(snapshot, column)
         own = estimate_stages(history, segments)
         funnel.append(build_funnel_table(history, segments, own))
         cycle.append(build_cycle_table(history, segments))
@@ -114,17 +111,6 @@ def _build_tables(
         entries=build_entry_table(history),
         silence=build_silence_table(history, activities),
     )
-
-
-def _require_other_name(column: str) -> None:
-    """Raise ConfigError for a column that has the name of the cycle's rows of stages."""
-    if column == STAGE:
-        raise ConfigError(
-            f"cannot segment by the column {column}",
-            where=f"--by {column}, publish.funnel_by",
-            found=f"{column!r} stands for the stages of the funnel",
-            fix="rename the attribute",
-        )
 
 
 def build_history(snapshot: Snapshot, states: FunnelStates) -> FunnelHistory:

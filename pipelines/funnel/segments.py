@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import ConfigError
-from configs.goals.goals import ALL, MISSING, OTHER, name_segment_value
+from configs.goals.goals import ALL, MISSING, OTHER, STAGE, name_segment_value
+from configs.schema import Project
 from configs.suggestions import did_you_mean
 from features.contracts import Dataset
 from features.definitions.attributes import as_of_join, infer_attribute_kinds
@@ -43,6 +44,30 @@ def segment_leads(snapshot: Snapshot, column: str) -> Segmentation:
     codes = pc.fill_null(codes, len(shown)).to_numpy(zero_copy_only=False).astype(np.int64)
     codes[values.is_null().to_numpy(zero_copy_only=False)] = len(shown) + 1
     return Segmentation((*shown, OTHER, MISSING), codes, column)
+
+
+def segment_funnel(snapshot: Snapshot, column: str) -> Segmentation:
+    """Return the segments of the leads by a column of the funnel, as ``segment_leads`` does.
+
+    Raises ConfigError also for the name of the rows of stages.
+    """
+    if column == STAGE:
+        raise ConfigError(
+            f"cannot segment by the column {column}",
+            where=_name_key(snapshot.project, column),
+            found=f"{column!r} stands for the stages of the funnel",
+            fix="rename the attribute",
+        )
+    return segment_leads(snapshot, column)
+
+
+def require_funnel_columns(snapshot: Snapshot) -> None:
+    """Raise ConfigError if a column of ``publish.funnel_by`` cannot divide the leads."""
+    project = snapshot.project
+    if not project.publish.funnel or not any(t.outcome_types for t in project.targets.values()):
+        return
+    for column in project.publish.funnel_by:
+        segment_funnel(snapshot, column)
 
 
 def _choose_shown(names: list[str], goals: Mapping[str, object]) -> list[str]:
@@ -90,25 +115,38 @@ def _look_up_column(snapshot: Snapshot, column: str) -> pa.Array:
     choices = [name for name in dataset.attributes if _is_text(dataset.leads[name])]
     choices += [name for name, kind in kinds.items() if kind == "category"]
     choices = [name for name in choices if name not in project.privacy.personal]
-    capacity = project.capacity_config
     if column in choices and column in dataset.attributes:
         return dataset.leads[column].combine_chunks()
     if column in choices:
         rows = np.arange(dataset.leads.num_rows)
         cutoff = np.full(len(rows), to_microseconds(snapshot.as_of))
         return as_of_join(dataset.values, column, "category", rows, cutoff, dataset.lead_ids)
-    if column == CHANNEL and dataset.events["channel"].null_count < dataset.events.num_rows:
-        return _find_first_channels(dataset)
-    if column == OWNER and capacity is not None and capacity.owner is not None:
-        return look_up_owners(dataset, capacity, pa.array(np.arange(dataset.leads.num_rows)))
+    if dataset.events["channel"].null_count < dataset.events.num_rows:
+        if column == CHANNEL:
+            return _find_first_channels(dataset)
+        choices.append(CHANNEL)
+    capacity = project.capacity_config
+    if capacity is not None and capacity.owner is not None:
+        if column == OWNER:
+            return look_up_owners(dataset, capacity, pa.array(np.arange(dataset.leads.num_rows)))
+        choices.append(OWNER)
     is_number = column in dataset.attributes or column in kinds
-    suggestion = None if is_number else did_you_mean(column, choices)
+    suggestion = "" if is_number else did_you_mean(column, choices)
+    names = ", ".join(dict.fromkeys(choices))
+    remedy = f"name one of {names}" if names else "leave it out: the leads have no category"
     raise ConfigError(
         f"cannot segment by the column {column}",
-        where="goals.by" if column == project.goals.by else f"--by {column}",
+        where=_name_key(project, column),
         found=f"{column!r} is " + ("a number" if is_number else "no category of the leads"),
-        fix=suggestion or f"name one of {', '.join([*choices, CHANNEL, OWNER])}",
+        fix=f"{suggestion} {remedy}".lstrip(),
     )
+
+
+def _name_key(project: Project, column: str) -> str:
+    """Return the key of the config, or the option, that names a column."""
+    if column == project.goals.by:
+        return "goals.by"
+    return "publish.funnel_by" if column in project.publish.funnel_by else f"--by {column}"
 
 
 def _is_text(column: pa.ChunkedArray) -> bool:

@@ -17,7 +17,7 @@ from pipelines.runner import read_clock
 from pipelines.state.required import require_complete_night
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.export import StagedExport, require_export_format, write_export
-from serve.export.night_files import NightFiles
+from serve.export.night_files import NightFiles, read_table_problems
 from serve.export.page_file import CurrentExport
 from serve.export.suppress import drop_suppressed, drop_suppressed_rows, keep_complete_accounts
 from serve.run import Run
@@ -64,7 +64,8 @@ def write_export_from_store(
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
     build_page = make_page_builder(project, store, run, scores, funnel=funnel, forecast=forecast)
-    root, extras = project.workspace_path, NightFiles(tables)
+    root = project.workspace_path
+    extras = NightFiles(tables, read_table_problems(root, run.run_id))
     return write_export(scores, root, run, form, accounts, build_page, extras)
 
 

@@ -60,3 +60,50 @@ def test_check_refuses_a_column_that_cannot_divide(tmp_path, monkeypatch, column
         examine_data(project, None)
     assert error.value.where == "goals.by"
     assert repr(column) in error.value.found
+
+
+@pytest.mark.parametrize(
+    ("column", "fix"),
+    [
+        ("amount", "name one of country, seller, channel, owner"),
+        ("planet", "name one of country, seller, channel, owner"),
+        ("contry", "did you mean country? name one of country, seller, channel, owner"),
+        ("stage", "rename the attribute"),
+    ],
+)
+def test_check_refuses_a_column_that_the_funnel_of_a_night_cannot_have(
+    tmp_path, monkeypatch, column, fix
+):
+    """The night would be published without its funnel."""
+    company.write(tmp_path, leads=40, publish={"funnel_by": ["country", column]})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"cannot segment by the column {column}") as error:
+        examine_data(load_project("steps.yaml"), None)
+    assert error.value.where == "publish.funnel_by"
+    assert error.value.fix == fix
+    # What is not published needs no column.
+    company.write(tmp_path, leads=40, publish={"funnel_by": [column], "funnel": False})
+    assert examine_data(load_project("steps.yaml"), None).entities == 40
+
+
+def test_missing_columns_are_not_proposed(tmp_path, monkeypatch):
+    """Without channels in the events, and without owners, neither divides the leads."""
+    changes = {"capacity": {"per_week": 20}, "publish": {"funnel_by": ["planet"]}}
+    _, log = company.write(tmp_path, leads=40, **changes)
+    company.write_rows(
+        tmp_path / "events.csv", company.EVENTS_HEADER, [[*row[:4], ""] for row in log]
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        examine_data(load_project("steps.yaml"), None)
+    assert error.value.fix == "name one of country"
+
+
+def test_source_of_a_wrong_column_is_named(tmp_path, monkeypatch):
+    company.write(tmp_path, leads=40)
+    monkeypatch.chdir(tmp_path)
+    project = load_project("steps.yaml")
+    snapshot = load_snapshot(project, None, read_clock())
+    with pytest.raises(ConfigError) as error:
+        segment_leads(snapshot, "planet")
+    assert error.value.where == "--by planet"

@@ -218,3 +218,19 @@ def test_failed_funnel_keeps_no_scores_back(run, monkeypatch):
     # Those of the run before were of other data.
     assert not any(read_rows(f"SELECT * FROM {name}") for name in NAMES)
     assert verify(run) == (0, set())
+    # An export from the table is of the same night: it must not look complete.
+    for _ in range(2):
+        assert run("export", "company.yaml")[0] == 0
+        assert read_manifest()["table_problems"] == {"funnel": problem}
+    # A former export of the night says it too.
+    damaged = Path(CURRENT).resolve()
+    (damaged / "manifest.json").write_text("{", encoding="utf-8")
+    assert run("export", "company.yaml")[0] == 0
+    assert read_manifest()["table_problems"] == {"funnel": problem}
+    (lead,) = read_rows("SELECT entity_id FROM scores ORDER BY entity_id LIMIT 1")
+    shutil.rmtree(damaged)
+    assert run("forget", "company.yaml", lead["entity_id"])[0] == 0
+    assert read_manifest()["table_problems"] == {"funnel": problem}
+    assert score(run)[1]["table_problems"] == {}
+    assert run("export", "company.yaml")[0] == 0
+    assert read_manifest()["table_problems"] == {}

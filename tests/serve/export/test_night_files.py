@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from serve.export.export import write_export
-from serve.export.night_files import NightFiles
+from serve.export.night_files import NightFiles, read_table_problems
 from serve.night_tables import NIGHT_TABLES
 from tests.serve.samples import MONDAY, a_run, some_scores, some_tables
 
@@ -37,3 +37,18 @@ def test_night_without_tables_takes_the_former_files_away(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "scores.csv"]
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert (manifest["tables"], manifest["table_problems"]) == ({}, problems)
+
+
+def test_problems_of_a_run_are_read_from_its_own_exports(tmp_path):
+    for run_id, problems in (("r1", {"funnel": "KeyError"}), ("r2", {"forecast": "OSError"})):
+        run = a_run(run_id)
+        write_export(some_scores(run), tmp_path, run, extras=NightFiles({}, problems))
+    assert read_table_problems(tmp_path, "r1") == {"funnel": "KeyError"}
+    assert read_table_problems(tmp_path, "r2") == {"forecast": "OSError"}
+    assert read_table_problems(tmp_path, "r3") == read_table_problems(tmp_path / "no", "r1") == {}
+    # Neither damage nor what is no export is in the way.
+    damaged = (tmp_path / "exports/current").resolve() / "manifest.json"
+    for content in ("", "[]", '{"run_id": "r2"}', '{"run_id": "r2", "table_problems": [1]}'):
+        damaged.write_text(content, "utf-8")
+        assert read_table_problems(tmp_path, "r2") == {}
+    assert read_table_problems(tmp_path, "r1") == {"funnel": "KeyError"}
