@@ -228,7 +228,7 @@ def format_amount(value: float | None) -> str:
 
 
 def replace_hyphens(number: str) -> str:
-    """Return a number with the sign of minus, which is as wide as a plus."""
+    """Return a number with a minus that is as wide as a plus."""
     return number.replace("-", "\N{MINUS SIGN}")
 
 
