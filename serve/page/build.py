@@ -13,22 +13,21 @@ from serve.page.content.parts import Section
 from serve.page.content.words import PageWords
 from serve.page.render import render_page
 from serve.page.runtime import bundle_chart_library
+from serve.page.sections.forecast.section import build_forecast_section
 from serve.page.sections.funnel.aging import build_aging
 from serve.page.sections.funnel.curves import build_curves
 from serve.page.sections.funnel.cycle import build_cycle
-from serve.page.sections.funnel.forecast import build_forecast_section
 from serve.page.sections.funnel.leak import build_leak
 from serve.page.sections.funnel.losses import build_losses
 from serve.page.sections.funnel.missing import build_missing
 from serve.page.sections.funnel.paths import build_paths
 from serve.page.sections.funnel.stuck import build_stuck
-from serve.page.sections.leads.grades import build_grades
 from serve.page.sections.leads.lead_list import build_lead_list
 from serve.page.sections.leads.night_changes import build_night_changes
-from serve.page.sections.leads.one_lead import build_one_lead
 from serve.page.sections.models.champions import build_champions
 from serve.page.sections.models.importance import build_importance
 from serve.page.sections.models.model_metrics import build_model_metrics
+from serve.page.sections.today.summary import build_summary
 from serve.page.sections.trust.capacity import build_capacity
 from serve.page.sections.trust.checks import build_checks
 from serve.page.sections.trust.data_health import build_data_health
@@ -41,17 +40,16 @@ from serve.page.sections.trust.suspects import build_suspects
 TRUST_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
     build_reliability,
     build_capacity,
-    build_gate_verdict,
-    build_suspects,
 )
 MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
+    build_gate_verdict,
+    build_suspects,
     build_model_metrics,
     build_importance,
 )
-# The company as a whole. What is to come belongs to the top, what has been follows.
+# The company as a whole.
 FUNNEL_SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_missing,
-    build_forecast_section,
     build_losses,
     build_leak,
     build_curves,
@@ -60,19 +58,20 @@ FUNNEL_SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_aging,
     build_stuck,
 )
-# A section returns None where the data has nothing to say about it.
+# What sales needs comes first, and what only the data team reads comes last. A section returns
+# None where the data has nothing to say about it.
 SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
+    build_summary,
+    build_forecast_section,
     build_night_changes,
     build_lead_list,
-    build_one_lead,
-    build_grades,
     *FUNNEL_SECTIONS,
     build_promised,
     *TRUST_SECTIONS,
-    build_checks,
-    build_data_health,
     *MODEL_SECTIONS,
     build_champions,
+    build_checks,
+    build_data_health,
 )
 
 

@@ -98,7 +98,7 @@ class LeadDialog {
     const row = this.list ? this.list.leads.find(target, entity) : -1;
     const leads = row < 0 ? null : this.list.leads;
     const sentence = leads ? words.missing.replace("{target}", () => leads.label(target)) : words.absent;
-    this.fillListed(leads && leads.text("listed", row, leads.lists));
+    this.fillListed(target, leads && leads.text("listed", row, leads.lists));
     // Where ids are personal the page has none, so the text says where to find it.
     const command = words.explain ?? `leadscore explain ${words.config} ${LeadDialog.quote(entity)}`;
     this.find(".lead-missing .sentence").textContent = sentence;
@@ -127,7 +127,7 @@ class LeadDialog {
 
   fillCard(card) {
     this.find(".lead-target").textContent = card.subtitle;
-    this.fillListed(card.listed);
+    this.fillListed(card.target, card.listed);
     this.find(".lead-card .lead-figures").replaceChildren(...card.figures.map((figure) => this.makeFigure(figure)));
     this.fillInterval(card.interval);
     this.fillLines(".lead-steps", card.steps.map((step) => step.sentence));
@@ -139,11 +139,11 @@ class LeadDialog {
     this.find(".lead-events tbody").replaceChildren(...card.events.map((event) => this.makeEvent(event)));
   }
 
-  fillListed(list) {
+  fillListed(target, list) {
     const place = this.find(".lead-listed");
     place.hidden = !list;
     const badge = document.createElement("strong");
-    const [name, text] = list ? this.content.words.listed[list] : ["", ""];
+    const [name, text] = list ? this.content.words.listed[target][list] : ["", ""];
     badge.textContent = name;
     badge.className = "badge";
     place.replaceChildren(badge, " ", text);

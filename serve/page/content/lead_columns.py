@@ -22,7 +22,7 @@ from serve.page.content.reason_changes import (
     pair_reasons,
 )
 from serve.page.content.shown_leads import find_at_risk, find_fallen, find_new_best
-from serve.page.content.target_names import name_targets, round_up_days
+from serve.page.content.target_names import name_outcomes, round_up_days
 
 GRADES = ("A", "B", "C", "D")
 LISTS = ("pick", "explore")
@@ -60,7 +60,7 @@ def pack_leads(data: PageData, rows: np.ndarray, texts: Mapping[str, Any]) -> by
 def _find_targets(data: PageData, shown: pa.Table) -> list[dict[str, Any]]:
     """Return each target with its meaning, the place of its first row, and its leads."""
     counts = {name: _count_by_target(table) for name, table in (("all", data.scores), ("", shown))}
-    firsts, labels = dict(zip(*_find_starts(shown), strict=True)), name_targets(data)
+    firsts, labels = dict(zip(*_find_starts(shown), strict=True)), name_outcomes(data)
     return [
         {
             "name": target,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Group = Literal["leads", "funnel", "trust", "models"]
+Group = Literal["today", "leads", "funnel", "trust", "team"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Table:
         numeric: Positions of the columns that hold numbers, which are aligned to the right.
         english: Positions of the columns whose texts are English in a page of any language.
         folded: Whether a table of a section is shown only when its caption is pressed.
+        compact: Whether a phone shows a row as a line of texts and one of numbers; otherwise each
+            cell has a line, with its heading.
     """
 
     caption: str
@@ -59,6 +61,7 @@ class Table:
     numeric: frozenset[int] = frozenset()
     english: frozenset[int] = frozenset()
     folded: bool = False
+    compact: bool = False
 
 
 @dataclass(frozen=True)

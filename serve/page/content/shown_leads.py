@@ -13,6 +13,8 @@ MAX_COMPARED = 20_000
 BEST_GRADE = "A"
 # A table of the first section is a summary; the list of leads has all.
 MAX_LEADS = 10
+# From this share of the leads on, a list of those that can be worked selects nothing.
+UNSELECTIVE_SHARE = 0.9
 
 
 def find_new_best(scores: pa.Table) -> pa.ChunkedArray:
@@ -47,6 +49,19 @@ def find_at_risk(scores: pa.Table) -> pa.ChunkedArray:
 def find_lost(scores: pa.Table) -> pa.ChunkedArray:
     """Return for each row of SCORES whether its score fell since the night before."""
     return pc.fill_null(pc.less(scores["trend"], 0), False)
+
+
+def list_unselective(scores: pa.Table) -> dict[str, tuple[int, int]]:
+    """Return the leads on the week's list and all open ones of each target whose list selects none.
+
+    That is so where sales can work nearly all open leads in a week.
+    """
+    counts = scores.group_by("target").aggregate([("listed", "count"), ([], "count_all")])
+    return {
+        row["target"]: (row["listed_count"], row["count_all"])
+        for row in counts.to_pylist()
+        if row["listed_count"] >= UNSELECTIVE_SHARE * row["count_all"]
+    }
 
 
 def order_losses(scores: pa.Table) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -22,17 +23,32 @@ def describe_outcome(data: PageData, wording: Wording, target: str) -> str:
     return " / ".join(wording.name(name, TYPE_PREFIX) for name in config.outcome_types)
 
 
-def name_targets(data: PageData) -> dict[str, str]:
-    """Return what each scored target means, with its name: "won within 30 days (close)"."""
+def name_outcomes(data: PageData) -> dict[str, str]:
+    """Return what each scored target means, for sales: "won within 30 days".
+
+    Targets that mean the same have their names, too.
+    """
+    meanings = _describe_targets(data)
+    counts = Counter(meanings.values())
+    return {
+        target: meaning
+        if counts[meaning] == 1
+        else data.words.text(NAME, "named", meaning=meaning, target=target)
+        for target, meaning in meanings.items()
+    }
+
+
+def _describe_targets(data: PageData) -> dict[str, str]:
     words, wording = data.words, load_wording(data.project)
-    names = {}
+    meanings = {}
     for target in data.targets:
         horizon = data.project.targets[target].horizon
-        values = {"outcome": describe_outcome(data, wording, target), "target": target}
+        outcome = describe_outcome(data, wording, target)
         within = words.language.duration(horizon)
-        key = "within" if horizon else "plain"
-        names[target] = words.text(NAME, key, horizon=within, **values)
-    return names
+        meanings[target] = (
+            words.text(NAME, "within", outcome=outcome, horizon=within) if horizon else outcome
+        )
+    return meanings
 
 
 def round_up_days(days: Any) -> Any:

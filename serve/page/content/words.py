@@ -13,6 +13,11 @@ from features.wording.language import Language, read_word_file
 WORDS_FOLDER = Path(__file__).parent / "words"
 # A language of features/wording without texts of the page gets those of this one.
 DEFAULT_LANGUAGE = "en"
+# Units of an amount in short form, the largest first; the frame's texts have their names.
+SHORT_UNITS = (("billion", 1e9), ("million", 1e6), ("thousand", 1e3), ("unit", 1.0))
+# Digits of an amount in short form.
+SHORT_DIGITS = 3
+MINUS = "−"
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,34 @@ class PageWords:
 
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with ``digits`` decimals, grouped by thousands."""
-        return self.language.number(value, f",.{digits}f")
+        # Without a negative zero.
+        number = round(value, digits) + 0.0
+        return self.language.number(number, f",.{digits}f").replace("-", MINUS)
+
+    def amount(self, value: float) -> str:
+        """Return an estimated amount in short form: ``1.66 M``."""
+        return self.amounts(value)
+
+    def amounts(self, *values: float) -> str:
+        """Return amounts in short form, joined by a dash: ``1.33–2.10 M``.
+
+        They share the unit of the largest, so that a reader compares them at once.
+        """
+        largest = max((abs(_round_digits(value)) for value in values), default=0.0)
+        name, size = next((unit for unit in SHORT_UNITS if largest >= unit[1]), SHORT_UNITS[-1])
+        digits = 0
+        if size > 1:
+            digits = max(0, SHORT_DIGITS - len(str(int(largest / size))))
+        elif 0 < largest < 10 and largest != round(largest):
+            digits = 2
+        numbers = [self.number(value / size, digits) for value in values]
+        return self.text("frame", name, n="–".join(numbers))
 
     def percent(self, share: float | None, digits: int = 1) -> str:
         """Return a share as per cent; a dash for None."""
         if share is None:
             return "–"
-        number = self.language.number(100 * share, f",.{digits}f")
+        number = self.number(100 * share, digits)
         return self.language.numbers["percent"].replace("{n}", number)
 
     def day(self, instant: datetime) -> str:
@@ -86,3 +112,8 @@ class PageWords:
     def script_texts(self) -> Mapping[str, Any]:
         """Return what the page's script writes: its texts, and how numbers are written."""
         return {"language": self.code, "numbers": self.language.numbers, **self.texts["script"]}
+
+
+def _round_digits(value: float) -> float:
+    """Return a value with SHORT_DIGITS digits, so that 999,900 is a million."""
+    return float(f"{value:.{SHORT_DIGITS}g}")

@@ -13,7 +13,7 @@ from features.definitions.feature import CHANNEL_PREFIX, TYPE_PREFIX
 from features.wording.wording import Wording, load_wording
 from serve.page.content.lead_columns import LITTLE_EVIDENCE
 from serve.page.content.page_data import LeadFacts, PageData
-from serve.page.content.target_names import describe_outcome, name_targets
+from serve.page.content.target_names import describe_outcome, name_outcomes
 from serve.page.content.words import PageWords
 from serve.page.one_lead.changes import list_changes, mark_direction, parse_reasons
 from serve.page.one_lead.figures import build_figures, build_interval
@@ -77,7 +77,7 @@ class CardWriter:
 
     @cached_property
     def _targets(self) -> dict[str, str]:
-        return name_targets(self.data)
+        return name_outcomes(self.data)
 
     @cached_property
     def _scored(self) -> dict[str, int]:

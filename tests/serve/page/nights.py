@@ -78,7 +78,7 @@ def publish_nights(store, project, nights=3, leads=40):
 
 def read_list(section):
     """Return the header and the arrays of the block of leads, by an independent reader."""
-    (block,) = section.blocks
+    block = next(block for block in section.blocks if block.name == "leads")
     length = int.from_bytes(block.content[:8], "little")
     header = json.loads(block.content[8 : 8 + length])
     arrays = {}

@@ -7,11 +7,14 @@ import pytest
 from serve.page.build import build_page
 from serve.store.store import Store
 from tests.browser import open_file
+from tests.serve.page.funnels import make_tables
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import a_run, publish, some_scores
 
 LINKS = "document.querySelectorAll('#leads tbody .lead-link').length"
 IS_BROKEN = "!document.getElementById('broken').hidden"
+# The block of the first chart.
+CHART = 'chart-[^"]*'
 pytestmark = pytest.mark.server
 
 
@@ -21,7 +24,7 @@ def file(tmp_path):
     project, store = make_project(tmp_path), Store(tmp_path / "scores.db")
     run = a_run(targets=tuple(project.targets))
     publish(store, run, some_scores(run))
-    data = make_data(project, store.scores("acme", run.as_of), run)
+    data = make_data(project, store.scores("acme", run.as_of), run, funnel=make_tables())
     file = tmp_path / "index.html"
     file.write_bytes(build_page(data))
     return file
@@ -29,12 +32,14 @@ def file(tmp_path):
 
 def damage_block(file, name):
     """Replace the contents of a block by some that cannot be unpacked."""
-    page, count = re.subn(rf'(id="block-{name}">)[^<]*', r"\1AAAA", file.read_text("utf-8"))
+    page, count = re.subn(
+        rf'(id="block-{name}">)[^<]*', r"\1AAAA", file.read_text("utf-8"), count=1
+    )
     assert count == 1
     file.write_text(page, "utf-8")
 
 
-@pytest.mark.parametrize(("block", "links"), [("leads", 0), ("lead-cards", 3), ("chart-grades", 3)])
+@pytest.mark.parametrize(("block", "links"), [("leads", 0), ("lead-cards", 3), (CHART, 3)])
 def test_damaged_part_takes_no_other_with_it(file, browser, block, links):
     with open_file(browser, file) as opened:
         charts = opened.page.locator("[data-chart] svg").count()
@@ -43,7 +48,7 @@ def test_damaged_part_takes_no_other_with_it(file, browser, block, links):
     with open_file(browser, file) as opened:
         page = opened.page
         assert page.evaluate(IS_BROKEN) and page.evaluate(LINKS) == links
-        assert page.locator("[data-chart] svg").count() == charts - (block == "chart-grades")
+        assert page.locator("[data-chart] svg").count() == charts - (block == CHART)
         if block != "lead-cards":
             page.evaluate("location.hash = 'lead=close/b'")
             page.wait_for_selector("#one-lead[open]", timeout=3_000)
@@ -81,5 +86,7 @@ def test_id_with_a_carriage_return_opens_from_a_table(tmp_path, browser):
     file = tmp_path / "index.html"
     file.write_bytes(build_page(make_data(project, store.scores("acme", run.as_of), run)))
     with open_file(browser, file) as opened:
-        links = "[...document.querySelectorAll('.stack .lead-link')].map(one => one.dataset.entity)"
+        links = (
+            "[...document.querySelectorAll('#summary .lead-link')].map(one => one.dataset.entity)"
+        )
         assert set(opened.page.evaluate(links)) == {"a\rb", "a\r\n<&"}

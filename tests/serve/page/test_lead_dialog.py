@@ -152,7 +152,7 @@ def test_lead_without_details_is_shown_as_the_list_has_it(page, browser, monkeyp
         words = shown.inner_text().split()
         for texts in cells.values():
             assert texts and set(texts) <= set(words)
-        assert shown.inner_text().startswith("close within 30 days (close). ")
+        assert shown.inner_text().startswith("close within 30 days. ")
         assert "For the data team" in shown.locator(".note").inner_text()
         assert shown.locator(".note").inner_text().endswith("leadscore explain acme.yaml b")
         assert opened.find_violations() == []

@@ -10,6 +10,7 @@ from serve.page.build import build_page
 from serve.page.content.words import WORDS_FOLDER, PageWords
 from serve.store.store import Store
 from tests.browser import DESKTOP, PHONE, open_file
+from tests.serve.page.funnels import make_tables
 from tests.serve.page.pages import make_data, make_project, publish_and_read
 from tests.serve.samples import a_reason, a_run, some_scores
 
@@ -34,9 +35,9 @@ def page(tmp_path):
         reasons = json.dumps([a_reason(0.5, sentence) for sentence in sentences])
         n = len(ids) * len(run.models)
         scores = some_scores(run, ids, reasons=[reasons] * n)
-        data = publish_and_read(
-            Store(tmp_path / "scores.db"), project, run, scores, language=language
-        )
+        store = Store(tmp_path / "scores.db")
+        given = {"language": language, "funnel": make_tables()}
+        data = publish_and_read(store, project, run, scores, **given)
         file = tmp_path / "index.html"
         file.write_bytes(build_page(data))
         return file

@@ -20,9 +20,11 @@ from serve.page.content.shown_leads import (
     find_fallen,
     find_lost,
     find_new_best,
+    list_unselective,
     order_losses,
 )
-from serve.page.content.target_names import name_targets
+from serve.page.content.target_names import name_outcomes
+from serve.page.sections.leads.best_leads import tabulate_owners
 
 NAME = "night_changes"
 # Texts of changed reasons, which the list of leads shows too.
@@ -31,6 +33,9 @@ MAX_OWNERS = 100
 TABLES = ("new_best", "fallen", "lost", "explored")
 # Leads of these groups are understood by what changed.
 LOSSES = ("fallen", "lost")
+QUOTED = ("new_best", "fallen", "at_risk", "listed", "explored")
+# Nobody looks for leads drawn at random; they are worked with the list.
+FOLDED = "explored"
 
 
 def build_night_changes(data: PageData) -> Section:
@@ -38,30 +43,43 @@ def build_night_changes(data: PageData) -> Section:
     words, groups = data.words, _find_groups(data)
     listed = groups | {"lost": find_lost(data.scores)}
     counts = {name: pc.sum(group).as_py() or 0 for name, group in listed.items()}
-    tables = [
+    tables = [*tabulate_owners(data)]
+    if counts["listed"]:
+        tables.insert(0, _count_by_owner(data, groups))
+    tables += [
         _list_leads(data, listed[name], name, counts[name]) for name in TABLES if counts[name]
     ]
-    if counts["listed"]:
-        tables.append(_count_by_owner(data, groups))
     return Section(
         NAME,
         "leads",
         words.text(NAME, "title"),
-        _name_start(data),
+        " ".join([words.text(NAME, _find_start(counts)), *_name_unselective(data)]),
         [
             Quote(words.text(NAME, f"{name}_label"), words.number(counts[name]))
-            for name in ("new_best", "fallen", "at_risk", "listed", "explored")
+            for name in QUOTED
+            if counts[name]
         ],
         tables=tables,
         notes=[*_explain_numbers(data, counts)],
     )
 
 
-def _name_start(data: PageData) -> str:
-    """Return where to start, and what each target means, which the tables have by name alone."""
-    words = data.words
-    targets = "; ".join(name_targets(data).values())
-    return f"{words.text(NAME, 'sentence')} {words.text(NAME, 'targets', targets=targets)}"
+def _find_start(counts: dict[str, int]) -> str:
+    """Return the text that says where to start."""
+    if counts["new_best"]:
+        return "sentence" if counts["listed"] else "sentence_new"
+    return "sentence_list" if counts["listed"] else "sentence_best"
+
+
+def _name_unselective(data: PageData) -> Iterator[str]:
+    """Yield the targets whose list has nearly all open leads, and what that means."""
+    words, outcomes = data.words, name_outcomes(data)
+    unselective = list_unselective(data.scores)
+    for target in data.targets:
+        if target in unselective:
+            listed, count = (words.number(number) for number in unselective[target])
+            values = {"target": outcomes[target], "listed": listed, "count": count}
+            yield words.text(NAME, "unselective", **values)
 
 
 def _find_groups(data: PageData) -> dict[str, pa.ChunkedArray]:
@@ -86,7 +104,9 @@ def _explain_numbers(data: PageData, counts: dict[str, int]) -> Iterator[str]:
     compared = set(pc.unique(data.scores["target"].filter(pc.is_valid(previous))).to_pylist())
     first = [target for target in data.targets if target not in compared]
     if first:
-        yield words.text(NAME, "first_night", targets=", ".join(first))
+        outcomes = name_outcomes(data)
+        names = ", ".join(outcomes[target] for target in first)
+        yield words.text(NAME, "first_night", targets=names)
     if counts["at_risk"]:
         settle = words.language.duration(data.project.publish.settle)
         yield words.text(NAME, "at_risk_note", settle=settle)
@@ -98,7 +118,7 @@ def _explain_numbers(data: PageData, counts: dict[str, int]) -> Iterator[str]:
 
 def _list_leads(data: PageData, group: pa.ChunkedArray, name: str, count: int) -> Table:
     """Return a table of the best leads of a group, or of those that lost most."""
-    words = data.words
+    words, outcomes = data.words, name_outcomes(data)
     # Places first: a group may be half of all leads, and their reasons are long.
     places = np.flatnonzero(np.asarray(group))
     ordered = _order_leads(data.scores.select(["rank", "trend"]).take(pa.array(places)), name)
@@ -117,7 +137,7 @@ def _list_leads(data: PageData, group: pa.ChunkedArray, name: str, count: int) -
         [
             [
                 LeadCell(row["target"], row["entity_id"]),
-                row["target"],
+                outcomes[row["target"]],
                 *[row["owner"] or words.text(NAME, "nobody")] * has_owners,
                 _write_change(row["grade"], row["previous_grade"], words.text(NAME, "was")),
                 _write_change(row["score"], row["previous_score"], words.text(NAME, "was")),
@@ -127,6 +147,8 @@ def _list_leads(data: PageData, group: pa.ChunkedArray, name: str, count: int) -
             for row, reason in zip(rows.to_pylist(), reasons, strict=True)
         ],
         frozenset({3 + has_owners, 4 + has_owners}),
+        folded=name == FOLDED,
+        compact=True,
     )
 
 
@@ -165,7 +187,7 @@ def _write_change(value: object, previous: object, was: str) -> str:
 
 def _count_by_owner(data: PageData, groups: dict[str, pa.ChunkedArray]) -> Table:
     """Return a table of what each sales person has to do."""
-    words = data.words
+    words, outcomes = data.words, name_outcomes(data)
     rows = pa.table({"target": data.scores["target"], "owner": data.scores["owner"]} | groups)
     sums = rows.group_by(["target", "owner"]).aggregate([(name, "sum") for name in groups])
     work = sorted(
@@ -177,21 +199,20 @@ def _count_by_owner(data: PageData, groups: dict[str, pa.ChunkedArray]) -> Table
             row["owner"] or "",
         ),
     )
-    has_owners = _has_owners(rows)
     caption = words.text(NAME, "by_owner", count=words.number(sum(r["listed_sum"] for r in work)))
     if len(work) > MAX_OWNERS:
         caption += " " + words.text(NAME, "first_shown", shown=words.number(MAX_OWNERS))
-    first: Sequence[str] = ["owner", "target"] if has_owners else ["target"]
-    no_owner = words.text(NAME, "nobody")
-    return Table(
-        caption,
-        [words.text(NAME, key) for key in (*first, *(f"{name}_count" for name in groups))],
+    first: Sequence[str] = ["owner", "target"] if _has_owners(rows) else ["target"]
+    # A column of zeros says nothing.
+    used = [name for name in groups if any(row[f"{name}_sum"] for row in work)]
+    names = {"owner": words.text(NAME, "nobody")}
+    cells = [
         [
-            [
-                *(row[key] or no_owner for key in first),
-                *(words.number(row[f"{name}_sum"]) for name in groups),
-            ]
-            for row in work[:MAX_OWNERS]
-        ],
-        frozenset(range(len(first), len(first) + len(groups))),
-    )
+            *(outcomes[row[key]] if key == "target" else row[key] or names[key] for key in first),
+            *(words.number(row[f"{name}_sum"]) for name in used),
+        ]
+        for row in work[:MAX_OWNERS]
+    ]
+    headings = [words.text(NAME, key) for key in (*first, *(f"{name}_count" for name in used))]
+    numeric = frozenset(range(len(first), len(headings)))
+    return Table(caption, headings, cells, numeric, compact=True)

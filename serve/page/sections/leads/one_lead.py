@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from serve.page.content.lead_columns import LISTS
 from serve.page.content.page_data import PageData
-from serve.page.content.parts import Block, Section
+from serve.page.content.parts import Block
+from serve.page.content.shown_leads import list_unselective
 from serve.page.one_lead.cards import CardWriter, get_base_value, quote_config
 from serve.page.one_lead.charts import STEP_HEIGHT, build_history_spec, build_waterfall_spec
 
 NAME = "one_lead"
+PICK = LISTS[0]
 # Texts that the script shows.
 SCRIPT_WORDS = "one_lead_script"
 
 
-def build_one_lead(data: PageData) -> Section:
-    """Return the section: which leads have details, and the details themselves."""
+@dataclass(frozen=True)
+class LeadDetails:
+    """The data of the dialog, and sentences on which leads have details."""
+
+    block: Block
+    notes: list[str]
+
+
+def build_one_lead(data: PageData) -> LeadDetails:
+    """Return the details of the leads that have some."""
     words, cards = data.words, CardWriter.from_data(data).write_cards()
     content = {
         "words": {
             **words.texts[SCRIPT_WORDS],
             "config": quote_config(data),
             "explain": _explain_hidden(data),
-            "listed": {name: _describe_list(data, name) for name in LISTS},
+            "listed": _describe_lists(data),
             "model": words.text(NAME, "model", version="{version}"),
         },
         "charts": {
@@ -33,15 +45,7 @@ def build_one_lead(data: PageData) -> Section:
         },
         "cards": cards,
     }
-    return Section(
-        NAME,
-        "leads",
-        words.text(NAME, "title"),
-        words.text(NAME, "sentence"),
-        notes=_build_notes(data, len(cards)),
-        template="one_lead.html.j2",
-        blocks=[Block("lead-cards", content)],
-    )
+    return LeadDetails(Block("lead-cards", content), _build_notes(data, len(cards)))
 
 
 def _build_notes(data: PageData, shown: int) -> list[str]:
@@ -59,9 +63,21 @@ def _build_notes(data: PageData, shown: int) -> list[str]:
     return notes + [words.text(NAME, "no_base", target=name) for name in without]
 
 
-def _describe_list(data: PageData, name: str) -> list[str]:
-    """Return a badge and a sentence for the leads of a list."""
-    return [data.words.text(NAME, key) for key in (f"listed_{name}", f"listed_{name}_text")]
+def _describe_lists(data: PageData) -> dict[str, dict[str, list[str]]]:
+    """Return a badge and a sentence for the leads of each list, by target."""
+    unselective = list_unselective(data.scores)
+    return {target: _describe_list(data, target in unselective) for target in data.targets}
+
+
+def _describe_list(data: PageData, holds_nearly_all: bool) -> dict[str, list[str]]:
+    words = data.words
+    texts = {
+        name: [words.text(NAME, key) for key in (f"listed_{name}", f"listed_{name}_text")]
+        for name in LISTS
+    }
+    if holds_nearly_all:
+        texts[PICK][1] = words.text(NAME, "listed_all_text")
+    return texts
 
 
 def _explain_hidden(data: PageData) -> str | None:

@@ -29,7 +29,7 @@ def build_champions(data: PageData) -> Section:
     ]
     return Section(
         NAME,
-        "models",
+        "team",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
         tables=[_list_versions(data, target) for target in data.targets],

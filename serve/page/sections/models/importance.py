@@ -21,7 +21,7 @@ def build_importance(models: Evaluated) -> Section:
     records = [record for record in list_records(models) if record.importance]
     return Section(
         NAME,
-        "models",
+        "team",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
         [_quote_first(words, record) for record in records],

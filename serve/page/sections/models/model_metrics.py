@@ -35,7 +35,7 @@ def build_model_metrics(models: Evaluated) -> Section:
     words, records = models.words, list_records(models)
     return Section(
         NAME,
-        "models",
+        "team",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
         [_quote_ranking(words, record) for record in records],

@@ -6,6 +6,7 @@ from models.evaluation.record import EvaluationRecord
 from serve.page.content.charts import AXIS_SHARE
 from serve.page.content.evaluated import Evaluated, format_recorded, list_absent, list_records
 from serve.page.content.parts import Chart, Quote, Section, Table
+from serve.page.content.shown_leads import UNSELECTIVE_SHARE
 from serve.page.content.words import PageWords
 
 NAME = "capacity"
@@ -14,8 +15,6 @@ NAME = "capacity"
 QUOTED_SHARE = 0.2
 # Points of the curve that the table lists; the chart has all.
 LISTED_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
-# From this share of the leads on, a list of those that can be worked selects nothing.
-UNSELECTIVE_SHARE = 0.9
 
 
 def build_capacity(models: Evaluated) -> Section:

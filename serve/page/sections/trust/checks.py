@@ -48,13 +48,13 @@ def build_checks(data: PageData) -> Section:
     nights = [*_build_night_table(words, results)]
     if not current:
         calm = [*_describe_calm(words, results)]
-        return Section(NAME, "trust", title, words.text(NAME, "none"), (), charts, nights, calm)
+        return Section(NAME, "team", title, words.text(NAME, "none"), (), charts, nights, calm)
     by_check = _group_results(words, current)
     verdicts = {check: _judge_check(rows) for check, rows in by_check.items()}
     alerts = [row for row in current if row["verdict"] != "pass"]
     return Section(
         NAME,
-        "trust",
+        "team",
         title,
         f"{sentence} {_summarize_verdicts(words, verdicts)}",
         [*_build_quotes(words, data, verdicts)],

@@ -61,7 +61,7 @@ def build_data_health(data: PageData) -> Section:
         sentence += f" {words.count(NAME, 'nights_published', len(nights), done=done)}"
     return Section(
         NAME,
-        "trust",
+        "team",
         words.text(NAME, "title"),
         sentence,
         [*_build_quotes(words, counts, nights, current)],

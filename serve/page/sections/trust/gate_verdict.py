@@ -29,7 +29,7 @@ def build_gate_verdict(models: Evaluated) -> Section:
     ]
     return Section(
         NAME,
-        "trust",
+        "team",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
         tables=[

@@ -29,7 +29,7 @@ def build_suspects(models: Evaluated) -> Section:
         tables.append(Table(caption, headings, rows, english=frozenset({2})))
     return Section(
         NAME,
-        "trust",
+        "team",
         words.text(NAME, "title"),
         words.text(NAME, "sentence"),
         tables=tables,

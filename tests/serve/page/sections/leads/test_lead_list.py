@@ -56,7 +56,7 @@ def test_cells_equal_the_table(night):
     )
     assert len(rows) == len(header["ids"]) == 80
     assert [one["name"] for one in header["targets"]] == ["close", "opportunity"]
-    assert header["targets"][0]["label"] == "close within 30 days (close)"
+    assert header["targets"][0]["label"] == "close within 30 days"
     for row, cells in enumerate(rows):
         target = next(t for t in header["targets"] if t["first"] <= row < t["first"] + t["count"])
         numbers = [value(arrays[n], row) for n in ("score", "trend", "trend_7d", "trend_30d")]

@@ -97,7 +97,7 @@ def test_search_filters_order_and_pages_show_the_rows_of_the_table(night, browse
         page.select_option("#sort", label="score change since the night before")
         expect("target = 'close'", 'trend IS NULL, trend, "rank"')
         page.fill("#search", "nobody at all")
-        assert "close within 30 days (close): no lead of 120" in page.inner_text("#shown")
+        assert "close within 30 days: no lead of 120" in page.inner_text("#shown")
         assert page.locator("#elsewhere button").count() == 0
         assert opened.complaints == []
 
@@ -203,8 +203,8 @@ def test_target_is_named_by_its_meaning_and_a_search_looks_under_the_others(tmp_
         page = opened.page
         labels = page.locator("#filter-target option").all_inner_texts()
         assert labels == [
-            "close within 30 days (close)",
-            "opportunity within 30 days (opportunity)",
+            "close within 30 days",
+            "opportunity within 30 days",
         ]
         page.fill("#search", "the fair")
         assert page.evaluate(IDS) == []

@@ -12,7 +12,7 @@ from serve.store.store import Store
 from tests.serve.page.nights import FIRST_NIGHT, publish_nights
 from tests.serve.page.pages import make_project
 from tests.serve.page.sections.leads.test_lead_list import expect_changes
-from tests.serve.samples import a_run, ask, publish
+from tests.serve.samples import a_run, ask, publish, some_scores
 
 NEW_BEST = "grade = 'A' AND coalesce(previous_grade, '') <> 'A'"
 FALLEN = "coalesce(grade > previous_grade, 0)"
@@ -46,15 +46,17 @@ def test_numbers_and_captions_equal_the_table(night):
         str(number) for number in (new, fallen, at_risk, listed, explored)
     ]
     assert len({fallen, at_risk, lost}) == 3
-    captions = [table.caption for table in section.tables]
-    for caption, number in zip(captions, (new, fallen, lost, explored, listed), strict=True):
-        assert f": {number}." in caption
+    counted = [section.tables[0], *section.tables[2:]]
+    for table, number in zip(counted, (listed, new, fallen, lost, explored), strict=True):
+        assert f": {number}." in table.caption
+        # Leads drawn at random do not stand before the best.
+        assert table.folded == ("at random" in table.caption)
 
 
 def test_tables_hold_the_best_leads_and_those_that_fell_furthest(night):
     section, query = night(capacity=CAPACITY)
     for table, condition, order in zip(
-        section.tables,
+        section.tables[2:],
         (NEW_BEST, FALLEN, LOST, "listed = 'explore'"),
         ('"rank", target', *['coalesce(trend, 0), "rank", target'] * 2, '"rank", target'),
         strict=False,
@@ -80,7 +82,7 @@ def test_losses_are_told_by_what_changed_as_in_the_list(night, tmp_path):
         for run in ("r1", "r2")
     ]
     texts = []
-    for table in section.tables[1:3]:
+    for table in section.tables[3:5]:
         assert table.headings[-1] == "what changed"
         for cells in table.rows:
             lead = cells[0].target + cells[0].entity
@@ -107,8 +109,9 @@ def test_work_is_counted_by_target_and_owner(night):
             FROM scores WHERE run_id = 'r2'
             GROUP BY target, owner ORDER BY target, owner IS NULL, owner"""
     )
-    assert [tuple(row) for row in section.tables[-1].rows] == [
-        tuple(map(str, row)) for row in expected
+    assert [tuple(row) for row in section.tables[0].rows] == [
+        tuple(map(str, (owner, f"{target} within 30 days", *counts)))
+        for owner, target, *counts in expected
     ]
     assert len(expected) == 6
 
@@ -119,11 +122,41 @@ def test_first_night_and_missing_capacity_are_explained(tmp_path):
     run = a_run(targets=("close", "opportunity"))
     publish(store, run)
     section = build_night_changes(gather_page_data(project, store, run))
-    assert [quote.value for quote in section.quotes] == ["0"] * 5
-    assert section.tables == []
-    # What a target is stands before its name is used.
-    for meaning in ("close within 30 days (close)", "opportunity within 30 days (opportunity)"):
-        assert meaning in section.sentence
+    assert (section.quotes, section.tables) == ([], [])
+    assert section.sentence == "Call the best leads first."
     first, capacity = section.notes
-    assert "close, opportunity" in first and "`leadscore score`" in first
+    assert "close within 30 days, opportunity within 30 days" in first and "`leadscore" in first
     assert "`capacity`" in capacity
+
+
+def test_zeros_have_no_column_and_a_list_of_nearly_all_says_so(tmp_path):
+    project = make_project(tmp_path, capacity=CAPACITY)
+    store = Store(tmp_path / "scores.db")
+    run = a_run(targets=("close", "opportunity"))
+    ids = [f"L{number}" for number in range(10)]
+    listed = ["pick"] * 9 + [None] + ["pick"] * 8 + [None] * 2
+    publish(store, run, some_scores(run, ids, listed=listed, owner=["Ann"] * 20))
+    section = build_night_changes(gather_page_data(project, store, run))
+    assert section.sentence.startswith("Work through this week's list, the best first. For ")
+    assert "“close within 30 days” 9 of 10 open leads are on the list" in section.sentence
+    assert "opportunity" not in section.sentence
+    assert section.tables[0].headings == ["sales person", "what may happen", "on the list"]
+    assert [quote.label for quote in section.quotes] == ["on this week's list"]
+
+
+def test_best_leads_of_each_person_leave_out_those_drawn_at_random(night):
+    section, query = night(capacity=CAPACITY)
+    table = section.tables[1]
+    assert table.folded and table.caption == "The 3 best leads of each sales person"
+    expected = [
+        lead
+        for owner in ("Ann", "Bob")
+        for target in ("close", "opportunity")
+        for lead in query(
+            f"""SELECT target, entity_id FROM scores WHERE run_id = 'r2' AND owner = '{owner}'
+                AND target = '{target}' AND coalesce(listed, '') <> 'explore'
+                ORDER BY "rank" LIMIT 3"""
+        )
+    ]
+    assert len(expected) == 12
+    assert [row[0] for row in table.rows] == [LeadCell(*lead) for lead in expected]

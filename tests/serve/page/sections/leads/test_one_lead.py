@@ -79,7 +79,7 @@ def published(tmp_path):
 
 
 def read_cards(section):
-    return {(card["target"], card["entity"]): card for card in section.blocks[0].content["cards"]}
+    return {(card["target"], card["entity"]): card for card in section.block.content["cards"]}
 
 
 def find_figure(card, label):
@@ -220,8 +220,8 @@ def test_lead_drawn_at_random_is_to_be_called(published):
     lists = ["explore", "pick", None] * 2
     data = change_scores(published(), listed=lists, grade="D")
     section = build_one_lead(data)
-    cards, words = read_cards(section), section.blocks[0].content["words"]
-    assert words["listed"]["explore"] == [
+    cards, words = read_cards(section), section.block.content["words"]
+    assert words["listed"]["close"]["explore"] == [
         "drawn at random",
         "On this week's list because it was drawn at random; please call it like the others.",
     ]
@@ -256,18 +256,18 @@ def test_personal_ids_are_in_no_command(published, tmp_path, monkeypatch):
     section = build_one_lead(hide_personal_ids(dataclasses.replace(data, project=hidden)))
     expected = "leadscore explain acme.yaml ID, with the id that scores.csv has"
     assert expected in section.notes[0]
-    assert section.blocks[0].content["words"]["explain"].startswith(expected)
+    assert section.block.content["words"]["explain"].startswith(expected)
     plain = build_one_lead(dataclasses.replace(data))
-    assert plain.blocks[0].content["words"]["explain"] is None
+    assert plain.block.content["words"]["explain"] is None
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_cards_hold_no_property_and_no_personal_value(published, language):
     reasons = json.dumps([a_reason(0.5, "opened a mail")])
     data = published(language, facts=FACTS)
-    texts = json.dumps(build_one_lead(data).blocks[0].content, ensure_ascii=False)
+    texts = json.dumps(build_one_lead(data).block.content, ensure_ascii=False)
     assert reasons not in texts
-    keys = {key for card in build_one_lead(data).blocks[0].content["cards"] for key in card}
+    keys = {key for card in build_one_lead(data).block.content["cards"] for key in card}
     assert keys == CARD_KEYS
     # No path of this machine, and no id of the run.
     assert str(data.project.workspace_path.parent) not in texts

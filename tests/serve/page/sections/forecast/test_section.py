@@ -1,7 +1,7 @@
 """The section on the forecast shows the numbers of its tables, in words that are right."""
 
 from dataclasses import replace
-from itertools import pairwise
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
@@ -11,7 +11,8 @@ from serve.page.blocks import read_page_texts
 from serve.page.build import build_page
 from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.content.parts import LeadCell
-from serve.page.sections.funnel.forecast import FIRST_DEALS, MAX_DEALS, build_forecast_section
+from serve.page.sections.forecast.deals import FIRST_DEALS, MAX_DEALS
+from serve.page.sections.forecast.section import build_forecast_section
 from tests.browser import chromium, open_file
 from tests.pipelines import forecasts
 from tests.serve.page.pages import CONFIG, make_data, make_project
@@ -37,14 +38,18 @@ def take_rows(**changes):
     return forecasts.build_result([forecasts.build_row(**changes)])
 
 
+PAST = "Of the last 8 forecasts as far ahead, two of three were at most 7% off."
+
+
 def test_sentence_judges_the_goal(show):
     for chance, verdict in ((0.8, "Probably: "), (0.5, "It is open: "), (0.1, "Probably not: ")):
         section = show(take_rows(p_goal=chance))
         assert section.title == "Will we make the goal?"
         assert section.sentence == (
             f"{verdict}the goal for July 2025 is 220 wins, and the chance to reach it is "
-            f"{chance:.0%}. Expected: 216 wins, between 195 and 238. Missing: 4 wins. About 30 "
-            "more new deals would close the gap."
+            f"{chance:.0%}. Expected: 216 wins, four times out of five 195–238. Missing: 4 wins. "
+            "With new leads alone it takes 30 on top of the 210 that come anyway (14% more). "
+            f"{PAST}"
         )
 
 
@@ -54,12 +59,15 @@ def test_sentence_judges_the_goal(show):
         (
             {"won": 220.0, "p_goal": 1.0},
             "Yes: the goal for July 2025, 220 wins, is reached.",
-            "238.",
+            "195–238. Of",
         ),
-        (forecasts.NO_GOAL, "No goal is set for July 2025.", "between 195 and 238."),
-        ({"gap": -7.0, "p_goal": 0.999}, "Probably: the goal", "between 195 and 238."),
-        ({"needed_new_deals": None}, "It is open", "Missing: 4 wins. Deals that are created now"),
-        ({"gap": 0.6, "needed_new_deals": 0.4}, "It is", "Missing: 1 win. About 1 more new deal"),
+        (forecasts.NO_GOAL, "No goal is set for July 2025.", "195–238. Of"),
+        ({"gap": -7.0, "p_goal": 0.999}, "Probably: the goal", "195–238. Of"),
+        ({"needed_new_deals": None}, "It is open", "Missing: 4 wins. New leads hardly close in"),
+        ({"gap": 0.6, "needed_new_deals": 0.4}, "It is", "Missing: 1 win. To win the 2 open leads"),
+        ({"needed_new_deals": 104.1}, "It is open", "takes 105 on top of the 210 that come any"),
+        ({"needed_new_deals": 106.0}, "It is open", "(50% more): not realistic."),
+        ({"expected_new_deals": 0.0}, "It is open", "With new leads alone it takes 30 more."),
     ],
 )
 def test_sentence_says_what_is_missing(show, changes, start, end):
@@ -68,52 +76,46 @@ def test_sentence_says_what_is_missing(show, changes, start, end):
     assert end in sentence
 
 
+def test_gap_of_an_amount_is_told_in_wins_and_open_leads(show):
+    """216 wins of 216,000 are expected, so a win is worth 1,000; a lead lacks 6,000."""
+    for gap, needed, leads in ((11_000.0, 11, "the 2 open leads"), (6_000.0, 6, "the open lead ")):
+        rows = [
+            forecasts.build_row(**forecasts.NO_GOAL),
+            forecasts.build_row("amount", scale=1000.0, gap=gap, needed_wins=needed),
+        ]
+        sentence = show(forecasts.build_result(rows)).sentence
+        assert f"That is {needed} more wins of average size (1.00\u00a0k each)." in sentence
+        assert f"To win {leads}" in sentence
+    rows[1] |= {"gap": 30_001.0}
+    assert "To win" not in show(forecasts.build_result(rows)).sentence
+
+
 def test_chance_is_certain_only_if_it_is(show):
     quotes = {quote.label: quote.value for quote in show(take_rows(p_goal=0.9999)).quotes}
-    assert quotes["chance of the goal"] == "more than 99%"
+    assert quotes["chance of the goal of July 2025"] == "more than 99%"
     assert "less than 1%" in show(take_rows(p_goal=0.0001)).sentence
+
+
+def test_quarter_stands_beside_the_month(show):
+    quarter = {"period": "quarter", "end": datetime(2025, 10, 1, tzinfo=UTC), "p_goal": 0.3}
+    rows = [forecasts.build_row(), forecasts.build_row(**quarter)]
+    section = show(forecasts.build_result(rows))
+    assert [quote.label for quote in section.quotes] == [
+        "expected in July 2025",
+        "chance of the goal of July 2025",
+        "expected in Q3 2025",
+        "chance of the goal of Q3 2025",
+        "won so far in July 2025",
+    ]
+    assert [bar.name for bar in section.values["periods"]] == ["July 2025", "Q3 2025"]
 
 
 def test_russian_sentence_has_its_forms(show):
     section = show(take_rows(needed_new_deals=21), "ru")
     assert section.title == "Достигнем ли мы цели?"
     assert "цель на июль 2025 — 220 побед" in section.sentence
-    assert "примерно 21 новая сделка" in section.sentence
-    assert "Ожидается: 216 побед, от 195 до 238." in section.sentence
-
-
-def test_bars_are_the_parts_of_both_periods(show):
-    result = forecasts.build_result()
-    chart = show(result).charts[0]
-    wins = [row for row in result.forecast.to_pylist() if row["unit"] == "wins"]
-    parts = [row["value"] for row in chart.rows if row["part"] is not None]
-    names = ("won", "from_open_p50", "from_new_p50")
-    assert parts == [row[name] for row in wins for name in names]
-    totals = [row for row in chart.rows if row["part"] is None]
-    assert [[row[end] for end in ("low", "value", "high", "goal")] for row in totals] == [
-        [row["total_p10"], row["total_p50"], row["total_p90"], row["goal"]] for row in wins
-    ]
-    assert chart.table.rows[0] == [
-        "July 2025",
-        "81",
-        "112 (98 to 127)",
-        "23 (14 to 33)",
-        "216 (195 to 238)",
-        "220",
-    ]
-
-
-def test_changes_lead_from_before_to_after(show):
-    chart = show(forecasts.build_result()).charts[1]
-    assert [row["kind"] for row in chart.rows][:4] == ["end", "more", "less", "more"]
-    assert all(a["end"] == b["start"] for a, b in pairwise(chart.rows[:-1]))
-    assert chart.rows[-2]["end"] == pytest.approx(chart.rows[-1]["end"])
-    assert chart.table.rows[1] == ["won", "+9.5", "21"]
-    assert chart.table.rows[5] == ["amounts of deals", "0", "0"]
-    assert chart.table.rows[9] == ["expected now", "216", "–"]
-    section = show(forecasts.build_result(changes=[]))
-    assert len(section.charts) == 1
-    assert not any("week" in note for note in section.notes)
+    assert "нужен ещё 21 сверх 210, которые придут и так (на 10\u00a0% больше)" in section.sentence
+    assert "Ожидается: 216 побед, в четырёх случаях из пяти 195–238." in section.sentence
 
 
 def test_deals_are_those_of_the_table(show):
@@ -126,42 +128,47 @@ def test_deals_are_those_of_the_table(show):
         LeadCell("close", "L0001"),
         "proposal",
         "Anna Berg",
-        "4.5 d",
-        "50.0%",
-        "12,000",
-        "6,000",
+        "4",
+        "50%",
+        "12.0\u00a0k",
+        "6.00\u00a0k",
     ]
     # A deal without a score has no details to open.
     assert first.rows[1][0] == "L0002"
-    assert "30 more open deals are in deals.csv, next to scores.csv." in section.notes
+    assert "30 more open leads are in deals.csv, next to scores.csv." in section.notes
     plain = [forecasts.build_deal(amount=None, owner=None)]
     table = show(forecasts.build_result(deals=plain)).tables[0]
-    assert table.headings == ["deal", "stage", "in the stage for", "chance of a win in time"]
+    assert table.headings == ["lead", "stage", "days in the stage", "chance to win by 31 July"]
     assert table.numeric == {2, 3}
 
 
-def test_segments_are_those_of_the_period_and_the_unit(show):
-    names = ("all", "Anna Berg", '"all"', "other", "missing")
-    rows = [forecasts.build_row(unit, name) for unit in ("wins", "amount") for name in names]
-    table = show(forecasts.build_result(rows, deals=[], by="owner")).tables[0]
-    assert table.caption == "By owner: July 2025"
+def test_segments_are_those_of_the_period_and_the_unit_the_worst_first(show):
+    chances = {"all": 0.41, "Anna Berg": 0.5, '"all"': 0.2, "other": 0.5, "missing": None}
+    rows = [
+        forecasts.build_row(
+            unit, name, p_goal=chance, gap=None if chance is None else 4.0 + len(name)
+        )
+        for unit in ("wins", "amount")
+        for name, chance in chances.items()
+    ]
+    table = show(forecasts.build_result(rows, deals=[], by="deal_owner")).tables[0]
+    assert table.caption == "July 2025 by deal owner, the goal most in danger first"
+    assert table.headings[0] == "deal owner"
     assert [row[0] for row in table.rows] == [
+        "all leads",
         "all",
         "Anna Berg",
-        "all",
         "others",
         "without a value",
     ]
-    assert table.rows[1][1:] == ["81", "112", "23", "216 (195 to 238)", "220", "41%", "4", "30"]
+    assert table.rows[2][1:] == ["81", "112", "23", "216 (195–238)", "220", "50%", "13", "4"]
 
 
 def test_notes_say_what_is_known(show):
     result = take_rows()
-    assert "Of 8 past forecasts as far ahead, two of three were at most 7% off." in (
-        show(result).notes
-    )
+    assert PAST in show(result).sentence
     unknown = show(replace(result, error_share=float("nan"), knows_rate_only=True))
-    assert any("intervals rest on the rates alone" in note for note in unknown.notes)
+    assert "ranges rest on the rates alone" in unknown.sentence
     assert any("no more than that" in note for note in unknown.notes)
     assert any(
         "`goals` in the config" in note for note in show(take_rows(**forecasts.NO_GOAL)).notes
@@ -200,8 +207,8 @@ def test_section_is_drawn_in_a_browser(tmp_path):
     with chromium() as browser:
         # Without a goal, and in a week without a change, nothing but these is drawn.
         for result, marks in (
-            (forecasts.build_result(), {"parts": 6, "changes": 8}),
-            (forecasts.build_result(rows, changes=[]), {"parts": 3}),
+            (forecasts.build_result(), {"part": 6, "mark": 6, "step": 9}),
+            (forecasts.build_result(rows, changes=[]), {"part": 3, "mark": 2, "step": 0}),
         ):
             data = make_data(
                 make_project(tmp_path), some_scores(RUN, ["L0001"]), RUN, forecast=result
@@ -214,5 +221,5 @@ def test_section_is_drawn_in_a_browser(tmp_path):
             with open_file(browser, path) as opened:
                 assert opened.complaints == []
                 for name, count in marks.items():
-                    bars = f"[data-chart='forecast-{name}'] [aria-roledescription=bar]"
+                    bars = f"#forecast svg [class^={name}-]"
                     assert opened.page.locator(bars).count() == count

@@ -1,0 +1,1 @@
+"""What a sales lead needs to know today, from all other sections."""

@@ -1,0 +1,138 @@
+"""The summary on top of the page: the goal, the leads to call, and what is in danger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from configs.goals.goals import ALL
+from features.wording.language import humanize_name
+from models.forecast.result import ForecastResult
+from serve.page.content.page_data import PageData
+from serve.page.content.parts import Section, Table
+from serve.page.content.words import PageWords
+from serve.page.sections.forecast import section as forecast_section
+from serve.page.sections.forecast.bars import draw_periods
+from serve.page.sections.forecast.deals import find_stuck, list_deals
+from serve.page.sections.forecast.segments import list_segments, name_segment
+from serve.page.sections.forecast.texts import (
+    describe_change,
+    describe_expected,
+    describe_missing,
+    describe_past,
+    judge_goal,
+    name_period,
+    select_changes,
+    write_chance,
+    write_plain,
+)
+from serve.page.sections.funnel import stuck as stuck_section
+from serve.page.sections.funnel.texts import Row
+from serve.page.sections.leads import lead_list as list_section
+from serve.page.sections.leads.best_leads import find_best_leads, tabulate_leads
+
+NAME = "summary"
+# Rows of a part; its section has all.
+MAX_DEALS, MAX_OWNERS = 3, 5
+# Below this chance a goal is in danger.
+DANGER = 0.5
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A part of the summary.
+
+    Attributes:
+        section: Name of the section that has all of it.
+        link: Text of the link to it.
+        table: What it shows, with its caption as a heading.
+    """
+
+    section: str
+    link: str
+    table: Table
+
+
+def build_summary(data: PageData) -> Section:
+    """Return the section; without a forecast it has the leads to call alone."""
+    words, result = data.words, data.forecast
+    has_forecast = result is not None and result.forecast.num_rows > 0
+    title, sentence = words.text(NAME, "title"), words.text(NAME, "sentence_no_forecast")
+    values: dict[str, object] = {"periods": [], "lines": [], "briefs": [*_list_leads(data)]}
+    if result is not None and has_forecast:
+        rows = forecast_section.select_main_periods(result)
+        sentence, *values["lines"] = _describe_goals(words, result, rows)
+        briefs = [*_list_owners(words, result), *_list_deals(data, result), *_list_leads(data)]
+        values |= {"briefs": briefs, "periods": draw_periods(words, rows)}
+        values["has_goal"] = any(row["goal"] is not None for row in rows)
+        values["link"] = forecast_section.NAME
+    return Section(NAME, "today", title, sentence, template="summary.html.j2", values=values)
+
+
+def _describe_goals(words: PageWords, result: ForecastResult, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what each goal lacks, what changed in a week, and how far past forecasts were off."""
+    for row in rows:
+        missing = describe_missing(words, result, row)
+        if row["period"] == result.period:
+            yield " ".join([judge_goal(words, row), describe_expected(words, row), *missing])
+        else:
+            yield " ".join([judge_goal(words, row), describe_expected(words, row)])
+    if change := " ".join(describe_change(words, select_changes(result, rows[0]["unit"]))):
+        yield change
+    yield describe_past(words, result)
+
+
+def _list_owners(words: PageWords, result: ForecastResult) -> Iterator[Brief]:
+    """Yield the segments whose goal is likelier missed than made, the worst first."""
+    headline = result.select_headline()
+    rows = [
+        row
+        for row in list_segments(result, headline)
+        if row["segment"] != ALL and row["p_goal"] is not None and row["p_goal"] < DANGER
+    ]
+    if not rows:
+        return
+    cells = [
+        [
+            name_segment(words, row["segment"]),
+            write_plain(words, row["total_mean"], row["unit"]),
+            write_plain(words, row["goal"], row["unit"]),
+            write_chance(words, row["p_goal"]),
+        ]
+        for row in rows[:MAX_OWNERS]
+    ]
+    by = words.text(NAME, "owner") if result.by is None else humanize_name(result.by)
+    headings = [by, *(words.text(NAME, key) for key in ("total", "goal", "chance"))]
+    caption = words.text(NAME, "owners", period=name_period(words, headline))
+    yield Brief(
+        forecast_section.NAME,
+        words.text(NAME, "owners_link"),
+        Table(caption, headings, cells, frozenset({1, 2, 3}), compact=True),
+    )
+
+
+def _list_deals(data: PageData, result: ForecastResult) -> Iterator[Brief]:
+    """Yield the open leads that add most, and those of them that are stuck."""
+    words, headline, deals = data.words, result.select_headline(), result.deals
+    if not deals.num_rows:
+        return
+    period = name_period(words, headline)
+    caption = words.text(NAME, "deals", period=period)
+    table = list_deals(data, deals.slice(0, MAX_DEALS), headline, caption, short=True)
+    yield Brief(forecast_section.NAME, words.text(NAME, "deals_link"), table)
+    stuck = deals.filter(pa.array(find_stuck(data, deals), pa.bool_()))
+    if stuck.num_rows:
+        caption = words.text(NAME, "stuck")
+        table = list_deals(data, stuck.slice(0, MAX_DEALS), headline, caption, short=True)
+        yield Brief(stuck_section.NAME, words.text(NAME, "stuck_link"), table)
+
+
+def _list_leads(data: PageData) -> Iterator[Brief]:
+    """Yield the leads to call first, if any are open."""
+    words, rows = data.words, find_best_leads(data)
+    if rows.num_rows:
+        caption = words.text(NAME, "leads", count=words.number(rows.num_rows))
+        table = tabulate_leads(data, rows, caption)
+        yield Brief(list_section.NAME, words.text(NAME, "leads_link"), table)
