@@ -70,7 +70,7 @@ class PageWords:
     def amounts(self, *values: float) -> str:
         """Return amounts in short form, joined by a dash: ``1.33–2.10 M``.
 
-        They share the unit of the largest, so that a reader compares them at once.
+        They share the unit of the largest, so that they are easy to compare.
         """
         largest = max((abs(_round_digits(value)) for value in values), default=0.0)
         name, size = next((unit for unit in SHORT_UNITS if largest >= unit[1]), SHORT_UNITS[-1])

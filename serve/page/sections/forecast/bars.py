@@ -1,6 +1,6 @@
 """Bars of the forecast: what is won and to come, and what changed in a week.
 
-The template draws them in per cent of the width there is, with their values beside them, so that
+The template draws them in per cent of the width there is, with their values next to them, so that
 they fit on a phone and on paper.
 """
 
@@ -59,17 +59,17 @@ class StepBar:
     cells: Mapping[str, str]
 
 
-def draw_periods(words: PageWords, rows: Sequence[Row]) -> list[PeriodBar]:
+def lay_out_periods(words: PageWords, rows: Sequence[Row]) -> list[PeriodBar]:
     """Return the bar of each row of FORECAST, of one unit."""
     longest = max(max(row["total_p90"], row["total_mean"], row["goal"] or 0.0) for row in rows)
-    return [_draw_period(words, row, 100 / longest if longest > 0 else 0.0) for row in rows]
+    return [_lay_out_period(words, row, 100 / longest if longest > 0 else 0.0) for row in rows]
 
 
-def _draw_period(words: PageWords, row: Row, scale: float) -> PeriodBar:
+def _lay_out_period(words: PageWords, row: Row, scale: float) -> PeriodBar:
     parts, at = dict[str, tuple[float, float]](), 0.0
     for part in PARTS:
         value = row["won"] if part == "won" else row[f"{part}_mean"]
-        parts[part] = (_place(at * scale), _place(value * scale))
+        parts[part] = (_round_place(at * scale), _round_place(value * scale))
         at += value
     cells = {
         "total": write_total(words, row),
@@ -77,12 +77,12 @@ def _draw_period(words: PageWords, row: Row, scale: float) -> PeriodBar:
         "chance": write_chance(words, row["p_goal"]),
     }
     low, mean, high = (row[f"total_{end}"] * scale for end in ("p10", "mean", "p90"))
-    goal = None if row["goal"] is None else _place(row["goal"] * scale)
-    ends = _place(low), _place(mean), _place(high)
+    goal = None if row["goal"] is None else _round_place(row["goal"] * scale)
+    ends = _round_place(low), _round_place(mean), _round_place(high)
     return PeriodBar(name_period(words, row), parts, *ends, goal, cells)
 
 
-def draw_changes(words: PageWords, changes: Sequence[Row]) -> list[StepBar]:
+def lay_out_changes(words: PageWords, changes: Sequence[Row]) -> list[StepBar]:
     """Return the steps from the expected total of a week before to that of now.
 
     A step that changes nothing is left out.
@@ -94,11 +94,11 @@ def draw_changes(words: PageWords, changes: Sequence[Row]) -> list[StepBar]:
         ends.append((row, start, at))
     longest = max((max(start, end) for _, start, end in ends), default=0.0)
     scale = 100 / longest if longest > 0 else 0.0
-    steps = [_draw_step(words, row, start, end, scale) for row, start, end in ends]
+    steps = [_lay_out_step(words, row, start, end, scale) for row, start, end in ends]
     return [step for step in steps if step.kind == "end" or step.cells["change"] != "0"]
 
 
-def _draw_step(words: PageWords, row: Row, start: float, end: float, scale: float) -> StepBar:
+def _lay_out_step(words: PageWords, row: Row, start: float, end: float, scale: float) -> StepBar:
     is_end = row["step"] in ENDS
     kind = "end" if is_end else "more" if row["value"] >= 0 else "less"
     write = write_plain if is_end else write_change
@@ -106,9 +106,11 @@ def _draw_step(words: PageWords, row: Row, start: float, end: float, scale: floa
         "change": write(words, row["value"], row["unit"]),
         "leads": UNKNOWN if row["deals"] is None else words.number(row["deals"]),
     }
-    length = _place(abs(end - start) * scale)
-    return StepBar(name_step(words, row), kind, _place(min(start, end) * scale), length, cells)
+    length = _round_place(abs(end - start) * scale)
+    return StepBar(
+        name_step(words, row), kind, _round_place(min(start, end) * scale), length, cells
+    )
 
 
-def _place(share: float) -> float:
+def _round_place(share: float) -> float:
     return round(share, 2)

@@ -57,7 +57,7 @@ def _describe_deals(data: PageData, deals: pa.Table) -> Iterator[dict[str, str |
     words, stuck = data.words, find_stuck(data, deals)
     targets = find_targets(data, deals)
     for row, target, is_stuck in zip(deals.to_pylist(), targets, stuck, strict=True):
-        # In days alone, so that a reader compares them at once.
+        # In days alone, so that they are easy to compare.
         age = words.number(row["age_days"], 0 if row["age_days"] >= 1 else 1)
         yield {
             "lead": name_lead(words, row["entity_id"], target),
@@ -75,8 +75,8 @@ def find_stuck(data: PageData, deals: pa.Table) -> list[bool]:
     if data.funnel is None:
         return [False] * deals.num_rows
     stuck = data.funnel.stuck["entity_id"].combine_chunks()
-    found: list[bool] = pc.is_in(deals["entity_id"], value_set=stuck.drop_null()).to_pylist()
-    return found
+    is_stuck: list[bool] = pc.is_in(deals["entity_id"], value_set=stuck.drop_null()).to_pylist()
+    return is_stuck
 
 
 def count_unscored(data: PageData, deals: pa.Table) -> int:

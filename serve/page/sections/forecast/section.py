@@ -9,22 +9,22 @@ from models.forecast.result import ForecastResult
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Quote, Section
 from serve.page.content.words import PageWords
-from serve.page.sections.forecast.bars import draw_changes, draw_periods
+from serve.page.sections.forecast.bars import lay_out_changes, lay_out_periods
 from serve.page.sections.forecast.deals import MAX_DEALS, count_unscored, tabulate_deals
 from serve.page.sections.forecast.segments import tabulate_segments, tabulate_units
 from serve.page.sections.forecast.texts import (
     NAME,
-    describe_change,
     describe_expected,
     describe_missing,
     describe_past,
+    describe_week,
     judge_goal,
-    list_periods,
     name_period,
     select_changes,
+    select_periods,
     write_chance,
+    write_ends,
     write_plain,
-    write_range,
 )
 from serve.page.sections.funnel.texts import Row
 
@@ -38,7 +38,7 @@ def build_forecast_section(data: PageData) -> Section | None:
     if result is None or not result.forecast.num_rows:
         return None
     row = result.select_headline()
-    periods, changes = list_periods(result, row["unit"]), select_changes(result, row["unit"])
+    periods, changes = select_periods(result, row["unit"]), select_changes(result, row["unit"])
     verdict = [judge_goal(words, row), describe_expected(words, row)]
     sentences = [*verdict, *describe_missing(words, result, row)]
     return Section(
@@ -55,10 +55,10 @@ def build_forecast_section(data: PageData) -> Section | None:
         notes=[*_explain_forecast(data, result, row)],
         template="forecast.html.j2",
         values={
-            "periods": draw_periods(words, periods),
+            "periods": lay_out_periods(words, periods),
             "has_goal": any(period["goal"] is not None for period in periods),
-            "steps": draw_changes(words, changes),
-            "change": " ".join(describe_change(words, changes)),
+            "steps": lay_out_changes(words, changes),
+            "change": " ".join(describe_week(words, changes)),
         },
     )
 
@@ -67,7 +67,7 @@ def quote_periods(words: PageWords, result: ForecastResult) -> Iterator[Quote]:
     """Yield what the current period and its quarter will bring, and the chances of their goals."""
     for row in select_main_periods(result):
         period, unit = name_period(words, row), row["unit"]
-        hint = words.text(NAME, "total_hint", range=write_range(words, row))
+        hint = words.text(NAME, "total_hint", range=write_ends(words, row))
         label = words.text(NAME, "total_label", period=period)
         yield Quote(label, write_plain(words, row["total_mean"], unit), hint)
         if row["goal"] is not None:
@@ -79,7 +79,7 @@ def quote_periods(words: PageWords, result: ForecastResult) -> Iterator[Quote]:
 def select_main_periods(result: ForecastResult) -> Sequence[Row]:
     """Return the rows of the current period and, of months, of the quarter; of all leads."""
     headline = result.select_headline()
-    rows = list_periods(result, headline["unit"])
+    rows = select_periods(result, headline["unit"])
     return [headline, *(row for row in rows if row["period"] not in ("month", headline["period"]))]
 
 

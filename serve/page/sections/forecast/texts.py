@@ -26,7 +26,7 @@ MAX_CLOSING = 5
 ENDS = ("before", "after")
 
 
-def list_periods(result: ForecastResult, unit: str) -> list[dict[str, Any]]:
+def select_periods(result: ForecastResult, unit: str) -> list[dict[str, Any]]:
     """Return the rows of FORECAST of all leads in a unit: months first, then the quarter."""
     return [
         row for row in result.forecast.to_pylist() if row["segment"] == ALL and row["unit"] == unit
@@ -60,7 +60,7 @@ def write_plain(words: PageWords, value: float | None, unit: str) -> str:
     return words.amount(value) if unit == AMOUNT else words.number(value)
 
 
-def write_range(words: PageWords, row: Row, part: str = "total") -> str:
+def write_ends(words: PageWords, row: Row, part: str = "total") -> str:
     """Return the ends of the 80 % interval of a part of a row."""
     low, high = row[f"{part}_p10"], row[f"{part}_p90"]
     if row["unit"] == AMOUNT:
@@ -71,7 +71,7 @@ def write_range(words: PageWords, row: Row, part: str = "total") -> str:
 def write_total(words: PageWords, row: Row) -> str:
     """Return the total of a row with its 80 % interval."""
     total = write_plain(words, row["total_mean"], row["unit"])
-    return words.text(NAME, "total_cell", total=total, range=write_range(words, row))
+    return words.text(NAME, "total_cell", total=total, range=write_ends(words, row))
 
 
 def write_change(words: PageWords, value: float, unit: str, digits: int = 1) -> str:
@@ -113,7 +113,7 @@ def judge_goal(words: PageWords, row: Row) -> str:
 def describe_expected(words: PageWords, row: Row) -> str:
     """Return what is expected in the period of a row."""
     total = write_quantity(words, row["total_mean"], row["unit"])
-    return words.text(NAME, "expected", total=total, range=write_range(words, row))
+    return words.text(NAME, "expected", total=total, range=write_ends(words, row))
 
 
 def describe_missing(words: PageWords, result: ForecastResult, row: Row) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _find_win_size(result: ForecastResult, row: Row) -> float:
     """Return what a win of a row's period is worth on average."""
     (wins,) = (
         other["total_mean"]
-        for other in list_periods(result, WINS)
+        for other in select_periods(result, WINS)
         if other["period"] == row["period"] and other["period_start"] == row["period_start"]
     )
     size: float = row["total_mean"] / wins if wins else row["gap"] / row["needed_wins"]
@@ -182,7 +182,7 @@ def find_change(changes: Sequence[Row]) -> float | None:
     return values["after"] - values["before"] if values else None
 
 
-def describe_change(words: PageWords, changes: Sequence[Row]) -> Iterator[str]:
+def describe_week(words: PageWords, changes: Sequence[Row]) -> Iterator[str]:
     """Yield how much more or less is expected than a week before, and the largest cause."""
     change = find_change(changes)
     if change is None:

@@ -13,27 +13,27 @@ from models.forecast.result import ForecastResult
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section, Table
 from serve.page.content.words import PageWords
-from serve.page.sections.forecast import section as forecast_section
-from serve.page.sections.forecast.bars import draw_periods
+from serve.page.sections.forecast.bars import lay_out_periods
 from serve.page.sections.forecast.deals import find_stuck, list_deals
+from serve.page.sections.forecast.section import select_main_periods
 from serve.page.sections.forecast.segments import list_segments, name_segment
 from serve.page.sections.forecast.texts import (
-    describe_change,
     describe_expected,
     describe_missing,
     describe_past,
+    describe_week,
     judge_goal,
     name_period,
     select_changes,
     write_chance,
     write_plain,
 )
-from serve.page.sections.funnel import stuck as stuck_section
 from serve.page.sections.funnel.texts import Row
-from serve.page.sections.leads import lead_list as list_section
 from serve.page.sections.leads.best_leads import find_best_leads, tabulate_leads
 
 NAME = "summary"
+# Sections that have more of what a part shows.
+FORECAST_SECTION, STUCK_SECTION, LIST_SECTION = "forecast", "funnel_stuck", "lead_list"
 # Rows of a part; its section has all.
 MAX_DEALS, MAX_OWNERS = 3, 5
 # Below this chance a goal is in danger.
@@ -62,12 +62,12 @@ def build_summary(data: PageData) -> Section:
     title, sentence = words.text(NAME, "title"), words.text(NAME, "sentence_no_forecast")
     values: dict[str, object] = {"periods": [], "lines": [], "briefs": [*_list_leads(data)]}
     if result is not None and has_forecast:
-        rows = forecast_section.select_main_periods(result)
+        rows = select_main_periods(result)
         sentence, *values["lines"] = _describe_goals(words, result, rows)
         briefs = [*_list_owners(words, result), *_list_deals(data, result), *_list_leads(data)]
-        values |= {"briefs": briefs, "periods": draw_periods(words, rows)}
+        values |= {"briefs": briefs, "periods": lay_out_periods(words, rows)}
         values["has_goal"] = any(row["goal"] is not None for row in rows)
-        values["link"] = forecast_section.NAME
+        values["link"] = FORECAST_SECTION
     return Section(NAME, "today", title, sentence, template="summary.html.j2", values=values)
 
 
@@ -79,7 +79,7 @@ def _describe_goals(words: PageWords, result: ForecastResult, rows: Sequence[Row
             yield " ".join([judge_goal(words, row), describe_expected(words, row), *missing])
         else:
             yield " ".join([judge_goal(words, row), describe_expected(words, row)])
-    if change := " ".join(describe_change(words, select_changes(result, rows[0]["unit"]))):
+    if change := " ".join(describe_week(words, select_changes(result, rows[0]["unit"]))):
         yield change
     yield describe_past(words, result)
 
@@ -107,7 +107,7 @@ def _list_owners(words: PageWords, result: ForecastResult) -> Iterator[Brief]:
     headings = [by, *(words.text(NAME, key) for key in ("total", "goal", "chance"))]
     caption = words.text(NAME, "owners", period=name_period(words, headline))
     yield Brief(
-        forecast_section.NAME,
+        FORECAST_SECTION,
         words.text(NAME, "owners_link"),
         Table(caption, headings, cells, frozenset({1, 2, 3}), compact=True),
     )
@@ -121,12 +121,12 @@ def _list_deals(data: PageData, result: ForecastResult) -> Iterator[Brief]:
     period = name_period(words, headline)
     caption = words.text(NAME, "deals", period=period)
     table = list_deals(data, deals.slice(0, MAX_DEALS), headline, caption, short=True)
-    yield Brief(forecast_section.NAME, words.text(NAME, "deals_link"), table)
+    yield Brief(FORECAST_SECTION, words.text(NAME, "deals_link"), table)
     stuck = deals.filter(pa.array(find_stuck(data, deals), pa.bool_()))
     if stuck.num_rows:
         caption = words.text(NAME, "stuck")
         table = list_deals(data, stuck.slice(0, MAX_DEALS), headline, caption, short=True)
-        yield Brief(stuck_section.NAME, words.text(NAME, "stuck_link"), table)
+        yield Brief(STUCK_SECTION, words.text(NAME, "stuck_link"), table)
 
 
 def _list_leads(data: PageData) -> Iterator[Brief]:
@@ -135,4 +135,4 @@ def _list_leads(data: PageData) -> Iterator[Brief]:
     if rows.num_rows:
         caption = words.text(NAME, "leads", count=words.number(rows.num_rows))
         table = tabulate_leads(data, rows, caption)
-        yield Brief(list_section.NAME, words.text(NAME, "leads_link"), table)
+        yield Brief(LIST_SECTION, words.text(NAME, "leads_link"), table)

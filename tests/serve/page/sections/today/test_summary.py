@@ -97,7 +97,7 @@ def test_few_leads_of_a_target_leave_their_places_to_the_other(gather):
     assert list_ids(brief.table) == IDS[:10]
 
 
-def test_without_a_forecast_the_leads_stand_alone(gather):
+def test_leads_stand_alone_without_a_forecast(gather):
     section = build_summary(gather())
     assert section.sentence.startswith("Whom to call first today.")
     assert (section.values["lines"], section.values["periods"]) == ([], [])
