@@ -15,9 +15,9 @@ from serve.page.sections.forecast.segments import tabulate_segments, tabulate_un
 from serve.page.sections.forecast.texts import (
     NAME,
     describe_expected,
-    describe_missing,
     describe_past,
     describe_week,
+    explain_gap,
     judge_goal,
     name_period,
     select_changes,
@@ -40,7 +40,7 @@ def build_forecast_section(data: PageData) -> Section | None:
     row = result.select_headline()
     periods, changes = select_periods(result, row["unit"]), select_changes(result, row["unit"])
     verdict = [judge_goal(words, row), describe_expected(words, row)]
-    sentences = [*verdict, *describe_missing(words, result, row)]
+    sentences = [*verdict, *explain_gap(words, result, row)]
     return Section(
         NAME,
         GROUP,

@@ -116,7 +116,7 @@ def describe_expected(words: PageWords, row: Row) -> str:
     return words.text(NAME, "expected", total=total, range=write_ends(words, row))
 
 
-def describe_missing(words: PageWords, result: ForecastResult, row: Row) -> Iterator[str]:
+def explain_gap(words: PageWords, result: ForecastResult, row: Row) -> Iterator[str]:
     """Yield what a goal lacks, and what it would take: wins, open leads, or new ones."""
     if row["gap"] is None or row["gap"] <= 0 or row["won"] >= row["goal"]:
         return

@@ -19,9 +19,9 @@ from serve.page.sections.forecast.section import select_main_periods
 from serve.page.sections.forecast.segments import list_segments, name_segment
 from serve.page.sections.forecast.texts import (
     describe_expected,
-    describe_missing,
     describe_past,
     describe_week,
+    explain_gap,
     judge_goal,
     name_period,
     select_changes,
@@ -74,7 +74,7 @@ def build_summary(data: PageData) -> Section:
 def _describe_goals(words: PageWords, result: ForecastResult, rows: Sequence[Row]) -> Iterator[str]:
     """Yield what each goal lacks, what changed in a week, and how far past forecasts were off."""
     for row in rows:
-        missing = describe_missing(words, result, row)
+        missing = explain_gap(words, result, row)
         if row["period"] == result.period:
             yield " ".join([judge_goal(words, row), describe_expected(words, row), *missing])
         else:
