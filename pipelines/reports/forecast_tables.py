@@ -99,13 +99,13 @@ def describe_errors(result: ForecastResult) -> str:
         return (
             "no past forecast can be compared with what came: the intervals rest on the rates alone"
         )
-    of = f"of the {_name_unit(summary.unit)} of {summary.days:.0f} days"
+    what, ahead = _name_unit(summary.unit), f"{summary.days:.0f} days ahead"
     if summary.forecasts == 1:
-        text = f"the only past forecast {of}: {_describe_error(summary.worst)}"
+        text = f"the only past forecast of the {what} {ahead}: {_describe_error(summary.worst)}"
     else:
         within = "all" if summary.within == summary.forecasts else f"{summary.within:,}"
-        text = f"the last {summary.forecasts:,} forecasts {of}: {within} within "
-        text += _format_share(summary.limit, 0)
+        text = f"the last {summary.forecasts:,} forecasts {ahead}: {within} within "
+        text += f"{_format_share(summary.limit, 0)} of the {what} that came"
         if summary.within < summary.forecasts:
             text += f", the worst {_describe_error(summary.worst)}"
     if summary.shared_days >= 0.5:

@@ -31,6 +31,7 @@ from serve.page.sections.today.summary import build_summary
 from serve.page.sections.trust.capacity import build_capacity
 from serve.page.sections.trust.checks import build_checks
 from serve.page.sections.trust.data_health import build_data_health
+from serve.page.sections.trust.forecast_track import build_forecast_track
 from serve.page.sections.trust.gate_verdict import build_gate_verdict
 from serve.page.sections.trust.promised import build_promised
 from serve.page.sections.trust.reliability import build_reliability
@@ -66,6 +67,7 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_night_changes,
     build_lead_list,
     *FUNNEL_SECTIONS,
+    build_forecast_track,
     build_promised,
     *TRUST_SECTIONS,
     *MODEL_SECTIONS,

@@ -124,8 +124,8 @@ def test_deals_are_the_first_fifteen():
 
 def test_track_record_is_a_sentence():
     assert describe_errors(forecasts.build_result()) == (
-        "the last 8 forecasts of the wins of 31 days: 6 within 7 %, the worst 14 % too low; they "
-        "overlap: each shares about 16 days with the next"
+        "the last 8 forecasts 31 days ahead: 6 within 7 % of the wins that came, the worst 14 % "
+        "too low; they overlap: each shares about 16 days with the next"
     )
 
 
@@ -134,23 +134,24 @@ def test_track_record_is_a_sentence():
     [
         (
             {"errors": (0.29, -0.05, 0.3), "step_days": 31},
-            "the last 3 forecasts of the wins of 31 days: 2 within 29 %, the worst 30 % too high",
+            "the last 3 forecasts 31 days ahead: 2 within 29 % of the wins that came, the worst "
+            "30 % too high",
         ),
         (
             {"errors": (0.029, -0.05), "step_days": 31},
-            "the last 2 forecasts of the wins of 31 days: all within 5 %",
+            "the last 2 forecasts 31 days ahead: all within 5 % of the wins that came",
         ),
-        ({"errors": (0.029,)}, "the only past forecast of the wins of 31 days: 3 % too high"),
-        ({"errors": (-0.004,)}, "the only past forecast of the wins of 31 days: < 1 % too low"),
-        ({"errors": (0.0,)}, "the only past forecast of the wins of 31 days: right"),
+        ({"errors": (0.029,)}, "the only past forecast of the wins 31 days ahead: 3 % too high"),
+        ({"errors": (-0.004,)}, "the only past forecast of the wins 31 days ahead: < 1 % too low"),
+        ({"errors": (0.0,)}, "the only past forecast of the wins 31 days ahead: right"),
         (
             {"errors": (0.01, 0.02), "sample_share": 0.124, "step_days": 40},
-            "the last 2 forecasts of the wins of 31 days: all within 2 %; they are of a sample of "
-            "12 % of the deals",
+            "the last 2 forecasts 31 days ahead: all within 2 % of the wins that came; they are of "
+            "a sample of 12 % of the deals",
         ),
         (
             {"errors": (0.01,), "sample_share": 0.002},
-            "the only past forecast of the wins of 31 days: 1 % too high; it is of a sample of "
+            "the only past forecast of the wins 31 days ahead: 1 % too high; it is of a sample of "
             "< 1 % of the deals",
         ),
     ],
@@ -163,11 +164,13 @@ def test_track_record_says_what_limits_it(track, text):
 def test_track_record_is_of_the_unit_with_a_goal():
     rows = [forecasts.build_row(**forecasts.NO_GOAL), forecasts.build_row("amount", scale=1000.0)]
     text = describe_errors(forecasts.build_result(rows))
-    assert text.startswith("the last 8 forecasts of the amounts of 31 days: 6 within 13 %, the ")
+    assert text.startswith(
+        "the last 8 forecasts 31 days ahead: 6 within 13 % of the amounts that came, the "
+    )
     # Without past amounts there is still a record of the wins.
     wins = forecasts.build_track()
     text = describe_errors(forecasts.build_result(rows, track=wins))
-    assert text.startswith("the last 8 forecasts of the wins of 31 days: 6 within 7 %")
+    assert text.startswith("the last 8 forecasts 31 days ahead: 6 within 7 % of the wins that came")
 
 
 def test_missing_record_and_ignorance_are_written():

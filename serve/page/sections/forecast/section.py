@@ -59,6 +59,7 @@ def build_forecast_section(data: PageData) -> Section | None:
             "has_goal": any(period["goal"] is not None for period in periods),
             "steps": lay_out_changes(words, changes),
             "change": " ".join(describe_week(words, changes)),
+            "has_track": result.summarize_track() is not None,
         },
     )
 

@@ -212,7 +212,27 @@ def name_step(words: PageWords, row: Row) -> str:
 
 def describe_past(words: PageWords, result: ForecastResult) -> str:
     """Return how far past forecasts were off, as far as that is known."""
-    if result.past_forecasts and math.isfinite(result.error_share):
-        share = words.percent(result.error_share, 0)
-        return words.count(NAME, "errors", result.past_forecasts, share=share)
-    return words.text(NAME, "no_errors")
+    summary = result.summarize_track()
+    if summary is None:
+        return words.text(NAME, "no_past")
+    values = {
+        "n": words.number(summary.forecasts),
+        "what": words.text(NAME, f"past_{summary.unit}"),
+        "days": words.number(summary.days),
+        "within": words.number(summary.within),
+        "limit": words.percent(summary.limit, 0),
+        "worst": write_error(words, summary.worst),
+    }
+    if summary.forecasts == 1:
+        key = "past_one"
+    else:
+        key = "past_all" if summary.within == summary.forecasts else "past"
+    return words.text(NAME, key, **values)
+
+
+def write_error(words: PageWords, share: float) -> str:
+    """Return by how much a forecast was off, as a share of what came, and to which side."""
+    if not share:
+        return words.text(NAME, "exact")
+    key = "too_high" if share > 0 else "too_low"
+    return words.text(NAME, key, share=write_chance(words, abs(share)))
