@@ -16,6 +16,7 @@ from tests.examples.dashboards import (
     RETURNED,
     SHOWN,
     WINS,
+    list_forecast,
     list_funnel,
     list_stuck,
 )
@@ -196,6 +197,38 @@ def expect_stuck(_):
         }
 
 
+def expect_closing(_):
+    """The current month of the last night ends four days later."""
+    (end,) = {
+        row["period_end"]
+        for row in list_forecast(LAST)
+        if row["period"] == "month" and row["period_start"] <= row["as_of"] < row["period_end"]
+    }
+    rows = [row for row in of_target(LATEST) if row["stage_age"] is not None]
+    assert len(rows) < len(of_target(LATEST))
+    groups = group_rows(rows, "owner")
+    for (owner,), group in sorted(groups.items(), key=lambda item: by_owner({"owner": item[0][0]})):
+        known = [row["expected_close_p50"] for row in group if row["expected_close_p50"]]
+        assert 0 < sum(at < end for at in known) < len(group)
+        yield {
+            "owner": owner,
+            "leads": len(group),
+            "stuck": sum(row["stuck"] is True for row in group),
+            "overdue": sum(row["overdue"] for row in group),
+            "closing": sum(at < end for at in known),
+            "earliest": min(known),
+        }
+
+
+def expect_forecast(_):
+    names = "period won from_open_mean from_new_mean total_mean total_p10 total_p90 goal p_goal"
+    for number in range(LAST + 1):
+        for row in list_forecast(number):
+            is_current = row["period_start"] <= row["as_of"] < row["period_end"]
+            if row["segment"] == "all" and row["unit"] == "amount" and is_current:
+                yield take(with_night(row), f"night {names} gap needed_wins")
+
+
 EXPECTED = {
     "latest-list": lambda _: expect_list(),
     "first-reason": expect_first_reasons,
@@ -210,6 +243,8 @@ EXPECTED = {
     "owner-load": expect_load,
     "funnel-by-night": expect_funnel,
     "stuck-by-owner": expect_stuck,
+    "closing-by-owner": expect_closing,
+    "forecast-by-night": expect_forecast,
     "deliveries": expect_deliveries,
     "rows-not-loaded": expect_not_loaded,
 }

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from features.score_tables import DELIVERY_RESULTS, SCORE_CHECKS, SCORES
 from features.suppressed import SUPPRESSED
+from models.forecast.schemas import FORECAST
 from models.funnel.schemas import FUNNEL, STUCK
 from serve.night_tables import select_group, stamp_night_tables
 from serve.run import Run
@@ -96,9 +97,25 @@ def _score_lead(target, lead, number, previous, generator):
         "owner": "Boris" if lead == "L036" and number > 8 else owner,
         "listed": {0: "pick", 1: "pick", 2: "explore"}.get(place % 7),
         "review_at": None if lead[-1] == "7" else as_of + generator.randrange(-2, 3) * DAY,
+        **_place_lead(lead, number),
         "model_version": "8" if number >= NEW_MODEL else "7",
         "run_id": f"r{number}b" if number == REPEATED else f"r{number}",
         "scored_at": as_of + 5 * HOUR + REPEATED_LATE * (number == REPEATED),
+    }
+
+
+def _place_lead(lead, number):
+    """Return the place of a lead in the funnel; every fifth is closed for this target."""
+    place = int(lead[1:])
+    if place % 5 == 0:
+        return {"stage": "won"}
+    at = NIGHTS[number] + place % 9 * DAY + HOUR / 2
+    return {
+        "stage": ["new", "mql"][place % 2],
+        "stage_age": place / 4,
+        "stuck": None if place % 7 == 0 else place % 3 == 1,
+        "overdue": place % 4 == 1,
+        "expected_close_p50": None if place % 6 == 0 else at,
     }
 
 
@@ -184,6 +201,33 @@ def list_stuck(number, out):
     ]
 
 
+def list_forecast(number):
+    """Return the rows of a night's forecast: two months and the quarter of all, and an owner's."""
+    night = NIGHTS[number].astimezone(BERLIN)
+    first = datetime(2025, night.month, 1, tzinfo=BERLIN)
+    begins = [datetime(2025, night.month + place, 1, tzinfo=BERLIN) for place in range(3)]
+    quarter = datetime(2025, (night.month - 1) // 3 * 3 + 1, 1, tzinfo=BERLIN)
+    end = datetime(2025, quarter.month + 3, 1, tzinfo=BERLIN)
+    spans = [("month", begins[0], begins[1]), ("month", begins[1], begins[2])]
+    spans += [("quarter", quarter, end)]
+    rows = []
+    for place, (period, start, stop) in enumerate(spans):
+        for unit, scale in (("wins", 1.0), ("amount", 900.0)):
+            for segment in ("all", "Anna") if period == "month" and start == first else ("all",):
+                goal = None if unit == "wins" else (40 + 9 * place) * scale
+                total = (30 + number + place) * scale
+                rows.append(
+                    {"period": period, "period_start": start, "period_end": stop, "unit": unit}
+                    | {"segment": segment, "goal": goal, "won": number * scale}
+                    | {"from_open_mean": 21 * scale, "from_new_mean": (9 + place) * scale}
+                    | {"total_p10": total - 5, "total_mean": total, "total_p90": total + 7}
+                    | {"p_goal": None if goal is None else 0.25 + number / 40}
+                    | {"gap": None if goal is None else goal - total}
+                    | {"needed_wins": None if goal is None else (goal - total) / scale}
+                )
+    return [row | {"as_of": NIGHTS[number]} for row in rows]
+
+
 class Ledger:
     """Publishes the nights to a store, and keeps the rows that the ledger should have."""
 
@@ -240,10 +284,12 @@ class Ledger:
         # The first publication of the repeated night knew of no suppression.
         out = out if late or number != REPEATED else []
         checks = [self._check(run, "buy", "warn" if number in (2, 10) else "pass")]
-        empty = {table.name: table.rows.empty_table() for table in select_group("funnel")}
+        groups = [*select_group("funnel"), *select_group("forecast")]
+        empty = {table.name: table.rows.empty_table() for table in groups}
         tables = empty | {
             "funnel": _fill_rows(FUNNEL, list_funnel(number)),
             "stuck": _fill_rows(STUCK, list_stuck(number, out)),
+            "forecast": _fill_rows(FORECAST, list_forecast(number)),
         }
         self.store.publish(
             pa.Table.from_pylist(rows, SCORES),

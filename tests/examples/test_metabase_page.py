@@ -272,7 +272,7 @@ def test_time_range_of_grafana_limits_the_nights(tool):
 
 def test_suppressed_leads_are_in_no_view(tool):
     views = ("shown_scores", "latest_scores", "nights", "checks", "deliveries")
-    for view in (*views, "funnel", "stuck"):
+    for view in (*views, "funnel", "stuck", "forecast"):
         rows = tool.ask(f"SELECT * FROM {view}")
         assert rows and not re.search("|".join(HIDDEN), str(rows)), view
     results = str(tool.ask("SELECT * FROM delivery_results"))
