@@ -58,9 +58,11 @@ def list_change_rows(
     """
     was_open, is_open = before.stage >= 0, after.stage >= 0
     old, new = before.chances * before.amount, after.chances * after.amount
-    has_won = was_open & (after.won > before.won)
+    last = _find_last_exits(history)
+    # A win of the days before the period adds nothing to it, and is one all the same.
+    has_won = was_open & ((after.won > before.won) | (~is_open & (last == history.states.won)))
     both = was_open & is_open & ~has_won
-    is_lost = was_open & ~is_open & ~has_won & _find_lost(history)
+    is_lost = was_open & ~is_open & ~has_won & (last > history.states.won)
     moved = before.amount * (after.chances - before.chances)
     forward = both & (after.stage > before.stage)
     fresh = ~was_open & (is_open | (after.won > before.won))
@@ -88,12 +90,12 @@ def _find_revaluation(before: ExpectedTotal, after: ExpectedTotal) -> np.ndarray
     return (after.amount - before.amount) * after.chances
 
 
-def _find_lost(history: FunnelHistory) -> np.ndarray:
-    """Return whether the last spell of each lead was lost."""
+def _find_last_exits(history: FunnelHistory) -> np.ndarray:
+    """Return how the last spell of each lead ended, OPEN if it did not."""
     spells = history.paths.spells
     last = np.full(len(history.created), OPEN)
     last[spells.lead] = spells.exit
-    return last > history.states.won
+    return last
 
 
 def _make_row(unit: str, step: str, value: float, deals: int | None) -> dict[str, Any]:

@@ -111,6 +111,18 @@ class ForecastResult:
         unit = self.select_headline()["unit"]
         return summarize_track(self.track, unit) or summarize_track(self.track, WINS)
 
+    def select_segments(self, headline: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the rows of a headline's period and unit: all leads, then the segments.
+
+        The goal most in danger comes first; segments without a goal come last, by name.
+        """
+        rows = [
+            row
+            for row in self.forecast.to_pylist()
+            if all(row[key] == headline[key] for key in ("unit", "period", "period_start"))
+        ]
+        return sorted(rows, key=_rank_danger)
+
     def by_name(self) -> dict[str, pa.Table]:
         """Return the tables by the name of their files."""
         return {
@@ -143,6 +155,12 @@ class ForecastResult:
             "past_forecasts": self.past_forecasts,
             "knows_rate_only": self.knows_rate_only,
         }
+
+
+def _rank_danger(row: Mapping[str, Any]) -> tuple[bool, bool, float, float, str]:
+    has_goal = row["p_goal"] is not None
+    danger = (row["p_goal"], -row["gap"]) if has_goal else (0.0, 0.0)
+    return row["segment"] != ALL, not has_goal, *danger, row["segment"]
 
 
 @dataclass(frozen=True)

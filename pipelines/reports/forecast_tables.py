@@ -151,10 +151,12 @@ def build_forecast_table(result: ForecastResult, zone: ZoneInfo) -> list[list[st
         ]
     ]
     first = result.select_headline()
+    rows = list[dict[str, Any]]()
     for row in result.forecast.to_pylist():
-        is_first = all(row[key] == first[key] for key in ("period", "period_start"))
-        if not is_first and row["segment"] != ALL:
-            continue
+        if row["segment"] == ALL:
+            is_first = all(row[key] == first[key] for key in ("period", "period_start"))
+            rows += result.select_segments(row) if is_first else [row]
+    for row in rows:
         needed = row["needed_new_deals"]
         table.append(
             [

@@ -7,7 +7,7 @@ const CHART_CONFIG = {
   view: { stroke: "transparent" },
   axis: {
     labelColor: "var(--ink)", titleColor: "var(--soft)", gridColor: "var(--grid)", domainColor: "var(--line)", tickColor: "var(--line)",
-    labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: 220, labelOverlap: true,
+    labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: 220, labelOverlap: true, labelSeparation: 8,
   },
   legend: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", orient: "top", labelLimit: 260 },
   header: { labelColor: "var(--ink)", titleColor: "var(--soft)", labelFontSize: 12 },
@@ -20,6 +20,9 @@ const CHART_CONFIG = {
   area: { color: "var(--band)", opacity: 0.2 },
   range: { category: ["var(--series-1)", "var(--series-2)", "var(--series-3)", "var(--series-4)"] },
 };
+
+// Pixels below which a chart is drawn for a phone.
+const NARROW = 480;
 
 // How d3 writes numbers and dates in the page's language.
 function chartLocale(words) {
@@ -45,6 +48,11 @@ function sizeChart(spec) {
 async function drawChart(element, spec, words) {
   // A real font, since the library measures texts by it.
   const config = { ...CHART_CONFIG, font: getComputedStyle(document.body).fontFamily };
+  // A phone is too narrow for the names of a legend side by side, or for long names next to bars.
+  if (element.clientWidth < NARROW) {
+    config.legend = { ...config.legend, columns: 1, labelLimit: element.clientWidth - 40 };
+    config.axis = { ...config.axis, labelLimit: 110 };
+  }
   const options = {
     ast: true, actions: false, renderer: "svg", defaultStyle: false, config,
     tooltip: { disableDefaultStyle: true }, ...chartLocale(words),

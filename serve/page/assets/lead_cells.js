@@ -24,12 +24,14 @@ class LeadCells {
     ];
   }
 
-  // Whether a column has anything to show.
-  isUsed(column) {
+  // Whether a column has anything to show, for any lead or for those of a target.
+  isUsed(column, target = null) {
     const { leads } = this;
-    const any = (...names) => names.some((name) => leads.hasAny(name));
+    const any = (...names) => names.some((name) => leads.hasAny(name, target));
     switch (column) {
-      case "account": case "owner": case "review": return leads[column].length > 0;
+      case "account": case "owner": return leads[column].length > 0 && any(column);
+      // The same day for every lead tells none from another.
+      case "review": return leads.review.length > 1 && any("review");
       case "value": return any("value");
       case "days": return any("outcome_days_50");
       case "trend": return any("trend_7d", "trend_30d") || leads.arrays.past_row.length > 0;
@@ -42,7 +44,7 @@ class LeadCells {
     const [whole, fraction] = Math.abs(value).toFixed(digits).split(".");
     const { decimal, group } = this.leads.numbers;
     const grouped = whole.replace(/\B(?=(\d{3})+$)/g, group);
-    return (value < 0 ? "-" : "") + (fraction ? grouped + decimal + fraction : grouped);
+    return (value < 0 ? "−" : "") + (fraction ? grouped + decimal + fraction : grouped);
   }
 
   signed(change) {

@@ -38,9 +38,12 @@ class LeadData {
     return points.length ? [...points, [0, this.value("score", row)]] : [];
   }
 
-  hasAny(name) {
-    const missing = NULL_OF[this.arrays[name].constructor.name];
-    return this.arrays[name].some((value) => value !== missing && !Number.isNaN(value));
+  // Whether any row has a value, or any of a target.
+  hasAny(name, target = null) {
+    const array = this.arrays[name];
+    const missing = NULL_OF[array.constructor.name];
+    const own = target ? array.subarray(target.first, target.first + target.count) : array;
+    return own.some((value) => value !== missing && !Number.isNaN(value));
   }
 
   // The rows of the target that pass all filters, in the order of their probability.

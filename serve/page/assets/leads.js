@@ -98,6 +98,7 @@ class LeadList {
 
   update() {
     const filters = Object.fromEntries(new FormData(this.form));
+    this.chooseColumns(this.leads.targets.find((one) => one.name === filters.target));
     const rows = this.leads.select(filters);
     if (this.sort !== DEFAULT_SORT || !this.down) this.leads.sort(rows, this.sort, this.down);
     const size = PHONE.matches ? PHONE_ROWS : PAGE_ROWS;
@@ -110,6 +111,13 @@ class LeadList {
     document.getElementById("previous-page").setAttribute("aria-disabled", this.page === 0);
     document.getElementById("next-page").setAttribute("aria-disabled", this.page === pages - 1);
     this.announce(filters, rows.length, first, shown.length, pages);
+  }
+
+  // Another target may have values in other columns.
+  chooseColumns(target) {
+    this.columns = this.used.filter(([name]) => this.cells.isUsed(name, target));
+    const names = new Set(this.columns.map(([name]) => name));
+    for (const heading of this.headings) heading.hidden = !names.has(heading.dataset.column);
   }
 
   markHeadings() {
@@ -152,7 +160,7 @@ class LeadList {
   makeRow(row) {
     const line = document.createElement("tr");
     line.setAttribute("role", "row");
-    for (const [name, fill] of this.used) {
+    for (const [name, fill] of this.columns) {
       const heading = this.headings.find((one) => one.dataset.column === name);
       const cell = document.createElement(name === "lead" ? "th" : "td");
       if (name === "lead") cell.scope = "row";

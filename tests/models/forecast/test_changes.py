@@ -71,3 +71,21 @@ def test_steps_by_hand():
         "after": 48.0,
     }
     assert {row["step"]: row["deals"] for row in rows}["new"] == 1
+
+
+def test_wins_before_the_period_began_are_wins():
+    """The first lead was won, but its win belongs to the period before."""
+    before, after = (
+        ExpectedTotal(
+            chances=np.array([chance, 0.5, 0, 0, 0, 0]),
+            stage=np.array([stage, CREATED, -1, -1, -1, -1]),
+            amount=np.full(LEADS, 10.0),
+            won=np.zeros(LEADS),
+            from_new=0.0,
+        )
+        for chance, stage in ((0.4, OFFER), (0.0, -1))
+    )
+    rows = list_change_rows("amount", before, after, end_history()).to_pylist()
+    steps = {row["step"]: (round(row["value"], 9), row["deals"]) for row in rows}
+    assert steps["won"] == (-4.0, 1)
+    assert steps["assumptions"] == (0.0, None)

@@ -102,6 +102,16 @@ def test_tables_have_every_row():
     assert [len(row) for row in build_forecast_table(forecasts.build_result(rows), UTC)] == [10] * 4
 
 
+def test_segments_stand_with_the_goal_most_in_danger_first():
+    rows = [
+        forecasts.build_row(unit, name, p_goal=chance, gap=None if chance is None else 4.0)
+        for unit in ("wins", "amount")
+        for name, chance in {"all": 0.9, "b": None, "a": None, "safe": 0.7, "late": 0.2}.items()
+    ]
+    table = build_forecast_table(forecasts.build_result(rows, by="owner"), UTC)
+    assert [row[1] for row in table[1:]] == ["all", "late", "safe", "a", "b"] * 2
+
+
 def test_changes_stand_side_by_side_by_unit():
     rows = forecasts.build_result().changes.to_pylist()
     table = build_change_table(rows)

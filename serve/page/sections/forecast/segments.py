@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from configs.goals.goals import ALL, MISSING, OTHER
 from features.wording.language import humanize_name
@@ -24,25 +23,9 @@ from serve.page.sections.funnel.texts import UNKNOWN, Row
 _COLUMNS = (*PARTS, "total", "goal", "chance_column", "gap_column", "needed")
 
 
-def list_segments(result: ForecastResult, headline: Row) -> list[dict[str, Any]]:
-    """Return the rows of a headline's period and unit: all leads, then the goal most in danger."""
-    rows = [
-        row
-        for row in result.forecast.to_pylist()
-        if all(row[key] == headline[key] for key in ("unit", "period", "period_start"))
-    ]
-    return sorted(rows, key=_rank_danger)
-
-
-def _rank_danger(row: Row) -> tuple[bool, bool, float, float, str]:
-    has_goal = row["p_goal"] is not None
-    danger = (row["p_goal"], -row["gap"]) if has_goal else (0.0, 0.0)
-    return row["segment"] != ALL, not has_goal, *danger, row["segment"]
-
-
 def tabulate_segments(words: PageWords, result: ForecastResult, headline: Row) -> Iterator[Table]:
     """Yield the current period by segment, if there are any."""
-    rows = list_segments(result, headline)
+    rows = result.select_segments(headline)
     if result.by is None or len(rows) < 2:
         return
     by, period = humanize_name(result.by), name_period(words, headline)

@@ -16,7 +16,7 @@ from serve.page.content.words import PageWords
 from serve.page.sections.forecast.bars import lay_out_periods
 from serve.page.sections.forecast.deals import find_stuck, list_deals
 from serve.page.sections.forecast.section import select_main_periods
-from serve.page.sections.forecast.segments import list_segments, name_segment
+from serve.page.sections.forecast.segments import name_segment
 from serve.page.sections.forecast.texts import (
     describe_expected,
     describe_past,
@@ -89,7 +89,7 @@ def _list_owners(words: PageWords, result: ForecastResult) -> Iterator[Brief]:
     headline = result.select_headline()
     rows = [
         row
-        for row in list_segments(result, headline)
+        for row in result.select_segments(headline)
         if row["segment"] != ALL and row["p_goal"] is not None and row["p_goal"] < DANGER
     ]
     if not rows:
