@@ -196,7 +196,8 @@ def test_target_is_named_by_its_meaning_and_a_search_looks_under_the_others(tmp_
     run = a_run(targets=("close", "opportunity"))
     ids = ["a", "b", "c"]
     reasons = [json.dumps([a_reason(0.9, "seen at the fair")])] * 3
-    publish(store, run, some_scores(run, ids, reasons=["[]"] * 3 + reasons))
+    values = {"expected_value": [None] * 3 + [10.0] * 3, "review_at": [FIRST_NIGHT] * 6}
+    publish(store, run, some_scores(run, ids, reasons=["[]"] * 3 + reasons, **values))
     file = tmp_path / "index.html"
     file.write_bytes(build_page(gather_page_data(project, store, run)))
     with open_file(browser, file) as opened:
@@ -206,12 +207,18 @@ def test_target_is_named_by_its_meaning_and_a_search_looks_under_the_others(tmp_
             "close within 30 days",
             "opportunity within 30 days",
         ]
+        # A column without a value, or with the same one everywhere, has no place.
+        heading = "#leads thead th:not([hidden])[data-column={}]".format
+        assert (
+            page.locator(heading("value")).count() == page.locator(heading("review")).count() == 0
+        )
         page.fill("#search", "the fair")
         assert page.evaluate(IDS) == []
         button = page.locator("#elsewhere button")
         assert button.inner_text().endswith(f"{labels[1]}: 3")
         button.click()
         assert len(page.evaluate(IDS)) == 3
+        assert page.inner_text("#leads tbody td[data-column=value]") == "10.00"
         assert page.inner_text("#shown").startswith(labels[1])
         assert page.evaluate("document.activeElement.id") == "filter-target"
         assert page.locator("#elsewhere button").count() == 0
