@@ -45,20 +45,22 @@ function sizeChart(spec) {
   return single ? { width: "container", ...spec } : spec;
 }
 
+function stackLegends(spec) {
+  return JSON.parse(JSON.stringify(spec), (key, value) => (key === "legend" && value ? { ...value, columns: 1 } : value));
+}
+
 async function drawChart(element, spec, words) {
   // A real font, since the library measures texts by it.
   const config = { ...CHART_CONFIG, font: getComputedStyle(document.body).fontFamily };
   // A phone is too narrow for the names of a legend side by side, or for long names next to bars.
-  if (element.clientWidth < NARROW) {
-    config.legend = { ...config.legend, columns: 1, labelLimit: element.clientWidth - 40 };
-    config.axis = { ...config.axis, labelLimit: 110 };
-  }
+  const isNarrow = element.clientWidth < NARROW;
+  if (isNarrow) config.axis = { ...config.axis, labelLimit: 110 };
   const options = {
     ast: true, actions: false, renderer: "svg", defaultStyle: false, config,
     tooltip: { disableDefaultStyle: true }, ...chartLocale(words),
   };
   const schema = "https://vega.github.io/schema/vega-lite/v6.json";
-  const drawn = await window.vegaEmbed(element, { $schema: schema, ...sizeChart(spec) }, options);
+  const drawn = await window.vegaEmbed(element, { $schema: schema, ...sizeChart(isNarrow ? stackLegends(spec) : spec) }, options);
   // The text alternative is the element's own; without this a reader would hear every mark.
   element.querySelector("svg").setAttribute("aria-hidden", "true");
   return drawn.view;

@@ -53,6 +53,7 @@ class Table:
         folded: Whether a table of a section is shown only when its caption is pressed.
         compact: Whether a phone shows a row as a line of texts and one of numbers; otherwise each
             cell has a line, with its heading.
+        extra: Positions of the columns that a compact table has no place for on a phone.
     """
 
     caption: str
@@ -62,6 +63,7 @@ class Table:
     english: frozenset[int] = frozenset()
     folded: bool = False
     compact: bool = False
+    extra: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

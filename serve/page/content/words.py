@@ -17,6 +17,8 @@ DEFAULT_LANGUAGE = "en"
 SHORT_UNITS = (("billion", 1e9), ("million", 1e6), ("thousand", 1e3), ("unit", 1.0))
 # Digits of an amount in short form.
 SHORT_DIGITS = 3
+# With two decimals anything less is nothing.
+SMALLEST_SHOWN = 0.005
 MINUS = "−"
 
 
@@ -77,7 +79,7 @@ class PageWords:
         digits = 0
         if size > 1:
             digits = max(0, SHORT_DIGITS - len(str(int(largest / size))))
-        elif 0 < largest < 10 and largest != round(largest):
+        elif SMALLEST_SHOWN <= largest < 10 and largest != round(largest):
             digits = 2
         numbers = [self.number(value / size, digits) for value in values]
         return self.text("frame", name, n="–".join(numbers))

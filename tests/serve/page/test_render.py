@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from string import Formatter
 
 import pytest
@@ -102,3 +103,13 @@ def list_values(texts):
         for section, entries in texts.items()
         for key, text in entries.items()
     }
+
+
+@pytest.mark.parametrize("code", sorted(path.name for path in WORDS_FOLDER.iterdir()))
+def test_shares_in_texts_are_written_as_numbers_are(code):
+    words = PageWords.load(code, None)
+    has_space = words.percent(0.5, 0) != "50%"
+    texts = [text for section in words.texts.values() for text in section.values()]
+    wrong = re.compile(r"\d%" if has_space else r"\d\s%")
+    assert [text for text in texts if wrong.search(text)] == []
+    assert any(re.search(r"\d\s?%", text) for text in texts)

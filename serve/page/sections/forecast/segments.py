@@ -21,6 +21,8 @@ from serve.page.sections.forecast.texts import (
 from serve.page.sections.funnel.texts import UNKNOWN, Row
 
 _COLUMNS = (*PARTS, "total", "goal", "chance_column", "gap_column", "needed")
+# A phone shows what is expected, the goal, and its chance.
+_EXTRA = (*PARTS, "gap_column", "needed")
 
 
 def tabulate_segments(words: PageWords, result: ForecastResult, headline: Row) -> Iterator[Table]:
@@ -73,4 +75,5 @@ def _make_table(
 ) -> Table:
     headings = [*first, *(words.text(NAME, key) for key in _COLUMNS)]
     numeric = frozenset(range(len(first), len(headings)))
-    return Table(caption, headings, cells, numeric, folded=folded, compact=True)
+    extra = frozenset(len(first) + _COLUMNS.index(name) for name in _EXTRA)
+    return Table(caption, headings, cells, numeric, folded=folded, compact=True, extra=extra)

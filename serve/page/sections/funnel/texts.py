@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.paths.states import CREATED, WON
+from features.wording.language import humanize_name
 from models.funnel.history import ALL
 from models.funnel.result import FunnelTables
 from serve.page.content.page_data import PageData
@@ -51,7 +52,7 @@ def select_all(table: pa.Table) -> pa.Table:
 
 def name_state(words: PageWords, name: str) -> str:
     """Return a stage, or the end of a lead, as the page names it."""
-    return words.text(WORDS, name) if name in (CREATED, WON) else name
+    return words.text(WORDS, name) if name in (CREATED, WON) else humanize_name(name)
 
 
 def write_days(words: PageWords, days: float | None) -> str:

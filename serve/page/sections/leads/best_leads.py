@@ -85,7 +85,9 @@ def tabulate_leads(data: PageData, rows: pa.Table, caption: str, folded: bool = 
     ]
     lines = [[cell[key] for key in keys] for cell in cells]
     headings = [words.text(NAME, key) for key in keys]
-    return Table(caption, headings, lines, numeric, folded=folded, compact=True)
+    # The reasons stand in the lead's details.
+    extra = frozenset({len(keys) - 1})
+    return Table(caption, headings, lines, numeric, folded=folded, compact=True, extra=extra)
 
 
 def find_amounts(data: PageData, rows: pa.Table) -> list[float | None]:

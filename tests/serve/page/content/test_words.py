@@ -24,6 +24,8 @@ ENGLISH, RUSSIAN = (PageWords.load(code, ZoneInfo("UTC")) for code in ("en", "ru
         (5.0, "5"),
         (0.25, "0.25"),
         (0, "0"),
+        (0.0001, "0"),
+        (-1e-9, "0"),
         (-20_520, "−20.5 k"),
         (2.5e9, "2.50 bn"),
         (1.5e13, "15,000 bn"),
