@@ -94,7 +94,7 @@ def test_number_to_quote_is_that_of_the_newest_month_with_mature_scores(project)
         "(by chance it could have been 32 to 56) – fewer than promised."
     ) in section.sentence
     (quote,) = section.quotes
-    assert (quote.value, quote.hint) == ("41 of 80", "90 % range 32–56")
+    assert (quote.value, quote.hint) == ("41 of 80", "90% range 32–56")
 
 
 def test_leads_that_count_once_are_told_as_leads(project):
