@@ -10,8 +10,10 @@ import numpy as np
 from features.engine.lead_index import sort_by_code
 from features.tools.instants import US_PER_DAY
 from features.tools.jit import jit_kernel
+from models.forecast.days.working_time import WorkingTime
 
-# Days before an instant whose events are counted, for all events; of single types the last one.
+# Working days before an instant whose events are counted, for all events; of single types the last
+# one. In calendar days a slow month would make every deal look idle, beside a clock that is slow.
 WINDOWS = (7, 30)
 
 
@@ -80,30 +82,35 @@ class LeadActivity:
         types = tuple(part.take_leads(rows) for part in self.types)
         return replace(self, every=self.every.take_leads(rows), types=types)
 
-    def describe_leads(self, lead: np.ndarray, at: int) -> np.ndarray:
+    def describe_leads(self, lead: np.ndarray, at: int, time: WorkingTime) -> np.ndarray:
         """Return numbers that describe what happened before an instant, float64 (leads, columns).
 
-        They are the days since the last event, the events in some days, and for each type the days
-        since its last event and its events of the longest of those times.
+        They are the working days since the last event, the events in some working days, and for
+        each type the days since its last event and its events of the longest of those times. ``at``
+        is an instant of the working time.
         """
-        columns = [*_describe_times(self.every, lead, at, WINDOWS)]
+        columns = [*_describe_times(self.every, lead, at, time, WINDOWS)]
         for part in self.types:
-            columns += _describe_times(part, lead, at, WINDOWS[-1:])
+            columns += _describe_times(part, lead, at, time, WINDOWS[-1:])
         return np.column_stack(columns)
 
 
 def _describe_times(
-    times: LeadTimes, lead: np.ndarray, at: int, windows: tuple[int, ...]
+    times: LeadTimes, lead: np.ndarray, at: int, time: WorkingTime, windows: tuple[int, ...]
 ) -> list[np.ndarray]:
-    until = times.count_before(lead, np.full(len(lead), at))
+    until = _count_before(times, lead, time.find_instant(at))
     has_event = until > times.first[lead]
     since = np.full(len(lead), np.nan)
-    since[has_event] = (at - times.time[until[has_event] - 1]) / US_PER_DAY
+    since[has_event] = (at - time.convert(times.time[until[has_event] - 1])) / US_PER_DAY
     counts = [
-        until - times.count_before(lead, np.full(len(lead), at - days * US_PER_DAY))
+        until - _count_before(times, lead, time.find_instant(at - days * US_PER_DAY))
         for days in windows
     ]
     return [since, *(count.astype(float) for count in counts)]
+
+
+def _count_before(times: LeadTimes, lead: np.ndarray, at: int) -> np.ndarray:
+    return times.count_before(lead, np.full(len(lead), at))
 
 
 @jit_kernel

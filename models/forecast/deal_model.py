@@ -78,6 +78,7 @@ class DealModel:
         attributes: Attributes of all leads.
         fold: Fold of each lead, int64; an account is in one fold.
         near: Working time from the as-of that is near.
+        time: The working time.
         trees: For each fold a model of the log of a deal's hazard relative to its base, fitted on
             the other folds; empty where the base stays.
         levels: Logs of the factors that all hazards have besides, near and later.
@@ -87,15 +88,16 @@ class DealModel:
     attributes: DealAttributes
     fold: np.ndarray
     near: int
+    time: WorkingTime
     trees: tuple[LightGbm, ...] = ()
     levels: tuple[float, float] = (0.0, 0.0)
 
     def find_chances(self, deals: OpenDeals, at: int, spans: np.ndarray) -> np.ndarray:
         """Return each deal's chance of a win within each span of working time, (deals, spans).
 
-        ``at`` is the instant, in calendar time, at which the deals are open.
+        ``at`` is the instant, in working time, at which the deals are open.
         """
-        x, fold = _join_columns(deals, self.attributes, at), self.fold[deals.lead]
+        x, fold = _join_columns(deals, self.attributes, at, self.time), self.fold[deals.lead]
         factors = [np.exp(self.find_log_factors(x, fold, place)) for place in (0, 1)]
         columns = []
         for span in spans:
@@ -159,8 +161,8 @@ def fit_deal_model(
     It learns from wins within the longest of the ``spans``; the shortest one is near.
     """
     fold = (history.cluster % np.uint64(FOLDS)).astype(np.int64)
-    base = DealModel(estimate_win_times(history), attributes, fold, int(spans[0]))
-    rows = _list_training_rows(history, facts, base, time, int(spans[-1]))
+    base = DealModel(estimate_win_times(history), attributes, fold, int(spans[0]), time)
+    rows = _list_training_rows(history, facts, base, int(spans[-1]))
     if np.count_nonzero(rows.won) < MIN_WINS:
         return base
     # Columns are known by place: those of the way come first.
@@ -208,7 +210,7 @@ def find_base_hazard(win_times: WinTimes, deals: OpenDeals, span: np.ndarray | i
 
 
 def _list_training_rows(
-    history: FunnelHistory, facts: VisitFacts, model: DealModel, time: WorkingTime, span: int
+    history: FunnelHistory, facts: VisitFacts, model: DealModel, span: int
 ) -> _TrainingRows:
     """Return the deals that were open at earlier instants, each followed near and later."""
     until = history.observed_until
@@ -218,7 +220,7 @@ def _list_training_rows(
     for number in range(INSTANTS):
         at = until - step // 2 - number * step
         deals = _sample_deals(history, list_open_deals(history, facts, at))
-        x = _join_columns(deals, model.attributes, time.find_instant(at))
+        x = _join_columns(deals, model.attributes, at, model.time)
         weight = np.full(len(x), 0.5 ** ((until - at) / HALF_LIFE))
         fold = model.fold[deals.lead]
         # A deal is followed to its win; a lost one has no win for as long as it would be followed.
@@ -250,9 +252,11 @@ def _sample_deals(history: FunnelHistory, deals: OpenDeals) -> OpenDeals:
     return OpenDeals(*(column[chosen] for column in columns))
 
 
-def _join_columns(deals: OpenDeals, attributes: DealAttributes, at: int) -> np.ndarray:
-    """Return the way, the attributes and the activity of deals at an instant in calendar time."""
+def _join_columns(
+    deals: OpenDeals, attributes: DealAttributes, at: int, time: WorkingTime
+) -> np.ndarray:
+    """Return the way, the attributes and the activity of deals at an instant in working time."""
     parts = [deals.way, attributes.columns[deals.lead]]
     if attributes.activity is not None:
-        parts.append(attributes.activity.describe_leads(deals.lead, at))
+        parts.append(attributes.activity.describe_leads(deals.lead, at, time))
     return np.concatenate(parts, axis=1)

@@ -58,8 +58,8 @@ def predict_wins(
     arrivals = _count_arrivals(history, grid)
     return WinPrediction(
         deals=deals,
-        chances=model.find_chances(deals, history.as_of, spans),
-        base_chances=replace(model, trees=()).find_chances(deals, history.as_of, spans),
+        chances=model.find_chances(deals, moved.as_of, spans),
+        base_chances=replace(model, trees=()).find_chances(deals, moved.as_of, spans),
         new_wins=np.array([_add_new_wins(arrivals, curve, time, history, end) for end in ends]),
         new_chances=_find_incidence(curve, spans),
         arrivals=np.array([arrivals[grid.edges[:-1] < end].sum() for end in ends]),

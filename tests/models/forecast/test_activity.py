@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from features.tools.instants import US_PER_DAY
 from models.forecast.activity import WINDOWS, LeadActivity, sort_by_lead
 from models.forecast.amounts import LeadValues
+from models.forecast.days.working_time import WorkingTime
 
 LEADS = 4
 EVENTS = st.lists(st.tuples(st.integers(-1, LEADS - 1), st.integers(0, 60), st.integers(0, 9)))
@@ -26,11 +27,14 @@ def test_columns_equal_a_plain_loop(events, day):
     times = sort_days(events)
     activity = LeadActivity(times, (times,))
     leads = np.arange(LEADS)
-    found = activity.describe_leads(leads, day * US_PER_DAY)
+    # A working time that runs twice as fast as the calendar.
+    days = np.array([-90, 90]) * US_PER_DAY
+    time = WorkingTime(days, 2.0 * days)
+    found = activity.describe_leads(leads, 2 * day * US_PER_DAY, time)
     for lead in leads:
         days = [at for own, at, _ in events if own == lead and at < day]
-        since = day - max(days) if days else np.nan
-        counts = [sum(at >= day - window for at in days) for window in WINDOWS]
+        since = 2 * (day - max(days)) if days else np.nan
+        counts = [sum(at >= day - window / 2 for at in days) for window in WINDOWS]
         expected = [since, *counts, since, counts[-1]]
         np.testing.assert_array_equal(found[lead], expected)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from configs.schema import load_project
-from features.contracts import EVENTS, Dataset
+from features.contracts import EVENTS, LEADS, Dataset
 from features.paths.states import list_funnel_states
 from features.tools.instants import US_PER_DAY, to_microseconds
 from models.forecast.past_errors import measure_past_errors
@@ -35,10 +35,13 @@ STATES = list_funnel_states(PROJECT)
 
 
 def simulate(seed):
-    """Return the clean data set of a company."""
+    """Return the clean data set of a company, with the attributes that its project reads."""
     parts = [simulate_block(seed, number, 5000) for number in range(BLOCKS)]
     tables = [pa.concat_tables(pieces) for pieces in zip(*parts, strict=True)]
-    return Dataset(tables[0], tables[1].select(EVENTS.names), (), "simulated")
+    # Not with the planted column that shows the outcome.
+    attributes = PROJECT.sources.leads.attributes
+    leads = tables[0].select([*LEADS.names, *attributes])
+    return Dataset(leads, tables[1].select(EVENTS.names), (), "simulated")
 
 
 def take_snapshot(dataset, as_of):
