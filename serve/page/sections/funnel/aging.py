@@ -10,8 +10,10 @@ from serve.page.content.parts import Chart, Section, Table
 from serve.page.content.words import PageWords
 from serve.page.sections.funnel.texts import (
     GROUP,
+    LEGEND,
     UNKNOWN,
     Row,
+    choose_time_unit,
     get_tables,
     list_stages,
     name_state,
@@ -27,6 +29,14 @@ COLOURS = {
     "up_to_p80": "var(--series-2)",
     "stuck": "var(--bad)",
     "unknown": "var(--grade-d)",
+}
+# Without a unit at zero, as in 0M.
+AXIS_AMOUNT = {
+    "axis": {
+        "tickCount": 5,
+        "format": "~s",
+        "labelExpr": "datum.value == 0 ? '0' : datum.label",
+    }
 }
 
 
@@ -71,7 +81,7 @@ def _describe_stuck(words: PageWords, stages: list[Row], total: int, has_values:
     if not has_values:
         return sentence
     amounts = {
-        name: words.number(sum(row[column] or 0 for row in stages))
+        name: write_amount(words, sum(row[column] or 0 for row in stages))
         for name, column in (("stuck", "value_stuck"), ("all", "value_open"))
     }
     return f"{sentence} {words.text(NAME, 'amounts', **amounts)}"
@@ -94,7 +104,7 @@ def _draw_ages(words: PageWords, aging: list[Row], measure: str) -> Chart:
         "range": [COLOURS[name] for name in shown],
     }
     title = words.text(NAME, f"{measure}_axis")
-    axis = AXIS_COUNT if measure == "open" else {"axis": {"tickCount": 5, "format": "~s"}}
+    axis = AXIS_COUNT if measure == "open" else AXIS_AMOUNT
     stages = [*dict.fromkeys(row["stage"] for row in rows)]
     spec = {
         "height": BAR_HEIGHT * len(stages) + 12,
@@ -106,7 +116,7 @@ def _draw_ages(words: PageWords, aging: list[Row], measure: str) -> Chart:
                 "field": "age",
                 "scale": colours,
                 "title": None,
-                "legend": {"columns": 2},
+                "legend": LEGEND,
             },
             "order": {"field": "place"},
         },
@@ -129,13 +139,15 @@ def _list_stages(words: PageWords, stages: list[Row], aging: list[Row], has_valu
     classes = ("up_to_median", "up_to_p80", "stuck")
     keys = ["stage", "open", "young", "slow", "stuck", "median_days", "p80_days"]
     keys += ["value_open", "value_stuck"] * has_values
+    units = {
+        name: choose_time_unit(row[name] for row in stages) for name in ("median_days", "p80_days")
+    }
     rows = [
         [
             name_state(words, row["stage"]),
             words.number(row["open"]),
             *(_write_count(words, counts.get((row["stage"], name))) for name in classes),
-            write_days(words, row["median_days"]),
-            write_days(words, row["p80_days"]),
+            *(write_days(words, row[name], unit) for name, unit in units.items()),
             *(
                 write_amount(words, row[name])
                 for name in ("value_open", "value_stuck") * has_values

@@ -13,6 +13,7 @@ from serve.page.content.words import PageWords
 from serve.page.sections.funnel.texts import (
     COLOURS,
     GROUP,
+    LEGEND,
     Row,
     get_tables,
     list_stages,
@@ -133,7 +134,7 @@ def _build_spec(words: PageWords, places: list[str]) -> dict[str, Any]:
                 "field": "ending",
                 "scale": colours,
                 "title": None,
-                "legend": {"columns": 2},
+                "legend": LEGEND,
             },
             "order": {"field": "place"},
         },

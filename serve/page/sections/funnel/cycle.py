@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from configs.goals.goals import STAGE
 from models.funnel.history import ALL
 from serve.page.content.charts import AXIS_SHARE, BAR_HEIGHT
 from serve.page.content.page_data import PageData
@@ -14,14 +15,21 @@ from serve.page.sections.funnel.texts import (
     GROUP,
     UNKNOWN,
     Row,
+    Unit,
+    choose_time_unit,
     get_tables,
+    name_state,
     order_axis,
     write_days,
+    write_length,
     write_range,
+    write_time_range,
 )
 
 NAME = "funnel_cycle"
 SHARES, DAYS = (25, 50, 80), (30, 60, 90)
+# Of a value and its interval.
+ENDS = ("", "_low", "_high")
 
 
 def build_cycle(data: PageData) -> Section | None:
@@ -34,31 +42,46 @@ def build_cycle(data: PageData) -> Section | None:
     title = words.text(NAME, "title")
     if every is None or every["p50"] is None:
         return Section(NAME, GROUP, title, words.text(NAME, "none_won"))
+    by_stage = [row for row in rows if row["segment_by"] == STAGE]
+    segments = [row for row in rows if row["segment_by"] != STAGE]
     return Section(
         NAME,
         GROUP,
         title,
         f"{_describe_median(words, every)} {_describe_bias(words, every)}".rstrip(),
         [*_quote_wins(words, every)],
-        [_draw_shares(words, every), *_draw_segments(words, rows)],
-        [_list_times(words, rows), _list_shares(words, rows)],
+        [
+            *_draw_times(words, "stages", by_stage),
+            _draw_shares(words, every),
+            *_draw_times(words, "segments", segments),
+        ],
+        [
+            *_list_times(words, "stages", by_stage),
+            # The sentence has the row of all leads.
+            *_list_times(words, "segments", segments if len(segments) > 1 else []),
+            _list_shares(words, [*segments, *by_stage]),
+        ],
         [words.text(NAME, key) for key in ("of_the_won", "bias", "losses")],
     )
 
 
 def _describe_median(words: PageWords, row: Row) -> str:
-    values = {end: write_days(words, row[f"p50_{end}"]) for end in ("low", "high")}
-    return words.text(NAME, "half", days=write_days(words, row["p50"]), **values)
+    in_days = row["p50_low"] >= 1
+    values = {
+        end: words.number(row[f"p50_{end}"]) if in_days else write_days(words, row[f"p50_{end}"])
+        for end in ("low", "high")
+    }
+    return words.text(NAME, "half", days=write_length(words, row["p50"]), **values)
 
 
 def _describe_bias(words: PageWords, row: Row) -> str:
-    """Return what a report of the deals won so far says instead; empty without any."""
+    """Return what a report of the leads won so far says instead; empty without any."""
     bias = row["bias_of_naive"]
     if bias is None:
         return ""
     key = "too_short" if bias < 0 else "not_too_short"
-    naive = write_days(words, row["p50"] * (1 + bias))
-    return words.text(NAME, key, days=naive, share=words.percent(abs(bias), 0))
+    naive = write_length(words, row["p50"] * (1 + bias))
+    return words.text(NAME, key, days=naive, right=write_length(words, row["p50"]))
 
 
 def _quote_wins(words: PageWords, row: Row) -> Iterator[Quote]:
@@ -109,8 +132,11 @@ def _draw_shares(words: PageWords, row: Row) -> Chart:
     return Chart(f"{NAME}-shares", caption, f"{caption}. {summary}", spec, rows, table)
 
 
-def _draw_segments(words: PageWords, rows: list[Row]) -> Iterator[Chart]:
-    """Yield a chart of the days to a win of each segment with any; one row needs no chart."""
+def _draw_times(words: PageWords, kind: str, rows: list[Row]) -> Iterator[Chart]:
+    """Yield a chart of the days to a win of each row with any; one row needs no chart.
+
+    ``kind`` is ``stages`` or ``segments``.
+    """
     known = [row for row in rows if row["p50"] is not None]
     if len(known) < 2:
         return
@@ -121,7 +147,7 @@ def _draw_segments(words: PageWords, rows: list[Row]) -> Iterator[Chart]:
         }
         for row in known
     ]
-    across: dict[str, Any] = {"type": "quantitative", "title": words.text(NAME, "days_axis")}
+    across: dict[str, Any] = {"type": "quantitative", "title": words.text(NAME, f"{kind}_axis")}
     across |= {"scale": {"zero": True}, "axis": {"tickCount": 6}}
     spec = {
         "height": BAR_HEIGHT * len(marks) + 12,
@@ -137,36 +163,48 @@ def _draw_segments(words: PageWords, rows: list[Row]) -> Iterator[Chart]:
             },
         ],
     }
+    unit = choose_time_unit(row[f"p{share}"] for row in known for share in SHARES)
     cells = [
-        [_name_segment(words, row), *(write_days(words, row[f"p{share}"]) for share in SHARES)]
+        [_name_segment(words, row), *(write_days(words, row[f"p{s}"], unit) for s in SHARES)]
         for row in known
     ]
-    headings = [words.text(NAME, key) for key in ("segment", *(f"p{share}" for share in SHARES))]
-    caption = words.text(NAME, "quantiles_caption")
+    keys = (_name_heading(kind), *(f"p{share}" for share in SHARES))
+    headings = [words.text(NAME, key) for key in keys]
+    caption = words.text(NAME, f"{kind}_caption")
     table = Table(caption, headings, cells, frozenset({1, 2, 3}))
     summary = "; ".join(f"{cell[0]}: {cell[2]}" for cell in cells)
-    yield Chart(f"{NAME}-days", caption, f"{caption}. {summary}", spec, marks, table)
+    yield Chart(f"{NAME}-{kind}", caption, f"{caption}. {summary}", spec, marks, table)
+
+
+def _name_heading(kind: str) -> str:
+    return "from_stage" if kind == "stages" else "segment"
 
 
 def _name_segment(words: PageWords, row: Row) -> str:
     if row["segment_by"] == ALL:
         return words.text(NAME, "all")
+    if row["segment_by"] == STAGE:
+        return name_state(words, row["segment"])
     return f"{row['segment_by']}: {row['segment']}"
 
 
-def _list_times(words: PageWords, rows: list[Row]) -> Table:
-    """Return the days to a win of each segment, and the error of a plain median."""
+def _list_times(words: PageWords, kind: str, rows: list[Row]) -> Iterator[Table]:
+    """Yield the days to a win of each row, and what those won so far alone say."""
+    if not rows:
+        return
     keys = [f"p{share}" for share in SHARES]
+    unit = choose_time_unit(row[f"{key}{end}"] for row in rows for key in keys for end in ENDS)
     cells = [
         [
             _name_segment(words, row),
-            *(write_range(words, row, name, write_days) for name in keys),
-            _write_bias(words, row["bias_of_naive"]),
+            *(write_time_range(words, row, name, unit) for name in keys),
+            _write_naive(words, row, unit),
         ]
         for row in rows
     ]
-    headings = [words.text(NAME, key) for key in ("segment", *keys, "bias_of_naive")]
-    return Table(words.text(NAME, "times"), headings, cells, frozenset(range(1, len(headings))))
+    headings = [words.text(NAME, key) for key in (_name_heading(kind), *keys, "naive")]
+    numeric = frozenset(range(1, len(headings)))
+    yield Table(words.text(NAME, f"{kind}_times"), headings, cells, numeric)
 
 
 def _list_shares(words: PageWords, rows: list[Row]) -> Table:
@@ -185,8 +223,8 @@ def _list_shares(words: PageWords, rows: list[Row]) -> Table:
     return Table(words.text(NAME, "won_and_lost"), headings, cells, numeric, folded=True)
 
 
-def _write_bias(words: PageWords, bias: float | None) -> str:
-    if bias is None:
+def _write_naive(words: PageWords, row: Row, unit: Unit | None) -> str:
+    """Return the median of those won so far."""
+    if row["bias_of_naive"] is None or row["p50"] is None:
         return UNKNOWN
-    sign = "−" if bias < 0 else "+"
-    return f"{sign}{words.percent(abs(bias), 0)}"
+    return write_days(words, row["p50"] * (1 + row["bias_of_naive"]), unit)

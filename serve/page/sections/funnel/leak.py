@@ -1,9 +1,12 @@
-"""The biggest leak: the stage that would add most wins, were it as good as it once was."""
+"""What to change first: the stage that would add most wins, were it as good as it once was."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from models.funnel.cohorts import COHORT_US
 from models.funnel.result import FunnelTables
 from serve.page.content.charts import BAR_HEIGHT
 from serve.page.content.page_data import PageData
@@ -11,14 +14,16 @@ from serve.page.content.parts import Chart, Quote, Section, Table
 from serve.page.content.words import PageWords
 from serve.page.sections.funnel.texts import (
     GROUP,
+    WORDS,
     Row,
     get_tables,
     name_state,
     order_axis,
-    write_range,
 )
 
 NAME = "funnel_leak"
+# Fewer wins than these are written with a decimal.
+FEW_WINS = 2
 
 
 def build_leak(data: PageData) -> Section | None:
@@ -30,19 +35,42 @@ def build_leak(data: PageData) -> Section | None:
     title = words.text(NAME, "title")
     if not leaks:
         return Section(NAME, GROUP, title, words.text(NAME, "none"))
-    first = leaks[0]
-    sentence = _describe_leak(words, first, "sentence")
-    if first["added_wins_low"] <= 0:
-        sentence += " " + words.text(NAME, "by_chance")
+    first = choose_leak(leaks)
     quote = Quote(
         words.text(NAME, "quote", stage=name_state(words, first["stage"])),
-        f"+{words.number(first['added_wins'], 1)}",
+        f"+{_write_wins(words, first)}",
         words.text(NAME, "interval", **_write_interval(words, first)),
     )
     return Section(
-        NAME, GROUP, title, sentence, [quote], [_rank_leaks(words, leaks)],
-        notes=[words.text(NAME, "hindsight")],
+        NAME, GROUP, title, _recommend_stage(words, leaks, first), [quote],
+        [_rank_leaks(words, leaks)], notes=[words.text(NAME, "hindsight")],
     )  # fmt: skip
+
+
+def choose_leak(leaks: Sequence[Row]) -> Row:
+    """Return the leak to close first: of those beyond chance, if there are any, the biggest."""
+    return next((leak for leak in leaks if _is_sure(leak)), leaks[0])
+
+
+def _is_sure(leak: Row) -> bool:
+    """Return whether the interval lies above zero, as it is written."""
+    return bool(round(leak["added_wins_low"], _choose_digits(leak)) > 0)
+
+
+def _choose_digits(leak: Row) -> int:
+    """Return the decimals of the wins to gain: none, unless they are few."""
+    return 0 if leak["added_wins"] >= FEW_WINS else 1
+
+
+def _recommend_stage(words: PageWords, leaks: Sequence[Row], first: Row) -> str:
+    """Return the one recommendation, and where a difference may be chance."""
+    sentences = [_describe_leak(words, first)]
+    rest = [name_state(words, row["stage"]) for row in leaks if row is not first]
+    if not _is_sure(first):
+        sentences.append(words.text(NAME, "by_chance"))
+    elif rest and not any(_is_sure(row) for row in leaks if row is not first):
+        sentences.append(words.text(NAME, "rest_by_chance", stages=", ".join(rest)))
+    return " ".join(sentences)
 
 
 def _select_leaks(tables: FunnelTables) -> list[Row]:
@@ -50,21 +78,34 @@ def _select_leaks(tables: FunnelTables) -> list[Row]:
     return [row for row in tables.leaks.to_pylist() if round(row["added_wins"], 1) > 0]
 
 
-def _describe_leak(words: PageWords, leak: Row, key: str) -> str:
+def _describe_leak(words: PageWords, leak: Row) -> str:
+    days = {name: _name_days(words, leak[f"{name}_from"]) for name in ("now", "best")}
     return words.text(
         NAME,
-        key,
+        "sentence",
         stage=name_state(words, leak["stage"]),
-        now=words.percent(leak["now_30d"]),
-        best=words.percent(leak["best_30d"]),
-        since=words.day(leak["best_from"]),
-        added=words.number(leak["added_wins"], 1),
+        now=words.percent(leak["now_30d"], 0),
+        best=words.percent(leak["best_30d"], 0),
+        added=_write_wins(words, leak),
+        **{f"{name}_from": first for name, (first, _) in days.items()},
+        **{f"{name}_until": last for name, (_, last) in days.items()},
         **_write_interval(words, leak),
     )
 
 
+def _name_days(words: PageWords, begin: datetime) -> tuple[str, str]:
+    """Return the first and the last day of a cohort."""
+    end = begin + timedelta(microseconds=COHORT_US - 1)
+    return words.day(begin), words.day(end)
+
+
 def _write_interval(words: PageWords, leak: Row) -> dict[str, str]:
-    return {end: words.number(leak[f"added_wins_{end}"], 1) for end in ("low", "high")}
+    return {end: _write_wins(words, leak, f"_{end}") for end in ("low", "high")}
+
+
+def _write_wins(words: PageWords, leak: Row, end: str = "") -> str:
+    """Return the wins to gain, or an end of their interval."""
+    return words.number(leak[f"added_wins{end}"], _choose_digits(leak))
 
 
 def _rank_leaks(words: PageWords, leaks: list[Row]) -> Chart:
@@ -90,18 +131,22 @@ def _rank_leaks(words: PageWords, leaks: list[Row]) -> Chart:
             },
         ],
     }
-    keys = ("stage", "added_wins", "now_30d", "best_30d", "best_from")
-    cells = [
-        [
-            name_state(words, leak["stage"]),
-            write_range(words, leak, "added_wins", lambda w, value: w.number(value, 1)),
-            words.percent(leak["now_30d"]),
-            words.percent(leak["best_30d"]),
-            words.day(leak["best_from"]),
-        ]
-        for leak in leaks
-    ]
+    keys = ("stage", "added_wins", "now_30d", "best_30d", "best_days", "verdict")
+    cells = [_list_cells(words, leak) for leak in leaks]
     caption = words.text(NAME, "caption")
     table = Table(caption, [words.text(NAME, key) for key in keys], cells, frozenset({1, 2, 3}))
     summary = "; ".join(f"{cell[0]}: {cell[1]}" for cell in cells)
     return Chart(NAME, caption, f"{caption}. {summary}", spec, rows, table)
+
+
+def _list_cells(words: PageWords, leak: Row) -> list[str]:
+    interval = _write_interval(words, leak)
+    first, last = _name_days(words, leak["best_from"])
+    return [
+        name_state(words, leak["stage"]),
+        words.text(WORDS, "range", value=_write_wins(words, leak), **interval),
+        words.percent(leak["now_30d"], 0),
+        words.percent(leak["best_30d"], 0),
+        words.text(NAME, "days", first=first, last=last),
+        words.text(NAME, "sure" if _is_sure(leak) else "doubtful"),
+    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
+from models.funnel.result import FunnelTables
 from serve.page.content.charts import AXIS_COUNT, AXIS_SHARE, BAR_HEIGHT
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Chart, Quote, Section, Table
@@ -12,8 +14,11 @@ from serve.page.sections.funnel.segments import compare_segments
 from serve.page.sections.funnel.texts import (
     COLOURS,
     GROUP,
+    LEGEND,
     UNKNOWN,
     Row,
+    choose_time_unit,
+    count_losses,
     get_tables,
     list_stages,
     name_state,
@@ -25,10 +30,14 @@ from serve.page.sections.funnel.texts import (
 )
 
 NAME = "funnel_losses"
+# Leads that each stage lost, by kind of loss.
+Losses = Mapping[str, Mapping[str, int]]
 CHANGE = "change_vs_previous_cohort"
 BETTER, WORSE, SAME, NOT_KNOWN = "better", "worse", "same", "not_known"
 # What becomes of a visit, in the order of the bars.
 ENDINGS = ("advanced", "skipped", "returned", "lost", "open")
+# Kinds of loss have these colours; more kinds than these are shown as one.
+LOSS_COLOURS = ("var(--bad)", "var(--series-4)", "var(--warn)")
 
 
 def build_losses(data: PageData) -> Section | None:
@@ -37,6 +46,7 @@ def build_losses(data: PageData) -> Section | None:
     if tables is None:
         return None
     words, stages = data.words, list_stages(tables)
+    kinds = _select_kinds(tables)
     segments = [*compare_segments(words, tables)]
     notes = ["visits", "shares", "changes", *["segments"] * bool(segments)]
     return Section(
@@ -44,11 +54,17 @@ def build_losses(data: PageData) -> Section | None:
         GROUP,
         words.text(NAME, "title"),
         f"{_name_largest_loss(words, stages)} {_judge_changes(words, stages)}",
-        [*_quote_totals(words, stages)],
-        [_draw_endings(words, stages), _draw_shares(words, stages)],
-        [_list_stage_rows(words, stages), *segments],
+        [*_quote_totals(words, stages, kinds)],
+        [_draw_endings(words, stages, kinds), _draw_shares(words, stages)],
+        [_list_stage_rows(words, stages, kinds), *segments],
         [words.text(NAME, key) for key in notes],
     )
+
+
+def _select_kinds(tables: FunnelTables) -> Losses:
+    """Return the losses by kind, where there are several and few enough to be shown apart."""
+    kinds = count_losses(tables)
+    return kinds if 1 < len(kinds) <= len(LOSS_COLOURS) else {}
 
 
 def judge_change(row: Row) -> str:
@@ -100,53 +116,84 @@ def _name_changed(words: PageWords, stages: list[Row], verdicts: dict[str, str])
             yield words.text(NAME, f"{verdict}_at", stages=", ".join(named))
 
 
-def _quote_totals(words: PageWords, stages: list[Row]) -> Iterator[Quote]:
+def _quote_totals(words: PageWords, stages: list[Row], kinds: Losses) -> Iterator[Quote]:
+    sums = {kind: words.number(sum(counts.values())) for kind, counts in kinds.items()}
+    by_kind = ", ".join(f"{name_state(words, kind)}: {count}" for kind, count in sums.items())
+    hints = {"stuck": words.text(NAME, "stuck_hint"), "lost": by_kind}
     for name in ("open", "stuck", "lost"):
-        hint = words.text(NAME, "stuck_hint") if name == "stuck" else ""
+        hint = hints.get(name, "")
         count = sum(row[name] for row in stages)
         yield Quote(words.text(NAME, f"{name}_label"), words.number(count), hint)
 
 
-def _draw_endings(words: PageWords, stages: list[Row]) -> Chart:
+class _Ending(NamedTuple):
+    """What became of visits: its name, its colour and the visits of each stage."""
+
+    name: str
+    colour: str
+    visits: list[int]
+
+
+def _list_losses(words: PageWords, stages: list[Row], kinds: Losses) -> list[_Ending]:
+    """Return the losses of each stage, by kind if there are any."""
+    if not kinds:
+        lost = [row["lost"] for row in stages]
+        return [_Ending(words.text(NAME, "lost"), COLOURS["lost"], lost)]
+    return [
+        _Ending(name_state(words, kind), colour, [counts.get(row["stage"], 0) for row in stages])
+        for (kind, counts), colour in zip(kinds.items(), LOSS_COLOURS, strict=False)
+    ]
+
+
+def _list_endings(words: PageWords, stages: list[Row], kinds: Losses) -> list[_Ending]:
+    """Return what became of the visits to each stage, in the order of the bars."""
+    endings = []
+    for name in ENDINGS:
+        if name == "lost":
+            endings += _list_losses(words, stages, kinds)
+        else:
+            visits = [row[name] for row in stages]
+            endings.append(_Ending(words.text(NAME, name), COLOURS[name], visits))
+    return endings
+
+
+def _draw_endings(words: PageWords, stages: list[Row], kinds: Losses) -> Chart:
     """Return the bars of the visits to each stage, parted by what became of them."""
-    rows = [
+    endings = _list_endings(words, stages, kinds)
+    rows: list[dict[str, Any]] = [
         {
             "stage": name_state(words, row["stage"]),
-            "ending": words.text(NAME, ending),
-            "visits": row[ending],
+            "ending": ending.name,
+            "visits": ending.visits[at],
             "place": place,
         }
-        for row in stages
-        for place, ending in enumerate(ENDINGS)
+        for at, row in enumerate(stages)
+        for place, ending in enumerate(endings)
     ]
     colours = {
-        "domain": [words.text(NAME, e) for e in ENDINGS],
-        "range": [COLOURS[e] for e in ENDINGS],
+        "domain": [ending.name for ending in endings],
+        "range": [ending.colour for ending in endings],
     }
+    came = {"field": "visits", "type": "quantitative", "title": words.text(NAME, "came")}
     spec = {
         "height": BAR_HEIGHT * len(stages) + 12,
         "mark": {"type": "bar", "stroke": "var(--card)", "strokeWidth": 1},
         "encoding": {
             "y": order_axis(row["stage"] for row in rows),
-            "x": {
-                "field": "visits",
-                "type": "quantitative",
-                "title": words.text(NAME, "came"),
-                **AXIS_COUNT,
-            },
-            "color": {
-                "field": "ending",
-                "scale": colours,
-                "title": None,
-                "legend": {"columns": 2},
-            },
+            "x": came | AXIS_COUNT,
+            "color": {"field": "ending", "scale": colours, "title": None, "legend": LEGEND},
             "order": {"field": "place"},
         },
     }
-    headings = [words.text(NAME, key) for key in ("stage", "came", *ENDINGS)]
+    headings = [words.text(NAME, key) for key in ("stage", "came")]
+    headings += [ending.name for ending in endings]
     cells = [
-        [name_state(words, row["stage"]), *(words.number(row[e]) for e in ("entered", *ENDINGS))]
-        for row in stages
+        [
+            name_state(words, row["stage"]),
+            words.number(row["entered"]),
+            *(words.number(ending.visits[at]) for ending in endings),
+        ]
+        for at, row in enumerate(stages)
     ]
     caption = words.text(NAME, "endings")
     table = Table(caption, headings, cells, frozenset(range(1, len(headings))))
@@ -192,21 +239,27 @@ def _draw_shares(words: PageWords, stages: list[Row]) -> Chart:
     return Chart(f"{NAME}-shares", caption, f"{caption}. {summary}", spec, rows, table)
 
 
-def _list_stage_rows(words: PageWords, stages: list[Row]) -> Table:
-    counts = ("entered", "lost", "open", "stuck")
-    keys = ("stage", "came", *counts[1:], "advanced_30d", "median_days", "change")
+def _list_stage_rows(words: PageWords, stages: list[Row], kinds: Losses) -> Table:
+    losses = _list_losses(words, stages, kinds)
+    unit = choose_time_unit(row["median_days"] for row in stages)
     rows = [
         [
             name_state(words, row["stage"]),
-            *(words.number(row[name]) for name in counts),
+            words.number(row["entered"]),
+            *(words.number(loss.visits[at]) for loss in losses),
+            *(words.number(row[name]) for name in ("open", "stuck")),
             write_range(words, row, "advanced_30d"),
-            write_days(words, row["median_days"]),
+            write_days(words, row["median_days"], unit),
             _describe_change(words, row),
         ]
-        for row in stages
+        for at, row in enumerate(stages)
     ]
-    headings = [words.text(NAME, key) for key in keys]
-    return Table(words.text(NAME, "caption"), headings, rows, frozenset(range(1, len(keys) - 1)))
+    keys = ("open", "stuck", "advanced_30d", "median_days", "change")
+    headings = [words.text(NAME, key) for key in ("stage", "came")]
+    headings += [loss.name for loss in losses]
+    headings += [words.text(NAME, key) for key in keys]
+    numeric = frozenset(range(1, len(headings) - 1))
+    return Table(words.text(NAME, "caption"), headings, rows, numeric)
 
 
 def _describe_change(words: PageWords, row: Row) -> str:

@@ -17,10 +17,12 @@ from serve.page.content.words import PageWords
 
 WORDS = "funnel"
 GROUP: Final = "funnel"
-# Units of time with their length in days, the longest first.
-UNITS = (("days", 1.0), ("hours", 1 / 24), ("minutes", 1 / 1440), ("seconds", 1 / 86_400))
+# Units of time, the longest first.
+UNITS: Final = (("days", 1.0), ("hours", 1 / 24), ("minutes", 1 / 1440), ("seconds", 1 / 86_400))
 # From this number on a time is given in whole units.
-WHOLE_FROM = 100
+WHOLE_FROM = 10
+# Times of a column have one unit, if it makes none of them smaller than this.
+LEAST_NUMBER = 0.1
 UNKNOWN = "–"
 # What becomes of a visit, with its colour.
 COLOURS = {
@@ -31,8 +33,13 @@ COLOURS = {
     "open": "var(--grade-d)",
 }
 
+# The legend of a chart with several colours; a phone stacks it.
+LEGEND = {"columns": 2}
+
 Row = Mapping[str, Any]
 Writer = Callable[[PageWords, Any], str]
+# The key of a unit's text, and its length in days.
+Unit = tuple[str, float]
 
 
 def get_tables(data: PageData) -> FunnelTables | None:
@@ -50,19 +57,58 @@ def select_all(table: pa.Table) -> pa.Table:
     return table.filter(pc.field("segment_by") == ALL)
 
 
+def count_losses(tables: FunnelTables) -> dict[str, dict[str, int]]:
+    """Return by kind of loss how many leads each stage lost so, the most frequent kind first."""
+    stages = {row["stage"] for row in list_stages(tables)} | {WON}
+    losses: dict[str, dict[str, int]] = {}
+    for path in tables.paths.to_pylist():
+        if path["to"] not in stages:
+            losses.setdefault(path["to"], {})[path["from"]] = path["n"]
+    return dict(sorted(losses.items(), key=lambda item: -sum(item[1].values())))
+
+
 def name_state(words: PageWords, name: str) -> str:
     """Return a stage, or the end of a lead, as the page names it."""
     return words.text(WORDS, name) if name in (CREATED, WON) else humanize_name(name)
 
 
-def write_days(words: PageWords, days: float | None) -> str:
-    """Return a time in its largest unit; a dash for None."""
+def choose_time_unit(values: Iterable[float | None]) -> Unit | None:
+    """Return the unit for the times of a column; None where they are too different for one."""
+    known = [value for value in values if value]
+    if not known:
+        return None
+    unit = _find_unit(max(known))
+    return unit if min(known) >= LEAST_NUMBER * unit[1] else None
+
+
+def _find_unit(days: float) -> Unit:
+    return next((unit for unit in UNITS if days >= unit[1]), UNITS[-1])
+
+
+def write_days(words: PageWords, days: float | None, unit: Unit | None = None) -> str:
+    """Return a time in a unit, by default its largest one; a dash for None."""
     if days is None:
         return UNKNOWN
-    unit, length = next((u for u in UNITS if days >= u[1]), UNITS[-1])
-    number = days / length
-    digits = 0 if number >= WHOLE_FROM or number == 0 else 1
-    return words.text(WORDS, unit, n=words.number(number, digits))
+    name, length = unit or _find_unit(days)
+    return words.text(WORDS, name, n=_write_length(words, days / length))
+
+
+def write_length(words: PageWords, days: float) -> str:
+    """Return a time for a sentence: in whole days, from one day on."""
+    return words.language.days(days) if days >= 1 else write_days(words, days)
+
+
+def _write_length(words: PageWords, number: float) -> str:
+    return words.number(number, 0 if round(number, 1) >= WHOLE_FROM or number == 0 else 1)
+
+
+def write_time_range(words: PageWords, row: Row, name: str, unit: Unit | None) -> str:
+    """Return a time with its 90 % interval, whose ends do without a unit that all have."""
+
+    def write_end(words: PageWords, days: float) -> str:
+        return _write_length(words, days / unit[1]) if unit else write_days(words, days)
+
+    return write_range(words, row, name, lambda w, days: write_days(w, days, unit), write_end)
 
 
 def write_range(
@@ -101,8 +147,8 @@ def write_signed(words: PageWords, share: float) -> str:
 
 
 def write_amount(words: PageWords, value: float | None) -> str:
-    """Return an amount in whole units; a dash for None."""
-    return UNKNOWN if value is None else words.number(value)
+    """Return an amount in short form; a dash for None."""
+    return UNKNOWN if value is None else words.amount(value)
 
 
 def order_axis(names: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -20,18 +21,20 @@ from serve.page.sections.funnel.cycle import build_cycle
 from serve.page.sections.funnel.leak import build_leak
 from serve.page.sections.funnel.losses import build_losses
 from serve.page.sections.funnel.missing import build_missing
-from serve.page.sections.funnel.paths import build_paths
-from serve.page.sections.funnel.sankey import GAP, HEIGHT, Edge, lay_out_sankey
+from serve.page.sections.funnel.paths import MAX_EDGES, build_paths
+from serve.page.sections.funnel.sankey import GAP, HEIGHT, LINE, Edge, lay_out_sankey
 from serve.page.sections.funnel.stuck import FIRST_LEADS, MAX_LEADS, build_stuck
-from serve.page.sections.funnel.texts import write_days
+from serve.page.sections.funnel.texts import choose_time_unit, write_days
 from tests.browser import PHONE, open_file
-from tests.models.funnel.histories import STATES, WON
+from tests.models.funnel.histories import GONE, LOST, STATES, WON
 from tests.serve.page.funnels import LAST_EVENT, make_tables, make_visits
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import a_run, some_scores
 
 CHANGE = "change_vs_previous_cohort"
-LABELS = dict(zip(ENDINGS, ("moved on", "skipped ahead", "lost", "went back"), strict=True))
+LABELS = dict(
+    zip(ENDINGS, ("to the next stage", "skipped ahead", "lost", "went back"), strict=True)
+)
 MANY = 1800
 """Leads of which more are stuck than the page lists."""
 OF_A_COLUMN = {"targets": {"close": {"outcome": {"column": "industry", "equals": ["won"]}}}}
@@ -60,6 +63,12 @@ def read_numbers(table, column):
     return [int(row[column].replace(",", "")) for row in table.rows]
 
 
+def read_amount(text):
+    """Return an amount from its short form, such as 1.66 M."""
+    number, _, unit = text.partition("\xa0")
+    return float(number.replace(",", "")) * {"": 1, "k": 1e3, "M": 1e6}[unit]
+
+
 def change_rows(table, **columns):
     """Return a table with columns of every row replaced."""
     rows = [row | columns for row in table.to_pylist()]
@@ -73,18 +82,47 @@ def test_losses_are_those_of_the_visits(show):
     waiting = Counter(STATES.stages[visit[1]] for visit in visits if visit[4] is None)
     section = show(build_losses)
     (table,) = section.tables
-    for column, counts in ((1, came), (2, lost), (3, waiting)):
+    # Both kinds of loss are apart, and add up to all.
+    kinds = {
+        kind: Counter(STATES.stages[v[1]] for v in visits if v[4] == number)
+        for number, kind in ((LOST, "lost"), (GONE, "gone"))
+    }
+    assert sorted(table.headings[2:4]) == ["gone", "lost"]
+    by_kind = [kinds[kind] for kind in table.headings[2:4]]
+    for column, counts in enumerate((came, *by_kind, waiting), 1):
         assert read_numbers(table, column) == [counts[stage] for stage in STATES.stages]
+    hints = {quote.label: quote.hint for quote in section.quotes}
+    for kind, counts in kinds.items():
+        assert f"{kind}: {sum(counts.values()):,}" in hints["lost so far"]
     worst, count = lost.most_common(1)[0]
     assert worst == "created"
     assert section.sentence.startswith(
         f"Most losses happen at “created, no stage yet”: {count:,} of {sum(lost.values()):,} lost"
     )
+    assert lost == kinds["lost"] + kinds["gone"]
     bars = Counter()
     for row in section.charts[0].rows:
         bars[row["stage"]] += row["visits"]
     assert list(bars.values()) == [came[stage] for stage in STATES.stages]
     assert section.quotes[0].value == f"{sum(waiting.values()):,}"
+
+
+def test_losses_of_one_kind_or_of_many_are_one_column(show, tables):
+    """An event that is called like a column of the page is a kind of loss all the same."""
+    paths = tables.paths.to_pylist()
+    for kinds, expected in (
+        (["gone"] * 2, ["lost"]),
+        (["open", "advanced"], ["advanced", "open"]),
+        (["a", "b", "c", "d"], ["lost"]),
+    ):
+        rows = [row for row in paths if row["to"] not in ("lost", "gone")]
+        rows += [paths[0] | {"to": kind, "n": 10 + at} for at, kind in enumerate(kinds)]
+        rows = {(row["from"], row["to"]): row for row in rows}
+        table = show(build_losses, paths=pa.Table.from_pylist([*rows.values()], PATHS)).tables[0]
+        assert table.headings[2 : 2 + len(expected)] == expected
+        assert table.headings[2 + len(expected) :][:2] == ["still there", "of these stuck"]
+        counts = read_numbers(table, 2)
+        assert counts[0] == (tables.funnel["lost"][0].as_py() if expected == ["lost"] else 11)
 
 
 @pytest.mark.parametrize(
@@ -160,21 +198,40 @@ def test_stages_that_all_leave_forward_have_no_curve(show, tables):
     assert show(build_curves, curves=CURVES.empty_table()) is None
 
 
-def test_leak_is_named_with_its_interval(show, tables):
+def test_recommended_change_has_its_interval_and_its_days(show, tables):
     leak = tables.leaks.to_pylist()[0]
     section = show(build_leak)
     assert (
-        f"about {leak['added_wins']:.1f} wins ({leak['added_wins_low']:.1f} to "
-        f"{leak['added_wins_high']:.1f})." in section.sentence
+        f"about {leak['added_wins']:.0f} wins ({leak['added_wins_low']:.0f} to "
+        f"{leak['added_wins_high']:.0f})." in section.sentence
     )
-    assert "chance" not in section.sentence
-    assert section.quotes[0].value == f"+{leak['added_wins']:.1f}"
-    small = leak | {"stage": "mql", "added_wins": 0.01}
-    doubtful = pa.Table.from_pylist([leak | {"added_wins_low": -1.0}, small], schema=LEAKS)
+    assert "“created, no stage yet”: of the leads" in section.sentence
+    assert section.quotes[0].value == f"+{leak['added_wins']:.0f}"
+    # Both cohorts are named from the first to the last day, 90 in all.
+    for name in ("now", "best"):
+        begin = leak[f"{name}_from"]
+        days = [f"{begin + timedelta(days=after):%Y-%m-%d}" for after in (0, 89)]
+        assert " to ".join(days) in section.sentence
+    doubtful = pa.Table.from_pylist([leak | {"added_wins_low": -1.0}], schema=LEAKS)
     section = show(build_leak, leaks=doubtful)
     assert section.sentence.endswith("The interval holds zero, so this may be chance.")
-    assert [row["stage"] for row in section.charts[0].rows] == ["created, no stage yet"]
-    assert show(build_leak, leaks=LEAKS.empty_table()).sentence.startswith("No leak to name")
+    assert section.charts[0].table.rows[0][-1] == "may be chance"
+    assert show(build_leak, leaks=LEAKS.empty_table()).sentence.startswith("Nothing to name")
+
+
+def test_change_beyond_chance_goes_before_a_bigger_one_that_may_be_chance(show, tables):
+    leak = tables.leaks.to_pylist()[0] | {"added_wins": 5.0, "added_wins_high": 9.0}
+    rows = [
+        leak | {"added_wins_low": -0.2},
+        leak | {"stage": "offer", "added_wins": 3.0, "added_wins_low": 1.0},
+        leak | {"stage": "mql", "added_wins": 0.01, "added_wins_low": 0.0},
+    ]
+    section = show(build_leak, leaks=pa.Table.from_pylist(rows, schema=LEAKS))
+    assert section.sentence.startswith("“offer”: ")
+    assert section.sentence.endswith(
+        "At the other stages the difference may be chance: created, no stage yet."
+    )
+    assert [row[-1] for row in section.charts[0].table.rows] == ["may be chance", "yes"]
 
 
 def get_count(row):
@@ -183,11 +240,12 @@ def get_count(row):
 
 def test_paths_are_all_in_the_diagram_and_the_table(show, tables):
     section = show(build_paths)
-    paths = tables.paths.to_pylist()
+    paths, stages = tables.paths.to_pylist(), tables.funnel.to_pylist()
     drawn = section.values["drawn"]
+    still_there = {(row["stage"], ""): row["open"] for row in stages}
     assert {(b.edge.source, b.edge.target): b.edge.count for b in drawn.bands} == {
         (row["from"], row["to"]): row["n"] for row in paths
-    }
+    } | still_there
     kinds = {(b.edge.source, b.edge.target): b.edge.kind for b in drawn.bands}
     assert kinds["created", "offer"] == "forward" and kinds["offer", "mql"] == "back"
     assert kinds["mql", "won"] == "won" and kinds["mql", "gone"] == "lost"
@@ -197,37 +255,75 @@ def test_paths_are_all_in_the_diagram_and_the_table(show, tables):
     assert f"from “{back['from']}” to “{back['to']}”: {back['n']} times" in section.sentence
 
 
-def test_rare_paths_are_one_band(show):
-    # Also of a state that has the name of the band.
-    names = [f"stage {number}" for number in range(19)] + ["other"]
+def test_nodes_of_the_diagram_have_the_counts_of_the_tables(show, tables):
+    """Also where some of their paths are not drawn."""
+    paths, stages = tables.paths.to_pylist(), tables.funnel.to_pylist()
+    came = Counter()
+    for row in paths:
+        came[row["to"]] += row["n"]
+    for most in (20, 3):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("serve.page.sections.funnel.paths.MAX_EDGES", most)
+            section = show(build_paths)
+        drawn = section.values["drawn"]
+        left = {node.name: node.count for node in drawn.left}
+        assert left == {row["stage"]: row["entered"] for row in stages}
+        right = {node.name: node.count for node in drawn.right}
+        assert right.pop("") == sum(row["open"] for row in stages)
+        assert right.items() <= came.items()
+        rest = sum(row["n"] for row in paths) - sum(
+            band.edge.count for band in drawn.bands if band.edge.target
+        )
+        assert (rest == 0) == (most == 20)
+        assert (f"of {rest:,} leads in all" in section.notes[0]) == (rest > 0)
+    # With place for all, each kind of loss has its node, after the win.
+    assert {"won", "lost", "gone"} <= came.keys()
+    names = [node.name for node in show(build_paths).values["drawn"].right]
+    assert names.index("won") < min(names.index("lost"), names.index("gone"))
+
+
+def test_rare_paths_are_counted_and_each_state_has_a_band(show):
+    # Two ways to each of 24 states, the second one more frequent than any first one.
     rows = [
-        {"from": "created", "to": name, "n": 100 - place, "p30": 0.1, "p30_low": 0.0}
+        {"from": source, "to": f"end {number:02}", "n": size - number, "p30": 0.1, "p30_low": 0.0}
         | {"p30_high": 0.2, "median_days": 1.0, "value": None}
-        for place, name in enumerate(names)
+        for number in range(24)
+        for source, size in (("created", 100), ("mql", 50))
     ]
-    drawn = show(build_paths, paths=pa.Table.from_pylist(rows, schema=PATHS)).values["drawn"]
-    assert len(drawn.bands) == 15
-    assert sum(band.edge.count for band in drawn.bands) == sum(row["n"] for row in rows)
-    assert drawn.bands[-1].edge.count == sum(row["n"] for row in rows[14:])
+    section = show(build_paths, paths=pa.Table.from_pylist(rows, schema=PATHS))
+    moves = [b.edge for b in section.values["drawn"].bands if b.edge.target]
+    assert len(moves) == MAX_EDGES
+    assert {edge.target for edge in moves} == {f"end {n:02}" for n in range(MAX_EDGES)}
+    rest = sum(row["n"] for row in rows) - sum(edge.count for edge in moves)
+    assert section.notes[0] == (
+        f"Not drawn: {48 - MAX_EDGES} rare ways of {rest:,} leads in all. The table has them."
+    )
 
 
 def test_diagram_fills_each_node_and_overlaps_none():
-    edges = [Edge("a", "b", 60, "forward"), Edge("b", "a", 30, "back"), Edge("b", "x", 9, "lost")]
+    edges = [Edge("a", "b", 60, "forward"), Edge("b", "a", 30, "back"), Edge("b", "x", 8, "lost")]
     edges.append(Edge("a", "x", 1, "lost"))
-    drawn = lay_out_sankey(edges, ["a", "b", "x"])
-    assert [(node.name, node.count) for node in drawn.left] == [("a", 61), ("b", 39)]
-    assert [(node.name, node.count) for node in drawn.right] == [("a", 30), ("b", 60), ("x", 10)]
+    labels = {"a": "a", "b": "a name of several words", "x": "x"}
+    drawn = lay_out_sankey(edges, {"a": 61, "b": 39}, {"a": 30, "b": 60, "x": 9}, labels)
+    unit = HEIGHT / 100
+    assert [(n.name, n.count, n.height) for n in drawn.left] == [
+        ("a", 61, pytest.approx(61 * unit)), ("b", 39, pytest.approx(39 * unit))
+    ]  # fmt: skip
+    assert drawn.left[1].lines == ("a name of", "several words")
     for side in (drawn.left, drawn.right):
-        assert sum(node.height for node in side) == pytest.approx(HEIGHT)
         for upper, lower in pairwise(side):
-            assert lower.y == pytest.approx(upper.y + upper.height + GAP)
+            # Neither bars nor names overlap.
+            assert lower.y >= upper.y + upper.height + GAP - 1e-9
+            assert lower.label_y >= upper.label_y + LINE * (len(upper.lines) + 1)
+        last = side[-1]
+        assert max(last.y + last.height, last.label_y + LINE) <= drawn.height
     # Bands fill both sides from above in the order of the other side, so that few cross.
     bands = {(band.edge.source, band.edge.target): read_ends(band.path) for band in drawn.bands}
-    unit = HEIGHT / 100
-    assert bands["a", "b"] == pytest.approx((GAP, 2 * GAP + 30 * unit), abs=0.06)
-    assert bands["a", "x"] == pytest.approx((GAP + 60 * unit, 3 * GAP + 90 * unit), abs=0.06)
-    assert bands["b", "a"] == pytest.approx((2 * GAP + 61 * unit, GAP), abs=0.06)
-    assert bands["b", "x"] == pytest.approx((2 * GAP + 91 * unit, 3 * GAP + 91 * unit), abs=0.06)
+    left, right = ({node.name: node.y for node in side} for side in (drawn.left, drawn.right))
+    assert bands["a", "b"] == pytest.approx((left["a"], right["b"]), abs=0.06)
+    assert bands["a", "x"] == pytest.approx((left["a"] + 60 * unit, right["x"]), abs=0.06)
+    assert bands["b", "a"] == pytest.approx((left["b"], right["a"]), abs=0.06)
+    assert bands["b", "x"] == pytest.approx((left["b"] + 30 * unit, right["x"] + unit), abs=0.06)
 
 
 def read_ends(path):
@@ -244,16 +340,31 @@ def test_cycle_names_what_the_won_so_far_took(show, tables):
     took = [end - begin[lead] for lead, _, _, end, following in visits if following == WON]
     row = tables.cycle.to_pylist()[0]
     section = show(build_cycle)
-    assert f"win do so within {row['p50']:.1f} d (" in section.sentence
-    assert f"The ones won so far took {np.median(took):.1f} d (median)" in section.sentence
+    assert f"win do so within {row['p50']:.0f} days (" in section.sentence
+    alone, right = f"{np.median(took):.0f} days", f"{row['p50']:.0f} days"
+    assert f"Leads won so far alone look faster ({alone}) than they really are ({right})" in (
+        section.sentence
+    )
     assert [quote.value for quote in section.quotes] == [
         f"{100 * row[f'win_by_{days}']:.1f}%" for days in (30, 60, 90)
     ]
-    times, shares = section.tables
-    assert times.rows[0][2] == f"{row['p50']:.1f} d ({row['p50_low']:.1f} d to " + (
-        f"{row['p50_high']:.1f} d)"
-    )
+    shares = section.tables[-1]
     assert shares.rows[0][4:] == [f"{100 * row[f'lost_by_{days}']:.1f}%" for days in (30, 60, 90)]
+
+
+def test_cycle_has_the_time_from_each_stage(show, tables):
+    """In one unit, so that a reader compares the stages at once."""
+    rows = [row for row in tables.cycle.to_pylist() if row["segment_by"] == "stage"]
+    assert [row["segment"] for row in rows] == list(STATES.stages)
+    section = show(build_cycle)
+    times = section.tables[0]
+    assert times.caption.startswith("From each stage to the win")
+    assert [row[0] for row in times.rows] == ["created, no stage yet", "mql", "offer"]
+    for row, cells in zip(rows, times.rows, strict=True):
+        low, half, high = (write_number(row[f"p50{end}"]) for end in ("_low", "", "_high"))
+        assert cells[2] == f"{half} d ({low} to {high})"
+        assert cells[4] == write_number(row["p50"] * (1 + row["bias_of_naive"])) + " d"
+    assert [mark["p50"] for mark in section.charts[0].rows] == [row["p50"] for row in rows]
 
 
 def test_cycle_compares_segments_and_says_where_nothing_was_won(show, tables):
@@ -277,7 +388,7 @@ def test_ages_add_up_to_the_open_leads(show, tables):
         assert [int(cell) for cell in cells[1:2]] == [row["open"]]
         assert sum(int(cell) for cell in cells[2:5]) == row["open"]
         assert cells[4] == str(row["stuck"])
-        assert cells[7] == f"{row['value_open']:,.0f}"
+        assert read_amount(cells[7]) == pytest.approx(row["value_open"], rel=0.01)
     assert sum(bar["size"] for bar in section.charts[1].rows) == pytest.approx(
         sum(row["value_open"] for row in rows)
     )
@@ -293,18 +404,31 @@ def test_stuck_leads_are_listed_and_counted_by_owner(show, tables):
     assert dict(zip([row[0] for row in owners.rows], read_numbers(owners, 1), strict=True)) == (
         Counter(row["owner"] or "without a sales person" for row in stuck)
     )
-    assert sum(read_numbers(owners, 2)) == sum(row["value"] for row in stuck)
+    amounts = sum(read_amount(row[2]) for row in owners.rows)
+    assert amounts == pytest.approx(sum(row["value"] for row in stuck), rel=0.01)
     assert len(first.rows) == FIRST_LEADS and following.folded
     assert len(first.rows) + len(following.rows) == MAX_LEADS
     for row, cells in zip(stuck, [*first.rows, *following.rows], strict=False):
         assert cells[0] == row["entity_id"]
-        assert cells[3] == write_days_of(row["age_days"])
-        assert cells[5:] == [f"{row['value']:,.0f}", LAST_EVENT]
+        assert cells[3] == write_number(row["age_days"]) + " d"
+        assert cells[5] == f"{row['silent_days']:.1f} d"
+        assert read_amount(cells[6]) == pytest.approx(row["value"], rel=0.01)
+        # What came last before others moved on is one text for a whole stage.
+        assert LAST_EVENT not in cells
+    assert first.caption == "The 20 stuck leads whose win is expected to bring most"
     assert section.notes[0].startswith(f"{len(stuck) - MAX_LEADS} more stuck leads")
 
 
-def write_days_of(days):
-    return f"{days:.0f} d" if days >= 100 else f"{days:.1f} d"
+def write_number(days):
+    return f"{days:.0f}" if round(days, 1) >= 10 else f"{days:.1f}"
+
+
+def test_stuck_leads_of_one_amount_are_named_by_their_age(show, tables):
+    """Nothing but the mean may be known: then no lead is worth more than another."""
+    stuck = [row | {"value": 28_049.0} for row in tables.stuck.to_pylist()]
+    stuck.sort(key=lambda row: -row["age_days"])
+    section = show(build_stuck, stuck=pa.Table.from_pylist(stuck, schema=tables.stuck.schema))
+    assert section.tables[1].caption == "The 20 stuck leads that wait longest"
 
 
 def test_stuck_lead_with_a_score_opens_its_details(show, tables):
@@ -368,12 +492,27 @@ def test_funnel_takes_the_place_of_the_missing_one(show):
 
 @pytest.mark.parametrize(
     ("days", "text"),
-    [(0, "0 s"), (0.5, "12.0 h"), (1 / 86400, "1.0 s"), (0.01, "14.4 min"), (1, "1.0 d"),
-     (99.9, "99.9 d"), (250, "250 d"), (None, "–")],
+    [(0, "0 s"), (0.5, "12 h"), (1 / 86400, "1.0 s"), (0.01, "14 min"), (1, "1.0 d"),
+     (9.94, "9.9 d"), (9.96, "10 d"), (250, "250 d"), (None, "–")],
 )  # fmt: skip
 def test_times_have_the_unit_that_fits(tmp_path, days, text):
     words = make_data(make_project(tmp_path)).words
     assert write_days(words, days) == text
+
+
+@pytest.mark.parametrize(
+    ("days", "texts"),
+    [
+        ([33.7, 21.5 / 24, None, 0.0], ["34 d", "0.9 d", "–", "0 d"]),
+        # Too different: in days the last would be nothing.
+        ([44.0, 1 / 86400], ["44 d", "1.0 s"]),
+        ([0.5, 0.25], ["12 h", "6.0 h"]),
+        ([None], ["–"]),
+    ],
+)
+def test_times_of_a_column_have_one_unit_where_it_fits_all(tmp_path, days, texts):
+    words, unit = make_data(make_project(tmp_path)).words, choose_time_unit(days)
+    assert [write_days(words, value, unit) for value in days] == texts
 
 
 def rename_stage(table, name, renamed):
