@@ -170,16 +170,19 @@ def describe_funnel(result: FunnelResult) -> str:
 
 def describe_leak(result: FunnelResult) -> str:
     """Return the biggest leak in a sentence."""
-    leaks = result.tables.leaks.slice(0, 1).to_pylist()
+    leaks = result.tables.leaks.to_pylist()
     if not leaks:
         return "biggest leak: none; no stage has moved on more of its visits before"
-    leak = leaks[0]
+    # As on the page: one beyond chance goes before a bigger one that may be chance.
+    sure = [row for row in leaks if row["added_wins_low"] > 0]
+    leak = (sure or leaks)[0]
     now, best, since = leak["now_30d"], leak["best_30d"], leak["best_from"].date()
     added, low, high = (leak[f"added_wins{end}"] for end in ("", "_low", "_high"))
     return (
         f"biggest leak: {leak['stage']}: {now:.1%} of the visits of the last 90 days move on in "
         f"30 days, {best:.1%} of those from {since} on did: reaching that again "
         f"would add {added:,.1f} wins ({low:,.1f} to {high:,.1f})"
+        + ("" if sure else "; this may be chance")
     )
 
 
