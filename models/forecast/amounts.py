@@ -14,6 +14,8 @@ from models.learners.amount_model import AmountModel, AmountRows
 
 # Wins whose amounts are learned from, at most: more take longer and are hardly better.
 MAX_WINS = 20_000
+# The same for each forecast of a past as-of, of which there are several.
+MAX_PAST_WINS = 5_000
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class DealAmounts:
             past = self.known[spells.lead[won]]
             return replace(self, past=past) if len(past) else None
         amount = self.of_lead[spells.lead[won]]
-        return learn_amounts(history, self.attributes, self.values, won, amount)
+        return learn_amounts(history, self.attributes, self.values, won, amount, MAX_PAST_WINS)
 
 
 def learn_amounts(
@@ -107,6 +109,7 @@ def learn_amounts(
     values: tuple[LeadValues, ...],
     won: np.ndarray,
     amount: np.ndarray,
+    most: int = MAX_WINS,
 ) -> DealAmounts | None:
     """Return what wins are worth, learned from those so far.
 
@@ -119,6 +122,7 @@ def learn_amounts(
         values: Values of events by type.
         won: Rows of the won spells.
         amount: Amount of each of them, NaN where it has none.
+        most: Number of wins, the newest ones, to learn from at most.
 
     Returns None where no win has an amount.
     """
@@ -127,7 +131,7 @@ def learn_amounts(
     if not len(won):
         return None
     past = amount
-    newest_wins = np.argsort(history.paths.spells.end[won], kind="stable")[-MAX_WINS:]
+    newest_wins = np.argsort(history.paths.spells.end[won], kind="stable")[-most:]
     spell, lead, at = _list_instants(history, won[newest_wins])
     amount = amount[newest_wins][spell]
     newest = _find_newest_values(values, lead, at)
