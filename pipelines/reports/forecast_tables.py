@@ -34,11 +34,11 @@ STEPS = {
     "won": "won",
     "lost": "lost",
     "advanced": "moved on to a later stage",
-    "slipped": "stood still, or fell back",
-    "revalued": "amounts of deals",
+    "slipped": "a week less time, or fell back",
+    "revalued": "amounts estimated anew",
     "new": "created since",
-    "to_come": "fewer days for deals to come",
-    "assumptions": "rates estimated anew",
+    "to_come": "a week less for deals to come",
+    "assumptions": "win rates estimated anew",
     "after": "expected now",
 }
 

@@ -54,7 +54,7 @@ async function drawChart(element, spec, words) {
   const config = { ...CHART_CONFIG, font: getComputedStyle(document.body).fontFamily };
   // A phone is too narrow for the names of a legend side by side, or for long names next to bars.
   const isNarrow = element.clientWidth < NARROW;
-  if (isNarrow) config.axis = { ...config.axis, labelLimit: 110 };
+  if (isNarrow) config.axis = { ...config.axis, labelLimit: 130 };
   const options = {
     ast: true, actions: false, renderer: "svg", defaultStyle: false, config,
     tooltip: { disableDefaultStyle: true }, ...chartLocale(words),

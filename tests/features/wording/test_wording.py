@@ -86,7 +86,7 @@ def sentence_for(name, value, little=False, words=None):
         (
             "outbound_share_7d",
             0.25,
-            "25% of all events in the last 7 days are touches of ours",
+            "25% of all events in the last 7 days are contacts from us",
             None,
         ),
         ("account_any_people_7d", 5.0, "5 people at the account active in the last 7 days", None),
@@ -103,7 +103,7 @@ def sentence_for(name, value, little=False, words=None):
             None,
         ),
         ("others_call_count_all", 2.0, "2 “call” events of others at the account so far", None),
-        ("touches_unanswered", 1.0, "1 touch of ours since they last did something", None),
+        ("touches_unanswered", 1.0, "1 contact from us since they last did something", None),
         ("spells", 0.0, "never taken up", None),
         ("stage_age", 0.5, "12 hours in this stage", "12 hours in this stage already"),
         ("stage_now", "call", "stage: call", None),
