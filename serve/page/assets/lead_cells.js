@@ -1,6 +1,7 @@
 // The cells of the list of leads, as DOM nodes; all texts of the data are text content.
 
 const SVG = "http://www.w3.org/2000/svg";
+const SHORT_DIGITS = 3;
 const SPARK = { width: 90, height: 24, edge: 2 };
 
 class LeadCells {
@@ -117,10 +118,19 @@ class LeadCells {
     return leads.arrays.little_evidence[row] ? [...cells, this.small(this.words.little, "mark")] : cells;
   }
 
+  // In short form, as PageWords.amount writes it.
   money(row) {
     const value = this.leads.value("value", row);
-    const digits = this.leads.value_digits;
-    return value === null ? [] : [this.number(value / 10 ** digits, digits)];
+    return value === null ? [] : [this.amount(value / 10 ** this.leads.value_digits)];
+  }
+
+  amount(value) {
+    const largest = Math.abs(Number(value.toPrecision(SHORT_DIGITS)));
+    const [size, text] = this.leads.units.find(([start]) => largest >= start) ?? this.leads.units.at(-1);
+    const whole = String(Math.trunc(largest / size)).length;
+    const isSmall = size === 1 && largest > 0 && largest < 10 && largest !== Math.round(largest);
+    const digits = size > 1 ? Math.max(0, SHORT_DIGITS - whole) : isSmall ? 2 : 0;
+    return text.replace("{n}", this.number(value / size, digits));
   }
 
   days(row) {

@@ -111,6 +111,10 @@ class PageWords:
         local = instant.astimezone(self.zone).replace(tzinfo=UTC)
         return round(local.timestamp() * 1000)
 
+    def list_units(self) -> list[tuple[float, str]]:
+        """Return the units of amounts in short form, the largest first, for a script."""
+        return [(size, self.texts["frame"][name]) for name, size in SHORT_UNITS]
+
     def script_texts(self) -> Mapping[str, Any]:
         """Return what the page's script writes: its texts, and how numbers are written."""
         return {"language": self.code, "numbers": self.language.numbers, **self.texts["script"]}

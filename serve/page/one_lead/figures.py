@@ -136,6 +136,6 @@ def _build_value(data: PageData, row: dict[str, Any]) -> Quote:
     hint = (
         words.text(NAME, "value_plain")
         if amount is None
-        else words.text(NAME, "value_hint", amount=words.number(amount))
+        else words.text(NAME, "value_hint", amount=words.amount(amount))
     )
-    return Quote(words.text(NAME, "value"), words.number(row["expected_value"]), hint)
+    return Quote(words.text(NAME, "value"), words.amount(row["expected_value"]), hint)

@@ -30,6 +30,7 @@ def build_lead_list(data: PageData) -> Section:
     texts: dict[str, Any] = {
         "words": dict(words.texts[SCRIPT_WORDS]),
         "numbers": dict(words.language.numbers),
+        "units": words.list_units(),
         "grades": GRADES,
         "lists": LISTS,
     }

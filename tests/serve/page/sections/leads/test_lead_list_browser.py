@@ -196,7 +196,10 @@ def test_target_is_named_by_its_meaning_and_a_search_looks_under_the_others(tmp_
     run = a_run(targets=("close", "opportunity"))
     ids = ["a", "b", "c"]
     reasons = [json.dumps([a_reason(0.9, "seen at the fair")])] * 3
-    values = {"expected_value": [None] * 3 + [10.0] * 3, "review_at": [FIRST_NIGHT] * 6}
+    values = {
+        "expected_value": [None] * 3 + [46_343.0, 999_900.0, 7.0],
+        "review_at": [FIRST_NIGHT] * 6,
+    }
     publish(store, run, some_scores(run, ids, reasons=["[]"] * 3 + reasons, **values))
     file = tmp_path / "index.html"
     file.write_bytes(build_page(gather_page_data(project, store, run)))
@@ -218,7 +221,8 @@ def test_target_is_named_by_its_meaning_and_a_search_looks_under_the_others(tmp_
         assert button.inner_text().endswith(f"{labels[1]}: 3")
         button.click()
         assert len(page.evaluate(IDS)) == 3
-        assert page.inner_text("#leads tbody td[data-column=value]") == "10.00"
+        amounts = page.locator("#leads tbody td[data-column=value]").all_inner_texts()
+        assert amounts == ["46.3\u00a0k", "1.00\u00a0M", "7"]
         assert page.inner_text("#shown").startswith(labels[1])
         assert page.evaluate("document.activeElement.id") == "filter-target"
         assert page.locator("#elsewhere button").count() == 0

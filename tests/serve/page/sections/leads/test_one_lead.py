@@ -87,7 +87,8 @@ def find_figure(card, label):
 
 
 def test_figures_equal_the_scores_table(published, tmp_path):
-    cards = read_cards(build_one_lead(published(facts=FACTS)))
+    data = published(facts=FACTS)
+    cards, words = read_cards(build_one_lead(data)), data.words
     rows = ask(f"sqlite:///{tmp_path / 'scores.db'}", TONIGHT_SQL)
     assert len(rows) == len(cards) == 6
     for target, entity, p, low, high, score, grade, rank, scored, value, evidence, account in rows:
@@ -103,7 +104,7 @@ def test_figures_equal_the_scores_table(published, tmp_path):
         assert (interval["value"], interval["low"], interval["high"]) == (p, low, high)
         assert high <= interval["end"]
         figure = find_figure(card, "expected value")
-        assert figure is None if value is None else figure[1] == f"{value:,.0f}"
+        assert figure is None if value is None else figure[1] == words.amount(value)
         account_line = "It is not known which account it belongs to"
         lines = [line for line in card["unknown"] if line.startswith(account_line)]
         assert bool(lines) == (account is None)
