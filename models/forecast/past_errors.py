@@ -163,21 +163,20 @@ def measure_past_errors(
         )
     )
     uses_trees, knows_rate_only = _compare_chances(past)
-    factors = tuple(
-        _estimate_factor(
-            [forecast for forecast in past if forecast.ends[place] <= history.observed_until],
-            place,
-            uses_trees,
-            int(span),
-        )
-        for place, span in enumerate(ahead)
-    )
+    factors: list[SharedFactor] = []
+    for place, span in enumerate(ahead):
+        ended = [forecast for forecast in past if forecast.ends[place] <= history.observed_until]
+        # Of a time ahead that no past forecast had, no less is known than of a shorter one.
+        if factors and not ended:
+            factors.append(factors[-1])
+        else:
+            factors.append(_estimate_factor(ended, place, uses_trees, int(span)))
     totals = tuple(
         forecast.sum_up(uses_trees, _learn_before(past, forecast, uses_trees, int(ahead[0])))
         for forecast in reversed(past)
     )
     return PastErrors(
-        factors,
+        tuple(factors),
         len(past),
         _find_typical_error(totals),
         uses_trees,

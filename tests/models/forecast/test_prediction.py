@@ -91,3 +91,9 @@ def test_deals_that_say_nothing_have_the_rate_only():
         history, no_attributes(history), make_grid(history), np.array([END])
     )
     assert errors.knows_rate_only
+
+
+def test_later_time_ahead_without_a_past_forecast_has_the_law_of_a_shorter_one(known):
+    ends = known.as_of + np.array([20, 40, 340], np.int64) * US_PER_DAY
+    factors = measure_past_errors(known, no_attributes(known), make_grid(known, 400), ends).factors
+    assert factors[2] is factors[1]
