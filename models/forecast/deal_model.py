@@ -38,10 +38,11 @@ FOLDS = 2
 # Small trees with strong smoothing, which start from the base: where they learn nothing, it stays.
 TREE_PARAMETERS = {
     **POISSON_PARAMETERS,
-    "num_leaves": 8,
-    "num_iterations": 60,
-    "learning_rate": 0.2,
-    "min_data_in_leaf": 50,
+    "num_leaves": 4,
+    "num_iterations": 80,
+    "learning_rate": 0.1,
+    # A deal that is open for months is in many rows, which say the same.
+    "min_data_in_leaf": 200,
     "lambda_l2": 10.0,
     "feature_fraction": 0.8,
     "max_bin": 63,
@@ -81,6 +82,8 @@ class DealModel:
         time: The working time.
         trees: For each fold a model of the log of a deal's hazard relative to its base, fitted on
             the other folds; empty where the base stays.
+        slopes: What the trees' logs are multiplied by, near and later: those of trees that were
+            fitted on few deals differ too much.
         levels: Logs of the factors that all hazards have besides, near and later.
     """
 
@@ -90,6 +93,7 @@ class DealModel:
     near: int
     time: WorkingTime
     trees: tuple[LightGbm, ...] = ()
+    slopes: tuple[float, float] = (1.0, 1.0)
     levels: tuple[float, float] = (0.0, 0.0)
 
     def find_chances(self, deals: OpenDeals, at: int, spans: np.ndarray) -> np.ndarray:
@@ -112,7 +116,7 @@ class DealModel:
         x = np.column_stack([x, np.full(len(x), float(place))])
         for number, trees in enumerate(self.trees):
             own = fold == number
-            logs[own] = trees.margin(x[own]) + self.levels[place]
+            logs[own] = self.slopes[place] * trees.margin(x[own]) + self.levels[place]
         return logs
 
 
@@ -178,12 +182,38 @@ def fit_deal_model(
             LightGbm.fit_trees(fit_input, others.won, TREE_PARAMETERS, np.log(others.hazard))
         )
     model = replace(base, trees=tuple(trees))
-    levels = []
-    for place in (0, 1):
-        own = rows.take(rows.place == place)
-        logs = np.log(own.whole) + model.find_log_factors(own.x, own.fold, place)
-        levels.append(_find_level(logs, own.won, own.weight))
-    return replace(model, levels=(levels[0], levels[1]))
+    near, later = (_calibrate_trees(model, rows.take(rows.place == place)) for place in (0, 1))
+    return replace(model, slopes=(near[0], later[0]), levels=(near[1], later[1]))
+
+
+def _calibrate_trees(model: DealModel, rows: _TrainingRows) -> tuple[float, float]:
+    """Return slope and level of the trees' logs for rows of one place, which they had not seen."""
+    if not rows.won.any():
+        return 1.0, 0.0
+    base = np.log(rows.whole)
+    logs = model.find_log_factors(rows.x, rows.fold, int(rows.place[0]))
+    slope = find_slope(base, logs, rows.won, rows.weight)
+    return slope, _find_level(base + slope * logs, rows.won, rows.weight)
+
+
+def find_slope(
+    log_hazard: np.ndarray, logs: np.ndarray, won: np.ndarray, weight: np.ndarray
+) -> float:
+    """Return the slope of ``logs`` in the hazard with the highest likelihood, from 0 to 1.
+
+    It is a regression with a complementary log-log link and a free level, by Fisher scoring.
+    """
+    design, line = np.stack([logs, np.ones_like(logs)]), np.array([1.0, 0.0])
+    for _ in range(25):
+        hazard = np.exp(np.clip(log_hazard + line @ design, -30, 3))
+        chance = -np.expm1(-hazard)
+        gradient = design @ (weight * hazard * (won / chance - 1.0))
+        information = (design * (weight * hazard**2 * (1 / chance - 1.0))) @ design.T
+        step = np.linalg.lstsq(information, gradient, rcond=None)[0]
+        line += np.clip(step, -0.5, 0.5)
+        if np.abs(step).max() < 1e-6:
+            break
+    return float(np.clip(line[0], 0.0, 1.0))
 
 
 def _find_level(log_hazard: np.ndarray, won: np.ndarray, weight: np.ndarray) -> float:
@@ -192,7 +222,7 @@ def _find_level(log_hazard: np.ndarray, won: np.ndarray, weight: np.ndarray) -> 
     Hazards that are proportional only roughly, and smoothed trees, miss their sum.
     """
     level = 0.0
-    for _ in range(20 if won.any() else 0):
+    for _ in range(20):
         hazard = np.exp(log_hazard + level)
         missing = weight @ (won + np.expm1(-hazard))
         step = missing / (weight @ (hazard * np.exp(-hazard)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from features.tools.instants import US_PER_DAY
+from models.forecast.deal_model import find_slope
 from models.forecast.past_errors import PRIOR_VARIANCE, measure_past_errors
 from models.forecast.prediction import predict_wins
 from tests.models.forecast.companies import (
@@ -97,3 +98,13 @@ def test_later_time_ahead_without_a_past_forecast_has_the_law_of_a_shorter_one(k
     ends = known.as_of + np.array([20, 40, 340], np.int64) * US_PER_DAY
     factors = measure_past_errors(known, no_attributes(known), make_grid(known, 400), ends).factors
     assert factors[2] is factors[1]
+
+
+def test_slope_of_factors_is_found():
+    """Factors whose logs are twice too large get half of their slope, at most all of it."""
+    rng = np.random.default_rng(8)
+    logs, base = rng.normal(0, 1, 40_000), np.full(40_000, np.log(0.1))
+    for true, expected in ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (1.7, 1.0)):
+        won = rng.random(40_000) < -np.expm1(-np.exp(base + true * logs))
+        slope = find_slope(base, logs, won.astype(float), np.ones(40_000))
+        assert slope == pytest.approx(expected, abs=0.05)
