@@ -45,7 +45,11 @@ PAST = (
 
 
 def test_sentence_judges_the_goal(show):
-    for chance, verdict in ((0.8, "Probably: "), (0.5, "It is open: "), (0.1, "Probably not: ")):
+    for chance, verdict in (
+        (0.8, "Probably: "),
+        (0.5, "It may go either way: "),
+        (0.1, "Probably not: "),
+    ):
         section = show(take_rows(p_goal=chance))
         assert section.title == "Will we make the goal?"
         assert section.sentence == (
@@ -66,11 +70,23 @@ def test_sentence_judges_the_goal(show):
         ),
         (forecasts.NO_GOAL, "No goal is set for July 2025.", "195–238. Of"),
         ({"gap": -7.0, "p_goal": 0.999}, "Probably: the goal", "195–238. Of"),
-        ({"needed_new_deals": None}, "It is open", "Missing: 4 wins. New leads hardly close in"),
-        ({"gap": 0.6, "needed_new_deals": 0.4}, "It is", "Missing: 1 win. To win the 2 open leads"),
-        ({"needed_new_deals": 104.1}, "It is open", "takes 105 on top of the 210 that come any"),
-        ({"needed_new_deals": 106.0}, "It is open", "(50% more): not realistic."),
-        ({"expected_new_deals": 0.0}, "It is open", "With new leads alone it takes 30 more."),
+        (
+            {"needed_new_deals": None},
+            "It may go either way",
+            "Missing: 4 wins. New leads hardly close in",
+        ),
+        ({"gap": 0.6, "needed_new_deals": 0.4}, "It may", "Missing: 1 win. To win the 2 open leads"),
+        (
+            {"needed_new_deals": 104.1},
+            "It may go either way",
+            "takes 105 on top of the 210 that come any",
+        ),
+        ({"needed_new_deals": 106.0}, "It may go either way", "(50% more): not realistic."),
+        (
+            {"expected_new_deals": 0.0},
+            "It may go either way",
+            "With new leads alone it takes 30 more.",
+        ),
     ],
 )
 def test_sentence_says_what_is_missing(show, changes, start, end):

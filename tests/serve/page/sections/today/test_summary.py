@@ -38,7 +38,7 @@ def find_briefs(data):
 
 def test_goal_change_and_past_are_told(gather):
     section = build_summary(gather(forecasts.build_result()))
-    assert section.sentence.startswith("It is open: the goal for July 2025 is 220 wins")
+    assert section.sentence.startswith("It may go either way: the goal for July 2025 is 220 wins")
     change, past = section.values["lines"]
     assert change == (
         "A week before, 205 wins were expected: 11 more now. Most of it: new leads (+11.0)."
@@ -68,7 +68,7 @@ def test_leads_that_add_most_and_those_that_are_stuck_are_named(gather):
     briefs = find_briefs(gather(forecasts.build_result(deals=deals), funnel=tables))
     adding = briefs["Open leads that add most to July 2025"]
     assert list_ids(adding.table) == ["L0001", "L0002", "L0003"]
-    worst = briefs["Stuck, and worth most"]
+    worst = briefs["Stuck, and adding most"]
     assert worst.section == "funnel_stuck"
     assert list_ids(worst.table) == sorted(stuck)[:3]
     assert all(row[2].endswith(", stuck") for row in worst.table.rows)
