@@ -75,7 +75,7 @@ def test_sentence_judges_the_goal(show):
             "It may go either way",
             "Missing: 4 wins. New leads hardly close in",
         ),
-        ({"gap": 0.6, "needed_new_deals": 0.4}, "It may", "Missing: 1 win. To win the 2 open leads"),
+        ({"gap": 0.6, "needed_new_deals": 0.4}, "It may", "Missing: 1 win. To win the 2 open"),
         (
             {"needed_new_deals": 104.1},
             "It may go either way",
