@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from features.engine.lead_index import sort_by_code
+from features.tools.binary_search import find_lower_bounds
 from features.tools.instants import US_PER_DAY
-from features.tools.jit import jit_kernel
 from models.forecast.days.working_time import WorkingTime
 
 # Working days before an instant whose events are counted, for all events; of single types the last
@@ -33,13 +33,7 @@ class LeadTimes:
 
     def count_before(self, lead: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the place after the last event of each lead before an instant of its own."""
-        places = np.empty(len(lead), np.int64)
-        _fill_places((self.first, self.last, self.time), (lead, at), places)
-        return places
-
-    def take_leads(self, rows: np.ndarray) -> Self:
-        """Return the events of some leads, in another order of these."""
-        return replace(self, first=self.first[rows], last=self.last[rows])
+        return find_lower_bounds(self.time, self.first[lead], self.last[lead], at)
 
     def select_events(self, own: np.ndarray) -> Self:
         """Return some of the events, by a mask."""
@@ -77,11 +71,6 @@ class LeadActivity:
     every: LeadTimes
     types: tuple[LeadTimes, ...]
 
-    def take_leads(self, rows: np.ndarray) -> Self:
-        """Return the events around some leads, in another order of these."""
-        types = tuple(part.take_leads(rows) for part in self.types)
-        return replace(self, every=self.every.take_leads(rows), types=types)
-
     def describe_leads(self, lead: np.ndarray, at: int, time: WorkingTime) -> np.ndarray:
         """Return numbers that describe what happened before an instant, float64 (leads, columns).
 
@@ -111,18 +100,3 @@ def _describe_times(
 
 def _count_before(times: LeadTimes, lead: np.ndarray, at: int) -> np.ndarray:
     return times.count_before(lead, np.full(len(lead), at))
-
-
-@jit_kernel
-def _fill_places(events: Any, queries: Any, places: Any) -> None:
-    first, last, time = events
-    lead, at = queries
-    for query in range(len(places)):
-        low, high = first[lead[query]], last[lead[query]]
-        while low < high:
-            middle = (low + high) // 2
-            if time[middle] < at[query]:
-                low = middle + 1
-            else:
-                high = middle
-        places[query] = low

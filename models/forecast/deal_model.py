@@ -18,7 +18,7 @@ from models.forecast.activity import LeadActivity
 from models.forecast.days.working_time import WorkingTime
 from models.forecast.deals import WAY_COLUMNS, OpenDeals, VisitFacts, list_open_deals
 from models.funnel.cycle_table import WIN
-from models.funnel.history import SAMPLING_PARTS, FunnelHistory
+from models.funnel.history import FunnelHistory
 from models.funnel.win_times import WinTimes, estimate_win_times
 from models.learners.fit_input import FitInput
 from models.learners.hazard import POISSON_PARAMETERS
@@ -277,7 +277,7 @@ def _sample_deals(history: FunnelHistory, deals: OpenDeals) -> OpenDeals:
     share = MAX_ROWS / INSTANTS / max(len(deals.lead), 1)
     if share >= 1:
         return deals
-    chosen = history.cluster[deals.lead] % np.uint64(SAMPLING_PARTS) < share * SAMPLING_PARTS
+    chosen = history.choose_accounts(share)[deals.lead]
     columns = (deals.visit, deals.lead, deals.stage, deals.age, deals.way)
     return OpenDeals(*(column[chosen] for column in columns))
 

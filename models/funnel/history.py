@@ -72,15 +72,23 @@ class FunnelHistory:
         delay = self.as_of - self.observed_until
         return replace(self, paths=paths, as_of=at, observed_until=at - delay)
 
+    def choose_accounts(self, share: float) -> np.ndarray:
+        """Return which leads are of a share of the accounts, bool (leads,).
+
+        Accounts are chosen by their hash: the same ones at every as-of.
+        """
+        chosen: np.ndarray = self.cluster % np.uint64(SAMPLING_PARTS) < share * SAMPLING_PARTS
+        return chosen
+
     def sample_accounts(self, size: int) -> Self:
         """Return the history of some accounts, which have about ``size`` spells in all.
 
-        They are chosen by their hash: the same ones at every as-of. The arrays of leads stay whole.
+        The arrays of leads stay whole.
         """
         share = size / max(len(self.paths.spells.lead), 1)
         if share >= 1:
             return self
-        chosen = self.cluster % np.uint64(SAMPLING_PARTS) < share * SAMPLING_PARTS
+        chosen = self.choose_accounts(share)
         visits, spells = self.paths
         paths = LeadPaths(
             _take_rows(visits, chosen[visits.lead]), _take_rows(spells, chosen[spells.lead])
