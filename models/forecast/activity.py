@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -35,6 +35,10 @@ class LeadTimes:
         """Return the place after the last event of each lead before an instant of its own."""
         return find_lower_bounds(self.time, self.first[lead], self.last[lead], at)
 
+    def take_leads(self, rows: np.ndarray) -> Self:
+        """Return the events of some leads, numbered in the order of ``rows``."""
+        return replace(self, first=self.first[rows], last=self.last[rows])
+
     def select_events(self, own: np.ndarray) -> Self:
         """Return some of the events, by a mask."""
         before = np.concatenate([[0], np.cumsum(own)])
@@ -48,12 +52,15 @@ def sort_by_lead(
 
     ``lead`` is -1 for events of no lead.
     """
-    rows = np.flatnonzero(lead >= 0)
+    known = np.flatnonzero(lead >= 0)
     if value is not None:
-        rows = rows[np.lexsort((value[rows], time[rows]))]
-    elif not bool((np.diff(time[rows]) >= 0).all()):
-        rows = rows[np.argsort(time[rows], kind="stable")]
-    rows = rows[sort_by_code(lead[rows], leads)]
+        known = known[np.lexsort((value[known], time[known]))]
+    rows = known[sort_by_code(lead[known], leads)]
+    # Logs are often in order for each lead, and then need no sorting by time, which takes longest.
+    is_early = np.diff(time[rows]) < 0
+    if bool((is_early & (np.diff(lead[rows]) == 0)).any()):
+        known = known[np.argsort(time[known], kind="stable")]
+        rows = known[sort_by_code(lead[known], leads)]
     last = np.cumsum(np.bincount(lead[rows], minlength=leads))
     first = np.concatenate([[0], last[:-1]])
     return LeadTimes(first, last, time[rows]), rows
@@ -70,6 +77,12 @@ class LeadActivity:
 
     every: LeadTimes
     types: tuple[LeadTimes, ...]
+
+    def take_leads(self, rows: np.ndarray) -> Self:
+        """Return the events around some leads, numbered in the order of ``rows``."""
+        return type(self)(
+            self.every.take_leads(rows), tuple(part.take_leads(rows) for part in self.types)
+        )
 
     def describe_leads(self, lead: np.ndarray, at: int, time: WorkingTime) -> np.ndarray:
         """Return numbers that describe what happened before an instant, float64 (leads, columns).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -29,6 +30,10 @@ class LeadValues:
 
     times: LeadTimes
     value: np.ndarray
+
+    def take_leads(self, rows: np.ndarray) -> Self:
+        """Return the values of some leads, numbered in the order of ``rows``."""
+        return replace(self, times=self.times.take_leads(rows))
 
     def find_newest(self, lead: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the newest value of each lead before an instant of its own, NaN without any."""
@@ -74,6 +79,16 @@ class DealAmounts:
     spreads: tuple[float, float]
     past: np.ndarray
     of_lead: np.ndarray
+
+    def take_leads(self, rows: np.ndarray) -> Self:
+        """Return the amounts of some leads, numbered in the order of ``rows``."""
+        return replace(
+            self,
+            attributes=self.attributes.take_leads(rows),
+            values=tuple(part.take_leads(rows) for part in self.values),
+            known=None if self.known is None else self.known[rows],
+            of_lead=self.of_lead[rows],
+        )
 
     @property
     def mean(self) -> float:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.tools.parallel import parallel_map
 from models.forecast.amounts import ExpectedAmounts
-from models.forecast.past_errors import SharedFactor, scale_chances
+from models.forecast.past_errors import SharedFactor, find_odds
 
 DRAWS = 2_000
 SEED = 20_110_915
-# Random numbers that are held in memory at one time.
-MAX_CELLS = 4_000_000
+# Random numbers that a thread holds in memory at one time.
+MAX_CELLS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def draw_periods(
     # A later end has had all wins of an earlier one.
     shared = np.stack([factor.find_factors(normals) for factor in factors], axis=1)
     weights = _list_weights(amounts, segment, new_wins.shape[1])
-    open_wins, open_amount = _draw_open(generator, chances, weights, shared, amounts is not None)
+    open_wins, open_amount = _draw_open(chances, weights, shared, amounts is not None)
     if open_amount is not None:
         spread_of_all = np.array([factor.amount_spread for factor in factors])
         mean_of_all = np.array([factor.amount_mean for factor in factors])
@@ -84,26 +85,35 @@ def _list_weights(
 
 
 def _draw_open(
-    generator: np.random.Generator,
-    chances: np.ndarray,
-    weights: np.ndarray,
-    shared: np.ndarray,
-    has_amounts: bool,
+    chances: np.ndarray, weights: np.ndarray, shared: np.ndarray, has_amounts: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return draws of the wins of open deals and, where these have ones, of their amounts."""
-    deals, ends = chances.shape
-    flat = weights.reshape(weights.shape[0] * weights.shape[1], deals).T
-    sums = np.empty((DRAWS, ends, *weights.shape[:2]))
-    size = max(MAX_CELLS // max(deals, 1), 1)
-    for begin in range(0, DRAWS, size):
-        rows = slice(begin, min(begin + size, DRAWS))
-        uniform = generator.random((rows.stop - rows.start, deals))
-        before = np.zeros(uniform.shape, bool)
-        for end in range(ends):
-            won = uniform < scale_chances(chances[:, end], shared[rows, end, :1])
-            sums[rows, end] = ((won & ~before).astype(float) @ flat).reshape(-1, *weights.shape[:2])
-            before |= won
+    flat = np.concatenate(list(weights)).T
+    size = max(MAX_CELLS // max(len(chances), 1), 1)
+    parts = parallel_map(
+        lambda begin: _draw_part(find_odds(chances), flat, shared[begin : begin + size], begin),
+        range(0, DRAWS, size),
+    )
+    sums = np.concatenate(list(parts)).reshape(DRAWS, chances.shape[1], *weights.shape[:2])
     if not has_amounts:
         return sums[:, :, 0], None
-    noise = generator.standard_normal(sums[:, :, 0].shape)
+    noise = _start_generator(DRAWS).standard_normal(sums[:, :, 0].shape)
     return sums[:, :, 0], sums[:, :, 1] + noise * np.sqrt(sums[:, :, 2])
+
+
+def _draw_part(odds: np.ndarray, weights: np.ndarray, shared: np.ndarray, begin: int) -> np.ndarray:
+    """Return what some draws of wins add up to by each end, from draw ``begin`` on."""
+    # A number below a chance has odds below the chance's, and a factor multiplies these.
+    drawn = find_odds(_start_generator(begin).random((len(shared), len(odds))))
+    sums = np.empty((len(shared), odds.shape[1], weights.shape[1]))
+    before = np.zeros(drawn.shape, bool)
+    for end in range(odds.shape[1]):
+        won = drawn < odds[:, end] * shared[:, end, :1]
+        sums[:, end] = (won & ~before).astype(float) @ weights
+        before |= won
+    return sums
+
+
+def _start_generator(part: int) -> np.random.Generator:
+    """Return the random numbers of a part, which do not depend on how many threads draw."""
+    return np.random.Generator(np.random.PCG64([SEED, part]))

@@ -30,7 +30,7 @@ from models.funnel.history import FunnelHistory
 PAST_FORECASTS = 8
 MIN_STEP = 7 * US_PER_DAY
 # Spells that each of them looks at, at most. With more, chance has hardly less part in its error.
-MAX_SPELLS = 100_000
+MAX_PAST_SPELLS = 100_000
 # A shorter time ahead holds too few wins to measure an error by.
 MIN_AHEAD = 7 * US_PER_DAY
 # What is assumed before any past forecast: no bias, and factors that vary by 8 % for open deals and
@@ -154,7 +154,7 @@ def measure_past_errors(
     alone are looked at.
     """
     deals = len(history.paths.spells.lead)
-    history = history.sample_accounts(MAX_SPELLS)
+    history = history.sample_accounts(MAX_PAST_SPELLS)
     ahead = np.maximum(ends - history.as_of, MIN_AHEAD)
     past = list(
         parallel_map(
@@ -189,6 +189,12 @@ def measure_past_errors(
 def scale_chances(chances: np.ndarray, factor: np.ndarray | float) -> np.ndarray:
     """Return chances whose odds are multiplied by a factor."""
     return factor * chances / (1 - chances + factor * chances)
+
+
+def find_odds(chances: np.ndarray) -> np.ndarray:
+    """Return the odds of chances; those of a chance of one are infinite."""
+    with np.errstate(divide="ignore"):
+        return chances / (1 - chances)
 
 
 def _choose_past_as_ofs(history: FunnelHistory, ahead: int) -> list[int]:

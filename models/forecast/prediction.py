@@ -19,6 +19,9 @@ from models.funnel.history import FunnelHistory
 from models.survival.incidence import IncidenceCurve, estimate_curve
 from models.survival.stays import count_stays
 
+# Spells that are learned from, at most; with more, chance has hardly less part in what is learned.
+MAX_SPELLS = 200_000
+
 
 @dataclass(frozen=True)
 class WinPrediction:
@@ -48,13 +51,13 @@ def predict_wins(
 
     ``ends`` are instants after it, ascending, within the grid.
     """
-    time = fit_working_time(history, grid)
+    time = fit_working_time(history.sample_accounts(MAX_SPELLS), grid)
     moved = move_to_working_time(history, time)
-    facts = collect_visit_facts(moved)
     spans = time.convert(ends) - moved.as_of
-    model = fit_deal_model(moved, facts, attributes, time, spans)
-    deals = list_open_deals(moved, facts, moved.as_of)
-    curve = _estimate_new_wins(moved)
+    deals = list_open_deals(moved, collect_visit_facts(moved), moved.as_of)
+    sample = moved.sample_accounts(MAX_SPELLS)
+    model = fit_deal_model(sample, collect_visit_facts(sample), attributes, time, spans)
+    curve = _estimate_new_wins(sample)
     arrivals = _count_arrivals(history, grid)
     return WinPrediction(
         deals=deals,

@@ -52,6 +52,7 @@ class FunnelHistory:
         as_of: The as-of.
         observed_from: Outcomes before it were not recorded.
         observed_until: Outcomes from it on may be missing; at the latest the as-of.
+        sample_share: Share of the accounts whose paths these are.
     """
 
     states: FunnelStates
@@ -62,6 +63,7 @@ class FunnelHistory:
     as_of: int
     observed_from: int
     observed_until: int
+    sample_share: float = 1.0
 
     def cut_at(self, at: int) -> Self:
         """Return the history as it would have been at an earlier as-of, by the times of events."""
@@ -73,11 +75,12 @@ class FunnelHistory:
         return replace(self, paths=paths, as_of=at, observed_until=at - delay)
 
     def choose_accounts(self, share: float) -> np.ndarray:
-        """Return which leads are of a share of the accounts, bool (leads,).
+        """Return which leads are of a share of the accounts that have paths, bool (leads,).
 
         Accounts are chosen by their hash: the same ones at every as-of.
         """
-        chosen: np.ndarray = self.cluster % np.uint64(SAMPLING_PARTS) < share * SAMPLING_PARTS
+        limit = share * self.sample_share * SAMPLING_PARTS
+        chosen: np.ndarray = self.cluster % np.uint64(SAMPLING_PARTS) < limit
         return chosen
 
     def sample_accounts(self, size: int) -> Self:
@@ -93,7 +96,7 @@ class FunnelHistory:
         paths = LeadPaths(
             _take_rows(visits, chosen[visits.lead]), _take_rows(spells, chosen[spells.lead])
         )
-        return replace(self, paths=paths)
+        return replace(self, paths=paths, sample_share=share * self.sample_share)
 
     def list_visit_stays(self, group: np.ndarray) -> Stays:
         """Return the visits as stays, in groups of their own; exits are numbers of states."""

@@ -63,7 +63,9 @@ def estimate_curve(counts: AgeCounts, group: int, kinds: int) -> IncidenceCurve:
     """Return the curve of one group; ``kinds`` is the number of kinds of exits."""
     rows = np.flatnonzero(counts.group == group)
     age, kind = counts.age[rows], counts.kind[rows]
-    size = len(np.unique(age[kind >= 0]))
+    # Ages of a group are in order.
+    exits = age[kind >= 0]
+    size = np.count_nonzero(np.diff(exits)) + 1 if len(exits) else 0
     curve = IncidenceCurve(
         np.empty(size, np.int64), np.empty(size, np.int64), np.empty((size, kinds)), np.empty(size)
     )

@@ -73,12 +73,12 @@ def build_forecast(
     history = valued.history
     periods = list_periods(snapshot, period)
     ends = np.array([to_microseconds(when.end) for when in periods])
-    with run_in_background(predict_week_before, snapshot, history.states, periods[0]) as before:
-        inputs = collect_inputs(snapshot, valued, by, periods[-1].end)
+    inputs = collect_inputs(snapshot, valued, by, periods[-1].end)
+    with run_in_background(predict_week_before, snapshot, inputs, periods[0]) as before:
         prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
         errors = measure_past_errors(history, inputs.attributes, inputs.grid, ends, inputs.amounts)
     forecast = _build_table(snapshot, inputs, periods, prediction, errors)
-    now = PredictedWins(snapshot.dataset, inputs, prediction)
+    now = PredictedWins(inputs, prediction, np.arange(len(history.created)))
     # The first rows are those of all leads in the current period.
     totals = {row["unit"]: row["total_mean"] for row in forecast.to_pylist()[::-1]}
     changes = explain_week(before.result(), now, errors, periods[0], totals)

@@ -13,6 +13,7 @@ from configs.goals.periods import CalendarPeriod, find_next_period, find_period
 from configs.schema import Project
 from features.contracts import Dataset
 from features.tools.instants import column_to_microseconds, from_microseconds
+from features.tools.parallel import parallel_map
 from models.encoding import encode_categories, rank_by_frequency
 from models.forecast.activity import LeadActivity, sort_by_lead
 from models.forecast.amounts import DealAmounts
@@ -102,7 +103,7 @@ def collect_activity(dataset: Dataset) -> LeadActivity:
     every, rows = sort_by_lead(lead, time, leads)
     names = rank_by_frequency(events["event_type"])[:MAX_ACTIVITY_TYPES]
     codes = encode_categories(events["event_type"], names)[rows]
-    types = [every.select_events(codes == number) for number in range(len(names))]
+    types = parallel_map(lambda number: every.select_events(codes == number), range(len(names)))
     return LeadActivity(every, tuple(types))
 
 

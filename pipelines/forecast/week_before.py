@@ -10,15 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from configs.goals.periods import CalendarPeriod
-from features.contracts import Dataset
-from features.paths.states import FunnelStates
 from features.tools.instants import to_microseconds
 from models.forecast.changes import ExpectedTotal, list_change_rows
 from models.forecast.past_errors import PastErrors, scale_chances
 from models.forecast.prediction import WinPrediction, predict_wins
 from models.forecast.schemas import AMOUNT, CHANGES, WINS
-from pipelines.forecast.inputs import ForecastInputs, collect_inputs
-from pipelines.funnel.amounts import value_history
+from pipelines.forecast.inputs import ForecastInputs
+from pipelines.funnel.amounts import find_win_amounts
 from pipelines.funnel.funnel import build_history
 from pipelines.training_data import Snapshot
 
@@ -30,35 +28,44 @@ class PredictedWins(NamedTuple):
     """Wins that are predicted at an as-of, and what they are predicted from.
 
     Attributes:
-        dataset: The rows known by then.
         inputs: What the prediction is computed from.
         prediction: The wins.
+        place: Place of each lead among those of the present as-of, int64 (leads,).
     """
 
-    dataset: Dataset
     inputs: ForecastInputs
     prediction: WinPrediction
+    place: np.ndarray
 
 
 def predict_week_before(
-    snapshot: Snapshot, states: FunnelStates, period: CalendarPeriod
+    snapshot: Snapshot, inputs: ForecastInputs, period: CalendarPeriod
 ) -> PredictedWins | None:
     """Return the wins by the end of a period that a week before would have predicted.
 
-    Returns None where nothing was known then.
+    ``inputs`` are those of the present as-of. What they have learned of amounts stays, so that an
+    amount changes only where a deal does. Returns None where nothing was known then.
     """
     as_of = snapshot.as_of - CHANGE_SPAN
     dataset = snapshot.dataset.cut_at(as_of)
     if not dataset.leads.num_rows:
         return None
     earlier = replace(snapshot, dataset=dataset, as_of=as_of)
-    history = build_history(earlier, states)
+    history = build_history(earlier, inputs.history.states)
     if not len(history.paths.visits.lead):
         return None
-    inputs = collect_inputs(earlier, value_history(earlier, history), None, period.end)
+    place = snapshot.dataset.find_leads(dataset.leads["entity_id"])
+    amounts = None if inputs.amounts is None else inputs.amounts.take_leads(place)
+    inputs = replace(
+        inputs,
+        history=history,
+        attributes=inputs.attributes.take_leads(place),
+        amounts=amounts,
+        win_amount=find_win_amounts(earlier, history, amounts),
+    )
     ends = np.array([to_microseconds(period.end)])
     prediction = predict_wins(history, inputs.attributes, inputs.grid, ends)
-    return PredictedWins(dataset, inputs, prediction)
+    return PredictedWins(inputs, prediction, place)
 
 
 def explain_week(
@@ -80,13 +87,12 @@ def explain_week(
     """
     if before is None:
         return CHANGES.empty_table()
-    size = len(now.inputs.history.created)
-    place = now.dataset.find_leads(before.dataset.leads["entity_id"])
-    has_amounts = now.inputs.amounts is not None and before.inputs.amounts is not None
+    size = len(now.place)
     tables = []
-    for unit in [WINS, AMOUNT] if has_amounts else [WINS]:
-        was = _expect_total(before, errors, period, unit, place, size)
-        expected = _expect_total(now, errors, period, unit, np.arange(size), size)
+    for unit in [WINS] if now.inputs.amounts is None else [WINS, AMOUNT]:
+        was, expected = (
+            _expect_total(predicted, errors, period, unit, size) for predicted in (before, now)
+        )
         ratio = expected.find_ratio(totals[unit])
         rows = list_change_rows(
             unit, was.scale_by(ratio), expected.scale_by(ratio), now.inputs.history
@@ -102,33 +108,23 @@ def correct_chances(prediction: WinPrediction, errors: PastErrors) -> np.ndarray
 
 
 def _expect_total(
-    predicted: PredictedWins,
-    errors: PastErrors,
-    period: CalendarPeriod,
-    unit: str,
-    place: np.ndarray,
-    size: int,
+    predicted: PredictedWins, errors: PastErrors, period: CalendarPeriod, unit: str, size: int
 ) -> ExpectedTotal:
-    """Return the expected total of a period.
-
-    ``place`` is where each lead stands in arrays of ``size``; -1 where it is gone.
-    """
-    _, inputs, prediction = predicted
+    """Return the expected total of a period; ``size`` is the number of leads at present."""
+    inputs, prediction, place = predicted
     history, deals = inputs.history, prediction.deals
     chances, stage = np.zeros(size), np.full(size, -1)
     amount, won = np.ones(size), np.zeros(size)
-    known = place[deals.lead] >= 0
-    at = place[deals.lead[known]]
-    chances[at] = correct_chances(prediction, errors)[known]
-    stage[at] = deals.stage[known]
+    at = place[deals.lead]
+    chances[at] = correct_chances(prediction, errors)
+    stage[at] = deals.stage
     mean_amount = 1.0
     if unit == AMOUNT and inputs.amounts is not None:
-        amount[at] = inputs.amounts.expect_amounts(deals.lead[known], history.as_of).amount
+        amount[at] = inputs.amounts.expect_amounts(deals.lead, history.as_of).amount
         mean_amount = inputs.amounts.mean
     spells = history.paths.spells
     begin, end = to_microseconds(period.start), to_microseconds(period.end)
     own = (spells.exit == history.states.won) & (spells.end >= begin) & (spells.end < end)
-    own &= place[spells.lead] >= 0
     value = np.ones(len(own)) if unit == WINS else np.nan_to_num(inputs.win_amount)
     np.add.at(won, place[spells.lead[own]], value[own])
     from_new = float(prediction.new_wins[0]) * mean_amount

@@ -46,10 +46,22 @@ class ValuedHistory:
 def value_history(snapshot: Snapshot, history: FunnelHistory) -> ValuedHistory:
     """Return a history with amounts: what a win was worth, or is expected to bring at the as-of."""
     attributes = collect_attributes(snapshot.project, snapshot.dataset)
-    amounts, win_amount = _find_amounts(snapshot, history, attributes)
+    matched = _match_win_amounts(snapshot, history)
+    amounts = _find_amounts(snapshot, history, attributes, matched)
+    win_amount = _complete_win_amounts(history, amounts, matched)
     if amounts is not None:
         history = replace(history, value=_value_leads(history, amounts, win_amount))
     return ValuedHistory(history, attributes, amounts, win_amount)
+
+
+def find_win_amounts(
+    snapshot: Snapshot, history: FunnelHistory, amounts: DealAmounts | None
+) -> np.ndarray:
+    """Return what each spell's win was worth, float64 (spells,), NaN where none.
+
+    ``amounts`` say what is expected of a win without an amount of its own.
+    """
+    return _complete_win_amounts(history, amounts, _match_win_amounts(snapshot, history))
 
 
 def collect_attributes(project: Project, dataset: Dataset) -> DealAttributes:
@@ -81,32 +93,33 @@ def _encode_column(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _find_amounts(
-    snapshot: Snapshot, history: FunnelHistory, attributes: DealAttributes
-) -> tuple[DealAmounts | None, np.ndarray]:
-    """Return what wins of the leads are worth, and what each spell's win was worth."""
+    snapshot: Snapshot, history: FunnelHistory, attributes: DealAttributes, matched: np.ndarray
+) -> DealAmounts | None:
+    """Return what wins of the leads are worth, None where no amount can be known."""
     spells = history.paths.spells
-    win_amount = np.full(len(spells.lead), np.nan)
     won = np.flatnonzero(spells.exit == history.states.won)
     dataset, target = snapshot.dataset, snapshot.project.target_config(history.states.target)
-    if not target.learns_amount:
-        known = look_up_amounts(dataset, target, pa.array(np.arange(dataset.leads.num_rows)))
-        if known is None:
-            return None, win_amount
-        value = pc.fill_null(known, np.nan).to_numpy()
-        amounts = take_known_amounts(attributes, value, spells.lead[won])
-        if amounts is not None:
-            win_amount[won] = amounts.of_lead[spells.lead[won]]
-        return amounts, win_amount
-    win_amount[won] = _match_outcome_values(snapshot, history, won)
-    values = _collect_event_values(snapshot, history)
-    amounts = learn_amounts(history, attributes, values, won, win_amount[won])
-    if amounts is not None:
-        # A win without a value of its own counts with what is expected of it.
-        missing = won[np.isnan(win_amount[won])]
-        win_amount[missing] = amounts.expect_amounts(
-            spells.lead[missing], spells.end[missing]
-        ).amount
-    return amounts, win_amount
+    if target.learns_amount:
+        values = _collect_event_values(snapshot, history)
+        return learn_amounts(history, attributes, values, won, matched[won])
+    known = look_up_amounts(dataset, target, pa.array(np.arange(dataset.leads.num_rows)))
+    if known is None:
+        return None
+    value = pc.fill_null(known, np.nan).to_numpy()
+    return take_known_amounts(attributes, value, spells.lead[won])
+
+
+def _complete_win_amounts(
+    history: FunnelHistory, amounts: DealAmounts | None, matched: np.ndarray
+) -> np.ndarray:
+    """Return amounts of wins; one without a value of its own counts with what is expected of it."""
+    spells = history.paths.spells
+    missing = np.flatnonzero((spells.exit == history.states.won) & np.isnan(matched))
+    if amounts is None or not len(missing):
+        return matched
+    completed = matched.copy()
+    completed[missing] = amounts.expect_amounts(spells.lead[missing], spells.end[missing]).amount
+    return completed
 
 
 def _value_leads(
@@ -122,23 +135,29 @@ def _value_leads(
     return np.where(np.isfinite(of_spell), of_spell, value)
 
 
-def _match_outcome_values(
-    snapshot: Snapshot, history: FunnelHistory, won: np.ndarray
-) -> np.ndarray:
-    """Return the value of the outcome event that ended each won spell, NaN where it has none."""
+def _match_win_amounts(snapshot: Snapshot, history: FunnelHistory) -> np.ndarray:
+    """Return the value of the outcome event that ended each won spell.
+
+    It is NaN where there is none, and where amounts are not those of outcomes.
+    """
+    spells = history.paths.spells
+    amount = np.full(len(spells.lead), np.nan)
     target = snapshot.project.target_config(history.states.target)
+    won = np.flatnonzero(spells.exit == history.states.won)
+    if not target.learns_amount:
+        return amount
     outcomes = select_standing_outcomes(snapshot.dataset, target)
+    if not outcomes.num_rows:
+        return amount
     lead = snapshot.dataset.find_leads(outcomes["entity_id"])
     time = column_to_microseconds(outcomes["event_time"])
     value = pc.fill_null(outcomes["value"], np.nan).to_numpy()
     order = np.lexsort((value, time, lead))
     key = np.rec.fromarrays([lead[order], time[order]])
-    spells = history.paths.spells
     asked = np.rec.fromarrays([spells.lead[won], spells.end[won]], dtype=key.dtype)
-    place = np.clip(np.searchsorted(key, asked), 0, max(len(key) - 1, 0))
-    if not len(key):
-        return np.full(len(won), np.nan)
-    return np.where(key[place] == asked, value[order][place], np.nan)
+    place = np.clip(np.searchsorted(key, asked), 0, len(key) - 1)
+    amount[won] = np.where(key[place] == asked, value[order][place], np.nan)
+    return amount
 
 
 def _collect_event_values(snapshot: Snapshot, history: FunnelHistory) -> tuple[LeadValues, ...]:

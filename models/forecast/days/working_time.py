@@ -221,23 +221,28 @@ def _add_expected(visits: Any, days: Any, working: Any, table: Any, expected: An
     """Add to each day the ends expected of the visits on that day."""
     stage, start, begin, end = visits
     first, last = days
-    edges, rates = table
     for visit in range(len(stage)):
-        row = stage[visit]
-        before = _find_hazard(edges[row], rates[row], begin[visit] - start[visit])
+        # The bin in which the visit's age is; it only goes up.
+        place = 0
+        edges, rates = table[0][stage[visit]], table[1][stage[visit]]
+        age = begin[visit] - start[visit]
         for day in range(first[visit], last[visit] + 1):
             until = end[visit] if day == last[visit] else min(working[day + 1], end[visit])
-            after = _find_hazard(edges[row], rates[row], until - start[visit])
-            expected[day] += max(after - before, 0.0)
-            before = max(after, before)
+            place, hazard = _add_hazard(edges, rates, place, age, until - start[visit])
+            expected[day] += hazard
+            age = max(age, until - start[visit])
 
 
 @jit_kernel
-def _find_hazard(edges: Any, rates: Any, age: float) -> float:
-    """Return the cumulative rate of ending up to an age."""
+def _add_hazard(edges: Any, rates: Any, place: int, age: float, until: float) -> Any:
+    """Return the bin of ``until``, and the hazard from ``age`` on; ``place`` is not after age's."""
     hazard = 0.0
-    for place in range(len(rates)):
-        if age <= edges[place]:
+    age = max(age, edges[place])
+    while age < until:
+        end = min(until, edges[place + 1])
+        hazard += rates[place] * max(end - age, 0.0)
+        age = max(age, end)
+        if end == until or place + 1 == len(rates):
             break
-        hazard += rates[place] * (min(age, edges[place + 1]) - edges[place])
-    return hazard
+        place += 1
+    return place, hazard

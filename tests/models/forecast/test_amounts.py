@@ -95,3 +95,14 @@ def test_sample_has_whole_accounts(known):
     assert (sample.paths.visits.start == history.paths.visits.start[kept]).all()
     assert len(sample.created) == len(history.created)
     assert history.sample_accounts(10_000) is history
+
+
+def test_sample_of_a_sample_has_its_share(known):
+    hashes = np.random.default_rng(3).integers(0, 2**63, len(known[0].created)).astype(np.uint64)
+    history = replace(known[0], cluster=hashes)
+    half = history.sample_accounts(len(history.paths.spells.lead) // 2)
+    quarter = half.sample_accounts(len(half.paths.spells.lead) // 2)
+    share = len(quarter.paths.spells.lead) / len(history.paths.spells.lead)
+    assert share == pytest.approx(0.25, rel=0.25)
+    assert np.isin(quarter.paths.spells.lead, half.paths.spells.lead).all()
+    assert half.choose_accounts(0.5)[quarter.paths.spells.lead].all()

@@ -115,7 +115,7 @@ def test_correction_is_learned_from_forecasts_that_had_ended(known, monkeypatch)
 def test_sample_says_its_share(known, monkeypatch):
     # Accounts are chosen by their hash.
     hashes = np.random.default_rng(3).integers(0, 2**63, len(known.created)).astype(np.uint64)
-    monkeypatch.setattr(past_errors, "MAX_SPELLS", 1000)
+    monkeypatch.setattr(past_errors, "MAX_PAST_SPELLS", 1000)
     errors = look_back(replace(known, cluster=hashes))
     deals = len(known.paths.spells.lead)
     assert errors.sample_share == pytest.approx(1000 / deals, rel=0.15)
