@@ -79,20 +79,17 @@ def find_paths(dataset: Dataset, project: Project, states: FunnelStates) -> Lead
     created = column_to_microseconds(dataset.leads["created_at"])
     events = select_state_events(dataset, project, states)
     is_lead = dataset.merges.ends(dataset.leads["entity_id"]) == NEVER_US
-    # Each event begins at most one visit and one spell, and each creation one of both.
+    # Each event begins at most one visit and one spell, and each creation one of both. What is
+    # never written takes no memory.
     size = len(events.time) + len(created)
-    visits = tuple(np.empty(size, np.int64) for _ in range(5))
-    spells = tuple(np.empty(size, np.int64) for _ in range(4))
+    visits, spells = np.empty((5, size), np.int64), np.empty((4, size), np.int64)
     counts = _walk_leads(
         (events.first, events.time, events.code),
         (events.state, events.reopens),
         (created, is_lead, states.won),
         (visits, spells),
     )
-    return LeadPaths(
-        Visits(*(column[: counts[0]].copy() for column in visits)),
-        Spells(*(column[: counts[1]].copy() for column in spells)),
-    )
+    return LeadPaths(Visits(*visits[:, : counts[0]]), Spells(*spells[:, : counts[1]]))
 
 
 @jit_kernel
@@ -118,7 +115,7 @@ def _walk_leads(events: Any, types: Any, leads: Any, paths: Any) -> Any:
             while stop < end and time[stop] == time[event]:
                 stop += 1
             stage, is_open = _take_instant(
-                (time[event], code[event:stop]), types, (lead, stage, is_open, won), paths, counts
+                (time[event], event, stop), code, types, (lead, stage, is_open, won), paths, counts
             )
             event = stop
     return counts
@@ -150,16 +147,18 @@ def _find_first_stage(events: Any, state_of: Any, span: Any, created: int, won: 
 
 
 @jit_inline
-def _take_instant(instant: Any, types: Any, now: Any, paths: Any, counts: Any) -> Any:
+def _take_instant(
+    instant: Any, code: np.ndarray, types: Any, now: Any, paths: Any, counts: Any
+) -> Any:
     """Take the events of one instant; return the stage, and whether the lead is open."""
-    at, codes = instant
+    at, first, stop = instant
     state_of, reopens = types
     lead, stage, is_open, won = now
     visits, spells = paths
     reopening = -2
-    for code in codes:
-        if reopens[code]:
-            reopening = max(reopening, state_of[code])
+    for event in range(first, stop):
+        if reopens[code[event]]:
+            reopening = max(reopening, state_of[code[event]])
     limit = np.iinfo(np.int64).max
     if reopening >= -1 and not is_open:
         stage = reopening if reopening >= 0 else stage
@@ -168,8 +167,8 @@ def _take_instant(instant: Any, types: Any, now: Any, paths: Any, counts: Any) -
         _begin_visit(visits, counts, lead, stage, at)
         # It stays open at this instant: a reopening comes after an end.
         limit = won
-    for code in codes:
-        state = state_of[code]
+    for event in range(first, stop):
+        state = state_of[code[event]]
         if state < 0 or not is_open or state == stage or state >= limit:
             continue
         _end_visit(visits, counts, at, state)
@@ -189,28 +188,27 @@ def _take_instant(instant: Any, types: Any, now: Any, paths: Any, counts: Any) -
 
 @jit_inline
 def _begin_visit(visits: Any, counts: Any, lead: int, stage: int, at: int) -> None:
-    leads, stages, starts, ends, exits = visits
     place = counts[0]
-    leads[place], stages[place], starts[place] = lead, stage, at
-    ends[place], exits[place] = NEVER_US, OPEN
+    visits[0, place], visits[1, place], visits[2, place] = lead, stage, at
+    visits[3, place], visits[4, place] = NEVER_US, OPEN
     counts[0] += 1
 
 
 @jit_inline
 def _begin_spell(spells: Any, counts: Any, lead: int, at: int) -> None:
-    leads, starts, ends, exits = spells
     place = counts[1]
-    leads[place], starts[place], ends[place], exits[place] = lead, at, NEVER_US, OPEN
+    spells[0, place], spells[1, place] = lead, at
+    spells[2, place], spells[3, place] = NEVER_US, OPEN
     counts[1] += 1
 
 
 @jit_inline
 def _end_visit(visits: Any, counts: Any, at: int, state: int) -> None:
     place = counts[0] - 1
-    visits[3][place], visits[4][place] = at, state
+    visits[3, place], visits[4, place] = at, state
 
 
 @jit_inline
 def _end_spell(spells: Any, counts: Any, at: int, state: int) -> None:
     place = counts[1] - 1
-    spells[2][place], spells[3][place] = at, state
+    spells[2, place], spells[3, place] = at, state

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from features.engine.lead_index import sort_by_code
 from features.tools.instants import US_PER_DAY
 from models.funnel.history import DAYS, SHARES, FunnelHistory, Segmentation, estimate_groups
 from models.funnel.schemas import CYCLE
@@ -66,8 +67,8 @@ def compute_naive_medians(history: FunnelHistory, group: np.ndarray, groups: int
 def compute_medians(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
     """Return the median of the values of each group, NaN without any."""
     medians = np.full(groups, np.nan)
-    order = np.lexsort((values, group))
-    edges = np.searchsorted(group[order], np.arange(groups + 1))
+    edges = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=groups))])
+    ordered = values[sort_by_code(group, groups)]
     for place in np.flatnonzero(np.diff(edges)):
-        medians[place] = np.median(values[order][edges[place] : edges[place + 1]])
+        medians[place] = np.median(ordered[edges[place] : edges[place + 1]])
     return medians

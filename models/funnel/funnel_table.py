@@ -103,17 +103,20 @@ def find_stuck_visits(history: FunnelHistory, group: np.ndarray, p80: np.ndarray
 
 def _count_ends(history: FunnelHistory, group: np.ndarray, groups: int) -> dict[str, np.ndarray]:
     """Return the number of visits of each group by how they ended."""
-    visits, won = history.paths.visits, history.states.won
-    following, stage, ended = visits.exit, visits.stage, visits.exit != OPEN
+    visits, states = history.paths.visits, history.states
+    following = np.arange(OPEN, len(states.names))
+    stage = (np.arange(groups) % len(states.stages))[:, None]
+    cells = group * len(following) + (visits.exit - OPEN)
+    counts = np.bincount(cells, minlength=groups * len(following)).reshape(groups, -1)
     masks = {
-        "entered": np.ones(len(group), bool),
+        "entered": following >= OPEN,
         "advanced": following == stage + 1,
-        "skipped": mark_moves(stage + 1, following, won),
-        "lost": following > won,
-        "returned": ended & (following < stage),
-        "open": ~ended,
+        "skipped": mark_moves(stage + 1, following, states.won),
+        "lost": following > states.won,
+        "returned": (following != OPEN) & (following < stage),
+        "open": following == OPEN,
     }
-    return {name: np.bincount(group[mask], minlength=groups) for name, mask in masks.items()}
+    return {name: np.where(mask, counts, 0).sum(axis=1) for name, mask in masks.items()}
 
 
 def _count_open(

@@ -174,7 +174,8 @@ def estimate_groups(
     counts = count_stays(stays)
     point = summarize_incidence(counts, groups, kinds, ages, shares)
     replicates = summarize_replicates(stays, counts, groups, kinds, ages, shares)
-    size = np.bincount(stays.select_observed().group, minlength=groups)
+    size = np.zeros(groups, np.int64)
+    size[: len(stays.by_age.size)] = stays.by_age.size
     return Estimates(_to_days(point), _to_days(replicates), size, counts)
 
 

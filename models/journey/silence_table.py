@@ -18,12 +18,12 @@ from features.tools.jit import jit_kernel
 from models.funnel.history import FunnelHistory
 from models.funnel.schemas import SILENCE
 from models.survival.bootstrap import (
-    BUCKETS,
     REPLICATES,
     draw_weights,
     find_interval,
     widen_at_bounds,
 )
+from models.survival.stays import BUCKETS
 
 # Days of silence that are shown, besides the threshold.
 SILENT_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365)

@@ -14,8 +14,8 @@ from features.tools.instants import US_PER_DAY
 from models.funnel.history import FunnelHistory
 from models.funnel.result import OrderTest
 from models.funnel.win_times import number_spells
-from models.survival.bootstrap import BUCKETS, REPLICATES, draw_weights, find_interval
-from models.survival.stays import CENSORED
+from models.survival.bootstrap import REPLICATES, draw_weights, find_interval
+from models.survival.stays import BUCKETS, CENSORED
 
 WITHIN_US = 30 * US_PER_DAY
 # Share of the visits, the earliest ones, before the split.

@@ -26,24 +26,21 @@ import numpy as np
 from scipy.stats import poisson
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from features.engine.lead_index import sort_by_code
 from features.tools.jit import jit_kernel
 from features.tools.parallel import parallel_map
 from models.survival.incidence import ROUNDING, IncidenceSummary, summarize_incidence
-from models.survival.stays import BEGIN, AgeCounts, Stays
+from models.survival.stays import BEGIN, BUCKETS, AgeCounts, Stays
 
 REPLICATES = 200
-# They add an error of 4 % to the length of an interval, 200 replicates themselves one of 5 %.
-BUCKETS = 256
 # A step holds about 0.4 % of what happens in a group.
 MAX_STEPS = 250
 # Ends of the 90 % interval, as everywhere in the project.
 LOW, HIGH = 0.05, 0.95
 # Whole numbers up to it are exact as float32; those in float64 never reach its limit.
 EXACT_IN_FLOAT32 = 2**24
-# Columns of counts by step: begins and ends of observations at a step's end, and within the step.
-# The exits follow.
-BEGIN_AT, BEGIN_IN, CENSORED_AT, CENSORED_IN, EXITS = range(5)
+# Columns of counts by step: the change of the number at risk from the step before, in halves and
+# without exits, and then the exits.
+CHANGE, EXITS = 0, 1
 
 
 @dataclass(frozen=True)
@@ -53,10 +50,12 @@ class StepCounts:
     Attributes:
         ages: Last age of each step, ascending, int64.
         counts: int32 (buckets, steps, columns).
+        size: Stays of each bucket, int64 (buckets,).
     """
 
     ages: np.ndarray
     counts: np.ndarray
+    size: np.ndarray
 
 
 def choose_steps(counts: AgeCounts, group: int, ages: np.ndarray) -> np.ndarray:
@@ -73,17 +72,18 @@ def choose_steps(counts: AgeCounts, group: int, ages: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([distinct, ages[ages < own.max(initial=-1)]]))
 
 
-def count_steps(
-    stays: Stays, steps: np.ndarray, kinds: int, rows: np.ndarray | None = None
-) -> StepCounts:
-    """Return the counts of stays of one group, whose ages lie in the steps; shards add up.
-
-    ``rows`` are those of the group, by default all.
-    """
+def count_steps(stays: Stays, steps: np.ndarray, kinds: int, group: int = 0) -> StepCounts:
+    """Return the counts of the stays of a group, whose ages lie in the steps; shards add up."""
     counts = np.zeros((BUCKETS, len(steps), EXITS + kinds), np.int32)
-    rows = np.arange(len(stays)) if rows is None else rows
-    _add_stays((stays.cluster, stays.begin, stays.end, stays.exit), rows, steps, counts)
-    return StepCounts(steps, counts)
+    ordered = stays.by_age
+    if group >= len(ordered.size):
+        return StepCounts(steps, counts, np.zeros(BUCKETS, np.int64))
+    size = ordered.prompt[group].copy()
+    # What is observed from the start is at risk in the whole first step.
+    counts[:, :1, CHANGE] = 2 * size[:, None]
+    rows = slice(*ordered.first[group : group + 2])
+    _add_rows((ordered.age[rows], ordered.code[rows]), steps, counts, size)
+    return StepCounts(steps, counts, size)
 
 
 def summarize_replicates(
@@ -102,15 +102,12 @@ def summarize_replicates(
     # The first row is the whole sample.
     weights = np.concatenate([np.ones((1, BUCKETS)), draw_weights(replicates)])
     point = summarize_incidence(counts, groups, kinds, ages, shares)
-    observed = stays.select_observed()
-    order = sort_by_code(observed.group, groups)
-    edges = np.searchsorted(observed.group[order], np.arange(groups + 1))
+    ordered = stays.by_age
 
     def summarize(group: int) -> IncidenceSummary:
-        own = order[edges[group] : edges[group + 1]]
-        if not len(own):
+        if group >= len(ordered.size) or not ordered.size[group]:
             return _make_empty_summary(replicates, kinds, len(ages), len(shares))
-        steps = count_steps(observed, choose_steps(counts, group, ages), kinds, own)
+        steps = count_steps(stays, choose_steps(counts, group, ages), kinds, group)
         drawn = summarize_steps(steps, weights, ages, shares)
         return _move_to_point(drawn, point, group)
 
@@ -130,22 +127,16 @@ def summarize_steps(
     """
     # Without a share of the final incidence, nothing after the last age is asked for.
     last = len(steps.ages) if len(shares) else np.searchsorted(steps.ages, ages.max(), "right")
-    size = (BUCKETS, int(last), steps.counts.shape[2])
-    used = steps.counts[:, : size[1]].reshape(BUCKETS, -1)
-    counts = _multiply_exactly(weights, used).reshape(-1, *size[1:])
-    exits = counts[..., EXITS:]
-    gone = exits.sum(axis=-1)
-    at_risk = np.maximum(_count_at_risk(counts, gone), gone)
-    share = np.divide(1.0, at_risk, out=np.zeros_like(gone), where=gone > 0)
-    staying = np.cumprod(1.0 - gone * share, axis=1)
-    before = np.concatenate([np.ones_like(staying[:, :1]), staying[:, :-1]], axis=1)
-    incidence = np.cumsum(exits * (before * share)[..., None], axis=1)
-    final = incidence[:, -1]
-    place = np.searchsorted(steps.ages, ages, side="right") - 1
-    within = np.where((place >= 0)[:, None], incidence[:, np.maximum(place, 0)], 0.0)
-    empty = weights @ steps.counts.any(axis=(1, 2)) == 0
+    used = steps.counts[:, : int(last)]
+    drawn = _multiply_exactly(weights, used.reshape(BUCKETS, -1)).reshape(-1, *used.shape[1:])
+    rows, kinds = len(drawn), used.shape[2] - EXITS
+    within, final = np.zeros((rows, len(ages), kinds)), np.empty((rows, kinds))
+    quantile = np.empty((rows, kinds, len(shares)))
+    places = np.searchsorted(steps.ages, ages, side="right") - 1
+    _summarize_rows(drawn, steps.ages, (places, shares), (within, final, quantile))
+    empty = weights @ (steps.size > 0) == 0
     within[empty], final[empty] = np.nan, np.nan
-    return IncidenceSummary(within, final, _find_quantiles(steps.ages, incidence, shares))
+    return IncidenceSummary(within, final, quantile)
 
 
 def draw_weights(replicates: int) -> np.ndarray:
@@ -195,50 +186,71 @@ def _draw_all_weights(replicates: int) -> np.ndarray:
 
 
 @jit_kernel
-def _add_stays(stays: Any, rows: np.ndarray, steps: np.ndarray, counts: np.ndarray) -> None:
-    """Count the begin and the end of each stay in its bucket and step."""
-    cluster, begin, end, ending = stays
-    for stay in rows:
-        bucket = cluster[stay] % np.uint64(BUCKETS)
-        # What is observed from the start is at risk in the whole first step.
-        step, is_at = 0, True
-        if begin[stay] > 0:
-            step = np.searchsorted(steps, begin[stay])
-            is_at = steps[step] == begin[stay]
-        counts[bucket, step, BEGIN_AT if is_at else BEGIN_IN] += 1
-        step = np.searchsorted(steps, end[stay])
-        if ending[stay] >= 0:
-            counts[bucket, step, EXITS + ending[stay]] += 1
-        else:
-            is_at = steps[step] == end[stay]
-            counts[bucket, step, CENSORED_AT if is_at else CENSORED_IN] += 1
+def _add_rows(rows: Any, steps: np.ndarray, counts: np.ndarray, size: np.ndarray) -> None:
+    """Count the begins and ends of stays, which are ordered by age, in their buckets and steps."""
+    age, code = rows
+    step = 0
+    for row in range(len(age)):
+        while steps[step] < age[row]:
+            step += 1
+        kind, bucket = code[row] // BUCKETS + BEGIN, code[row] % BUCKETS
+        size[bucket] += kind == BEGIN
+        if kind >= 0:
+            counts[bucket, step, EXITS + kind] += 1
+            continue
+        sign = 1 if kind == BEGIN else -1
+        if steps[step] == age[row]:
+            counts[bucket, step, CHANGE] += 2 * sign
+            continue
+        # What begins or ends within a step counts by half in it, and fully from the next one on.
+        counts[bucket, step, CHANGE] += sign
+        if step + 1 < len(steps):
+            counts[bucket, step + 1, CHANGE] += sign
 
 
 def _multiply_exactly(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the product of whole numbers; it is exact, in any order of its sums."""
     # No sum exceeds this one. Half the bits take half the time.
-    largest = weights.max(initial=0.0) * counts.sum(axis=0).max(initial=0.0)
-    if largest > EXACT_IN_FLOAT32:
-        return weights @ counts.astype(float)
-    return (weights.astype(np.float32) @ counts.astype(np.float32)).astype(float)
+    largest = weights.max(initial=0.0) * np.abs(counts).sum(axis=0).max(initial=0.0)
+    kind = np.float64 if largest > EXACT_IN_FLOAT32 else np.float32
+    product: np.ndarray = weights.astype(kind) @ counts.astype(kind)
+    return product
 
 
-def _count_at_risk(counts: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    """Return the number at risk in each step, just before its exits."""
-    within = (counts[..., BEGIN_IN] - counts[..., CENSORED_IN]) / 2
-    change = counts[..., BEGIN_AT] - counts[..., CENSORED_AT] + within
-    # The other half of those within a step, and its exits, count from the next step on.
-    change[:, 1:] += within[:, :-1] - gone[:, :-1]
-    return np.cumsum(change, axis=1)
+@jit_kernel
+def _summarize_rows(drawn: np.ndarray, ages: np.ndarray, questions: Any, answers: Any) -> None:
+    """Fill the summary of each row of counts by step."""
+    places, shares = questions
+    within, final, quantile = answers
+    incidence = np.empty((drawn.shape[1], final.shape[1]))
+    for row in range(len(drawn)):
+        _fill_incidence(drawn[row], incidence)
+        final[row] = incidence[-1]
+        for place in range(len(places)):
+            if places[place] >= 0:
+                within[row, place] = incidence[places[place]]
+        for kind in range(final.shape[1]):
+            for place in range(len(shares)):
+                least = (shares[place] - ROUNDING) * final[row, kind]
+                step = np.searchsorted(incidence[:, kind], least)
+                quantile[row, kind, place] = ages[step] if final[row, kind] > 0 else np.nan
 
 
-def _find_quantiles(ages: np.ndarray, incidence: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    final = incidence[:, -1]
-    quantile = np.full((*final.shape, len(shares)), np.nan)
-    for place, share in enumerate(shares):
-        reached = incidence >= ((share - ROUNDING) * final)[:, None]
-        quantile[..., place] = np.where(final > 0, ages[reached.argmax(axis=1)], np.nan)
-    return quantile
+@jit_kernel
+def _fill_incidence(counts: np.ndarray, incidence: np.ndarray) -> None:
+    """Fill the share that has left by each exit at the end of each step."""
+    staying, halves = 1.0, 0.0
+    left = np.zeros(incidence.shape[1])
+    for step in range(len(counts)):
+        halves += counts[step, CHANGE]
+        gone = counts[step, EXITS:].sum()
+        if gone > 0:
+            share = 1.0 / max(halves / 2, gone)
+            for kind in range(len(left)):
+                left[kind] += counts[step, EXITS + kind] * (staying * share)
+            staying *= 1.0 - gone * share
+            halves -= 2 * gone
+        incidence[step] = left
 
 
 def _move_to_point(

@@ -168,7 +168,8 @@ def _summarize_groups(first: Any, rows: Any, questions: Any, answers: Any) -> No
         # In a replicate the stays of a group may all have the weight zero.
         if not count[begin:end].any():
             within[group], final[group] = np.nan, np.nan
-        _find_quantiles(rows, (begin, end), shares, left, quantile[group])
+        if len(shares):
+            _find_quantiles(rows, (begin, end), shares, left, quantile[group])
 
 
 @jit_kernel
