@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from configs.goals.holidays import check_country
 from configs.goals.periods import MONTHS, PeriodName, add_months, find_first_day
@@ -89,6 +96,11 @@ class Goals(FrozenModel):
     )
     segments: Annotated[dict[str, Goal], BeforeValidator(_read_names)] = Field(
         {}, description="goals of single values of the column"
+    )
+    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")] | None = Field(
+        None,
+        description="currency of the amounts, by its ISO code, such as EUR: shown with them; "
+        "nothing is converted",
     )
     holidays: str | None = Field(
         None,

@@ -25,12 +25,15 @@ class PeriodDraws:
         open_amount: Their amounts; None without amounts.
         new_wins: Wins of the deals to come.
         new_amount: Their amounts; None without amounts.
+        new_factors: What the chances of deals to come are multiplied by up to each end, float64
+            (draws, ends).
     """
 
     open_wins: np.ndarray
     open_amount: np.ndarray | None
     new_wins: np.ndarray
     new_amount: np.ndarray | None
+    new_factors: np.ndarray
 
 
 def draw_periods(
@@ -69,7 +72,7 @@ def draw_periods(
         sums = np.concatenate([[0.0], np.cumsum(generator.choice(past_amounts, counts.sum()))])
         edges = np.cumsum(counts.ravel())
         new_amount = (sums[edges] - sums[edges - counts.ravel()]).reshape(counts.shape)
-    return PeriodDraws(open_wins, open_amount, counts.astype(float), new_amount)
+    return PeriodDraws(open_wins, open_amount, counts.astype(float), new_amount, shared[:, :, 1])
 
 
 def _list_weights(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from features.contracts import INSTANT, make_field
+from models.forecast.safe_goal import SAFE_CHANCE
 
 WINS, AMOUNT = "wins", "amount"
 # Quantiles that are given of each part.
@@ -55,6 +56,26 @@ FORECAST = pa.schema(
             pa.float64(),
             "deals to create at the as-of, beside those expected, to close the gap; 0 without a "
             "gap; null where a new deal hardly closes by the period's end",
+            nullable=True,
+        ),
+        make_field(
+            "safe_gap",
+            pa.float64(),
+            f"what the total lacks for a chance of {SAFE_CHANCE:.0%}; 0 if the chance is that high",
+            nullable=True,
+        ),
+        make_field(
+            "safe_wins",
+            pa.float64(),
+            f"further wins, beside those expected, for a chance of {SAFE_CHANCE:.0%}; null where "
+            "no win has an amount",
+            nullable=True,
+        ),
+        make_field(
+            "safe_new_deals",
+            pa.float64(),
+            "deals to create at the as-of, beside those expected, for a chance of "
+            f"{SAFE_CHANCE:.0%}; null where a new deal hardly closes by the period's end",
             nullable=True,
         ),
         make_field(

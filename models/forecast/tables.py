@@ -11,10 +11,21 @@ import pyarrow as pa
 from configs.goals.periods import CalendarPeriod
 from features.tools.instants import US_PER_DAY
 from models.forecast.draws import PeriodDraws
+from models.forecast.safe_goal import find_safe_needs
 from models.forecast.schemas import AMOUNT, DEALS, FORECAST, LEVELS, WINS
 
 # A new deal that closes by the period's end with a lower chance closes no gap.
 MIN_NEW_CHANCE = 0.01
+# Columns that only rows with a goal have.
+GOAL_COLUMNS = (
+    "p_goal",
+    "gap",
+    "needed_wins",
+    "needed_new_deals",
+    "safe_gap",
+    "safe_wins",
+    "safe_new_deals",
+)
 
 # Goal of a period in a unit, for a segment; None without one.
 GoalFinder = Callable[[CalendarPeriod, str, str], float | None]
@@ -31,7 +42,8 @@ class PeriodFacts:
         new_draws: Draws of what new deals add, of the same shape.
         new_value: What a deal that is created at the as-of adds to each period on average,
             (periods,).
-        win_value: What a win adds on average.
+        deal_chances: Chance in each draw that such a deal is won in each period, (draws, periods).
+        win_amounts: What each of the past wins would add, (wins,).
         arrivals: Deals that are expected to be created in what is left of each period, (periods,).
     """
 
@@ -40,7 +52,8 @@ class PeriodFacts:
     open_draws: np.ndarray
     new_draws: np.ndarray
     new_value: np.ndarray
-    win_value: float
+    deal_chances: np.ndarray
+    win_amounts: np.ndarray
     arrivals: np.ndarray
 
 
@@ -48,22 +61,29 @@ def list_period_facts(
     won: dict[str, np.ndarray],
     draws: PeriodDraws,
     new_chances: np.ndarray,
+    deal_chances: np.ndarray,
     arrivals: np.ndarray,
-    mean_amount: float | None,
+    past_amounts: np.ndarray | None,
 ) -> list[PeriodFacts]:
     """Return the facts by unit; amounts only where the draws have them.
 
-    ``new_chances`` is the chance of a new deal of a win in each period, ``arrivals`` the number of
-    deals to come in each, and ``mean_amount`` what a win is worth.
+    ``new_chances`` is the chance of a new deal of a win in each period, ``deal_chances`` the same
+    in each draw, ``arrivals`` the number of deals to come in each, and ``past_amounts`` what the
+    wins so far were worth.
     """
     chances = np.where(new_chances < MIN_NEW_CHANCE, 0.0, new_chances)
     parts = draws.open_wins, draws.new_wins
-    facts = [PeriodFacts(WINS, won[WINS], *parts, chances, 1.0, arrivals)]
-    if draws.open_amount is not None and draws.new_amount is not None and mean_amount is not None:
+    facts = [PeriodFacts(WINS, won[WINS], *parts, chances, deal_chances, np.ones(1), arrivals)]
+    if draws.open_amount is not None and draws.new_amount is not None and past_amounts is not None:
         parts = draws.open_amount, draws.new_amount
-        value = chances * mean_amount
-        facts.append(PeriodFacts(AMOUNT, won[AMOUNT], *parts, value, mean_amount, arrivals))
+        value = chances * _find_mean(past_amounts)
+        rest = deal_chances, past_amounts, arrivals
+        facts.append(PeriodFacts(AMOUNT, won[AMOUNT], *parts, value, *rest))
     return facts
+
+
+def _find_mean(amounts: np.ndarray) -> float:
+    return float(amounts.mean()) if len(amounts) else 0.0
 
 
 def list_forecast_rows(
@@ -105,17 +125,23 @@ def _summarize_cell(
         row[f"{name}_mean"] = float(values.mean())
         row |= {f"{name}_{level}": find_level(values, share) for level, share in LEVELS.items()}
     if goal is None:
-        empty = ("p_goal", "gap", "needed_wins", "needed_new_deals")
-        return row | dict.fromkeys(empty)
-    gap = goal - float(total.mean())
+        return row | dict.fromkeys(GOAL_COLUMNS)
+    gap, new_value = goal - float(total.mean()), float(fact.new_value[place])
     # A total that is a sum of amounts misses its goal by no rounding.
-    reached = float(np.mean(total >= goal * (1 - 1e-12)))
-    return row | {
-        "p_goal": reached,
-        "gap": gap,
-        "needed_wins": _count_needed(gap, fact.win_value),
-        "needed_new_deals": _count_needed(gap, float(fact.new_value[place])),
-    }
+    shortfall = goal * (1 - 1e-12) - total
+    safe = find_safe_needs(
+        shortfall, fact.win_amounts, fact.deal_chances[:, place] if new_value > 0 else None
+    )
+    values = (
+        float(np.mean(shortfall <= 0)),
+        gap,
+        _count_needed(gap, _find_mean(fact.win_amounts)),
+        _count_needed(gap, new_value),
+        safe.gap,
+        safe.wins,
+        safe.deals,
+    )
+    return row | dict(zip(GOAL_COLUMNS, values, strict=True))
 
 
 def _count_needed(gap: float, value: float) -> float | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from scipy.special import stdtrit
 
 from features.tools.instants import from_microseconds
 from models.forecast.schemas import AMOUNT, FORECAST_TRACK, WINS
@@ -17,6 +19,8 @@ from models.forecast.schemas import AMOUNT, FORECAST_TRACK, WINS
 DAY = timedelta(days=1)
 # Errors such as 7 % are not whole numbers of per cent to the last bit.
 ROUNDING = 1e-9
+# Of fewer forecasts that overlap in nothing a mean error says nothing.
+MIN_INDEPENDENT = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,30 @@ class PastTotal:
 
 
 @dataclass(frozen=True)
+class TrackBias:
+    """To which side past forecasts erred, as shares of what came.
+
+    Attributes:
+        mean: Mean error: positive if too much was expected.
+        low: Lower end of its 90 % interval.
+        high: Upper end of its 90 % interval.
+        too_low: Number of forecasts that expected less than came.
+        too_high: Number of forecasts that expected more.
+    """
+
+    mean: float
+    low: float
+    high: float
+    too_low: int
+    too_high: int
+
+    @property
+    def is_beyond_chance(self) -> bool:
+        """Whether the interval does not hold zero."""
+        return not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
 class TrackSummary:
     """How far past forecasts were off, as shares of what came.
 
@@ -50,6 +78,8 @@ class TrackSummary:
         within: How many of them were at most ``limit`` off; two of three, or more.
         limit: The least whole per cent of which that holds.
         worst: The largest error, with its sign: positive if too much was expected.
+        bias: To which side they erred; None where they are worth fewer than MIN_INDEPENDENT
+            forecasts that overlap in nothing.
         days: Days that each looked ahead.
         shared_days: Days that each of them shares with the next; 0 if they share none.
         sample_share: Share of the company's deals that they looked at.
@@ -60,6 +90,7 @@ class TrackSummary:
     within: int
     limit: float
     worst: float
+    bias: TrackBias | None
     days: float
     shared_days: float
     sample_share: float
@@ -104,10 +135,38 @@ def summarize_track(track: pa.Table, unit: str) -> TrackSummary | None:
         within=sum(size <= limit + ROUNDING for size in sizes),
         limit=limit,
         worst=max((row["error_share"] for row in rows), key=abs),
+        bias=measure_bias(rows),
         days=(rows[0]["forecast_end"] - rows[0]["forecast_as_of"]) / DAY,
         shared_days=_measure_overlap(own),
         sample_share=rows[0]["sample_share"],
     )
+
+
+def measure_bias(rows: Sequence[Mapping[str, Any]]) -> TrackBias | None:
+    """Return the mean error of rows of FORECAST_TRACK that have one, with its interval.
+
+    Forecasts that overlap share what came, so they count as fewer: errors of two correlate as much
+    as their times overlap. The interval is Student's t with that effective number.
+
+    Source: Bayley and Hammersley, "The 'effective' number of independent observations in an
+    autocorrelated time series", *Supplement to the Journal of the Royal Statistical Society* 8
+    (1946).
+    """
+    errors = np.array([row["error_share"] for row in rows])
+    begin, end = (
+        np.array([row[f"forecast_{name}"].timestamp() for row in rows]) for name in ("as_of", "end")
+    )
+    shared = np.minimum.outer(end, end) - np.maximum.outer(begin, begin)
+    overlap = np.maximum(shared, 0.0) / np.sqrt(np.multiply.outer(end - begin, end - begin))
+    independent = len(errors) ** 2 / overlap.sum()
+    if independent < MIN_INDEPENDENT:
+        return None
+    mean = float(errors.mean())
+    # Overlapping errors also differ less from each other than independent ones.
+    variance = float(errors.var()) / (1 - 1 / independent)
+    half = float(stdtrit(independent - 1, 0.95)) * math.sqrt(variance / independent)
+    is_low, is_high = errors < -ROUNDING, errors > ROUNDING
+    return TrackBias(mean, mean - half, mean + half, int(is_low.sum()), int(is_high.sum()))
 
 
 def _round_up(share: float) -> float:

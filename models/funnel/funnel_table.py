@@ -21,6 +21,7 @@ from models.funnel.history import (
 )
 from models.funnel.moves import MOVED, StageMoves, mark_moves, summarize_moves
 from models.funnel.schemas import FUNNEL
+from models.funnel.win_times import WinTimes, estimate_win_times
 from models.survival.bootstrap import find_interval, widen_at_bounds
 
 MATURE_DAYS = 30
@@ -52,6 +53,11 @@ class StageEstimates:
     def moves(self) -> StageMoves:
         """Return how many visits of each group move on, and how soon."""
         return summarize_moves(self.estimates, self.stage, self.history.states.won)
+
+    @cached_property
+    def win_times(self) -> WinTimes:
+        """Return how likely and how soon leads of each stage and age are won."""
+        return estimate_win_times(self.history)
 
     @cached_property
     def by_cohort(self) -> Estimates:

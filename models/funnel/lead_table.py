@@ -11,7 +11,6 @@ from features.score_tables import FUNNEL_COLUMNS, SCORES
 from features.tools.instants import US_PER_DAY
 from models.funnel.funnel_table import P80, StageEstimates
 from models.funnel.history import FunnelHistory
-from models.funnel.win_times import estimate_win_times
 
 # One row per lead of the history, in its order.
 LEAD_PLACES = pa.schema([SCORES.field(name) for name in FUNNEL_COLUMNS])
@@ -36,7 +35,7 @@ def build_place_table(history: FunnelHistory, staged: StageEstimates) -> pa.Tabl
     lead, stage = visits.lead[rows], visits.stage[rows]
     age = history.as_of - visits.start[rows]
     limit = staged.moves.quantile[:, P80][stage]
-    times = estimate_win_times(history)
+    times = staged.win_times
     at_entry = times.quantile_days(stage, np.zeros_like(age), OVERDUE_SHARE)
     days = age / US_PER_DAY
     columns = {

@@ -143,7 +143,23 @@ STUCK = pa.schema(
             "days since its last event that is no touch of ours, or since its creation",
         ),
         make_field(
-            "value", pa.float64(), "expected amount of the lead; null if none can be known", True
+            "value",
+            pa.float64(),
+            "what a win is expected to bring; null if it cannot be known",
+            True,
+        ),
+        make_field(
+            "probability",
+            pa.float64(),
+            "share of the leads of its stage and age that is won within the longest time that was "
+            "observed",
+            nullable=True,
+        ),
+        make_field(
+            "expected_value",
+            pa.float64(),
+            "probability times value; without amounts, probability",
+            nullable=True,
         ),
         make_field(
             "moved_others",

@@ -32,13 +32,15 @@ def build_stuck_table(
     activities: Activities,
     owner: pa.Array,
 ) -> pa.Table:
-    """Return STUCK: open leads, the most valuable first, then the oldest.
+    """Return STUCK: open leads, those of the largest expected value first, then the oldest.
 
     ``staged`` are the estimates of the stages of all leads; ``owner`` has one text per lead. Leads
     that must not be scored are left out.
     """
     visits, p80 = history.paths.visits, staged.moves.quantile[:, P80]
     rows = np.flatnonzero(find_stuck_visits(history, visits.stage, p80))
+    age = history.as_of - visits.start[rows]
+    chance = staged.win_times.chance_ever(visits.stage[rows], age)
     lead, stage = pa.array(visits.lead[rows]), visits.stage[rows]
     last_events = describe_last_events(history, dataset, np.unique(stage))
     value = (
@@ -48,16 +50,22 @@ def build_stuck_table(
         dataset.leads["entity_id"].take(lead).combine_chunks(),
         pa.array([history.states.stages[place] for place in stage], pa.string()),
         owner.take(lead),
-        pa.array((history.as_of - visits.start[rows]) / US_PER_DAY),
+        pa.array(age / US_PER_DAY),
         pa.array(p80[stage]),
         pa.array(_count_silent_days(history, activities, visits.lead[rows])),
         pa.array(value, from_pandas=True),
+        pa.array(chance, from_pandas=True),
+        pa.array(chance if history.value is None else chance * value, from_pandas=True),
         pa.array([last_events[place] for place in stage.tolist()], pa.string()),
     ]
     table = pa.table(columns, schema=STUCK)
     hidden = pc.is_in(table["entity_id"], value_set=dataset.suppressed.entity_ids)
     table = table.filter(pc.invert(hidden)) if len(dataset.suppressed.entity_ids) else table
-    keys = [("value", "descending"), ("age_days", "descending"), ("entity_id", "ascending")]
+    keys = [
+        ("expected_value", "descending"),
+        ("age_days", "descending"),
+        ("entity_id", "ascending"),
+    ]
     return table.take(pc.sort_indices(table, keys))
 
 

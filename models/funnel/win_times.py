@@ -14,7 +14,7 @@ from features.paths.visits import OPEN
 from features.tools.instants import US_PER_DAY
 from models.funnel.cycle_table import LOSS
 from models.funnel.history import FunnelHistory
-from models.survival.landmarks import LandmarkCurves, estimate_after_landmarks
+from models.survival.landmarks import LAST_TIME, LandmarkCurves, estimate_after_landmarks
 from models.survival.stays import Stays
 
 
@@ -42,6 +42,10 @@ class WinTimes:
         # A win at the horizon itself comes too late.
         time = np.full(len(stage), horizon_us, np.int64) - 1
         return self.curves.find_shares(stage, age_us, time)
+
+    def chance_ever(self, stage: np.ndarray, age_us: np.ndarray) -> np.ndarray:
+        """Return the share of such leads that is won within the longest time that was observed."""
+        return self.curves.find_shares(stage, age_us, np.full(len(stage), LAST_TIME))
 
     def quantile_days(self, stage: np.ndarray, age_us: np.ndarray, share: float) -> np.ndarray:
         """Return the days from now by which a share of those that are won have been won.

@@ -63,14 +63,15 @@ def funnel(
 
     if out is not None:
         require_output_folder(out)
-    result = compute_funnel(read_project(config), as_of, by or (), target, log_line)
+    project = read_project(config)
+    result = compute_funnel(project, as_of, by or (), target, log_line)
     if out is not None:
         for file in write_table_folder(out, result.tables.by_name()):
             log_line(f"wrote {file}")
     if as_json:
         print_json(result.to_json())
     else:
-        print_parts(*terminal.render_funnel(result))
+        print_parts(*terminal.render_funnel(result, project.goals.currency))
 
 
 def forecast(
@@ -121,7 +122,7 @@ def forecast(
     if as_json:
         print_json(result.to_json())
     else:
-        print_parts(*terminal.render_forecast(result, project.zone))
+        print_parts(*terminal.render_forecast(result, project.zone, project.goals.currency))
 
 
 def _backtest_forecast(

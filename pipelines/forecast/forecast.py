@@ -126,12 +126,15 @@ def _build_table(
     has = np.array([[row.start <= part.start < row.end for part in periods] for row in rows], float)
     draws = _add_all(draw_forecast(inputs, prediction, errors), inputs, names, has)
     won = {unit: _sum_won(inputs, rows, names, unit) for unit in (WINS, AMOUNT)}
+    # As of new deals in the draws: what was won by an earlier end is not won again by a later one.
+    chances = np.maximum.accumulate(prediction.new_chances * draws.new_factors, axis=1)
     facts = list_period_facts(
         won,
         draws,
         has @ np.diff(prediction.new_chances, prepend=0.0),
+        np.diff(chances, prepend=0.0, axis=1) @ has.T,
         has @ np.diff(prediction.arrivals, prepend=0.0),
-        None if inputs.amounts is None else inputs.amounts.mean,
+        None if inputs.amounts is None else inputs.amounts.past,
     )
     return list_forecast_rows(
         snapshot.as_of,
@@ -159,6 +162,7 @@ def _add_all(
         None if draws.open_amount is None else add(draws.open_amount),
         add(draws.new_wins),
         None if draws.new_amount is None else add(draws.new_amount),
+        draws.new_factors,
     )
 
 

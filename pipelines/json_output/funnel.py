@@ -62,7 +62,7 @@ class FunnelOutput(JsonObject):
     funnel: FunnelRows = make_key("each segment's stages; the first segment is `all`")
     paths: PathRows = make_key("each transition that happened, of all leads")
     cycle: CycleRows = make_key("each segment; the first is `all`")
-    stuck: StuckLeads = make_key("stuck leads, the most valuable first, then the oldest")
+    stuck: StuckLeads = make_key("stuck leads, those of the largest expected value first")
     leaks: LeakRows = make_key("stages, the one that would add most wins first")
     curves: CurvePoints = make_key("at most 60 ages of each stage, of all leads")
     aging: AgeClasses = make_key("each stage's open visits, from young to old")

@@ -84,7 +84,7 @@ def gather_page_data(
         past=past.drop_columns([*OWN_TO_RUN]),
         runs=_complete_ledger(store.runs(project.project), run, scores),
         checks=pa.concat_tables([past_checks, _sort_checks(own_checks)]),
-        words=PageWords.load(project.publish.language, project.zone),
+        words=PageWords.load(project.publish.language, project.zone, project.goals.currency),
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),
         facts=find_facts(detailed) if find_facts else None,

@@ -13,16 +13,19 @@ from configs.goals.goals import ALL
 from configs.goals.periods import find_period
 from models.forecast.accuracy import Errors, ForecastAccuracy
 from models.forecast.result import HISTORY
+from models.forecast.safe_goal import SAFE_CHANCE
 from models.forecast.schemas import AMOUNT
 from pipelines.reports.funnel_tables import (
     NOTHING,
     format_amount,
     format_days,
+    name_amounts,
     replace_hyphens,
 )
 
 if TYPE_CHECKING:
     from models.forecast.result import ForecastBacktest, ForecastResult
+    from models.forecast.track import TrackSummary
 
 # Deals that the terminal shows; files and JSON have all.
 MAX_DEALS = 15
@@ -43,7 +46,7 @@ STEPS = {
 }
 
 
-def describe_forecast(result: ForecastResult, zone: ZoneInfo) -> str:
+def describe_forecast(result: ForecastResult, zone: ZoneInfo, currency: str | None = None) -> str:
     """Return the forecast of the current period in a few sentences."""
     row = result.select_headline()
     unit = row["unit"]
@@ -52,39 +55,54 @@ def describe_forecast(result: ForecastResult, zone: ZoneInfo) -> str:
         format_quantity(row[f"from_open_{level}"], unit) for level in LEVELS
     )
     new = format_quantity(row["from_new_mean"], unit)
+    money = f" {currency}" if currency and unit == AMOUNT else ""
     return (
-        f"{describe_period(row, zone)}: {format_quantity(row['won'], unit)} won so "
+        f"{describe_period(row, zone)}: {format_quantity(row['won'], unit)}{money} won so "
         f"far, {open_part} to come from open deals (80 % interval {open_low}–{open_high}), {new} "
-        f"from deals not created yet: {total} in all ({low}–{high}). {describe_goal(row)}"
+        f"from deals not created yet: {total}{money} in all ({low}–{high}). "
+        f"{describe_goal(row, currency)}"
     )
 
 
-def describe_goal(row: dict[str, Any]) -> str:
-    """Return whether the goal of a row will be reached, and what is missing."""
+def describe_goal(row: dict[str, Any], currency: str | None = None) -> str:
+    """Return whether the goal of a row will be reached, what is missing, and what makes it safe."""
     goal, unit = row["goal"], row["unit"]
     if goal is None:
         return "No goal is set."
-    written = f"Goal {format_quantity(goal, unit)}"
+    money = f" {currency}" if currency and unit == AMOUNT else ""
+    written = f"Goal {format_quantity(goal, unit)}{money}"
     if row["won"] >= goal:
         return f"{written}: reached."
-    chance = f"{written}: chance {format_chance(row['p_goal'])}"
-    if row["gap"] <= 0:
-        return f"{chance}, {format_quantity(-row['gap'], unit)} more than needed."
-    return f"{chance}, {format_quantity(row['gap'], unit)} short{_describe_needed(row)}."
+    distance = describe_distance(row)
+    return f"{written}: chance {format_chance(row['p_goal'])}, {distance}.{_describe_safe(row)}"
 
 
-def _describe_needed(row: dict[str, Any]) -> str:
-    """Return what would close a row's gap."""
-    wins, deals = row["needed_wins"], row["needed_new_deals"]
-    parts = [] if wins is None else [f"{math.ceil(wins):,} more wins of average amount"]
-    if row["unit"] != AMOUNT:
-        parts = []
-    if deals is None:
-        late = "deals that are created now hardly close in time"
-        return f": {parts[0]}; {late}" if parts else f": {late}"
-    to_come = row["expected_new_deals"]
-    parts.append(f"{math.ceil(deals):,} deals created now, on top of {to_come:,.0f} to come")
-    return f": that is {', or '.join(parts)}"
+def describe_distance(row: dict[str, Any]) -> str:
+    """Return by how much the expected total of a row is ahead of its goal, or short of it."""
+    if row["gap"] is None:
+        return NOTHING
+    written = format_quantity(abs(row["gap"]), row["unit"])
+    return f"{written} {'ahead' if row['gap'] <= 0 else 'short'}"
+
+
+def _describe_safe(row: dict[str, Any]) -> str:
+    """Return what makes a row's goal safe; nothing where it is, or where a night does not say."""
+    gap, wins, deals = row["safe_gap"], row["safe_wins"], row["safe_new_deals"]
+    if not gap:
+        return ""
+    parts = []
+    if wins is not None:
+        noun = "win" if math.ceil(wins) == 1 else "wins"
+        parts.append(f"{math.ceil(wins):,} more {noun} than expected")
+    if deals is not None:
+        to_come = row["expected_new_deals"]
+        beside = "" if to_come is None else f", on top of {to_come:,.0f} to come"
+        parts.append(f"{math.ceil(deals):,} deals created now{beside}")
+    written = f" For a chance of {_format_share(SAFE_CHANCE, 0)} it takes "
+    if row["unit"] == AMOUNT:
+        written += f"{format_quantity(gap, AMOUNT)} more" + (": " if parts else "")
+    late = "; deals that are created now hardly close in time" if deals is None else ""
+    return f"{written}{', or '.join(parts)}{late}."
 
 
 def describe_period(row: dict[str, Any], zone: ZoneInfo) -> str:
@@ -108,12 +126,26 @@ def describe_errors(result: ForecastResult) -> str:
         text += f"{_format_share(summary.limit, 0)} of the {what} that came"
         if summary.within < summary.forecasts:
             text += f", the worst {_describe_error(summary.worst)}"
+    text += _describe_bias(summary)
     if summary.shared_days >= 0.5:
         text += f"; they overlap: each shares about {summary.shared_days:.0f} days with the next"
     if summary.sample_share < 1:
         they = "it is" if summary.forecasts == 1 else "they are"
         text += f"; {they} of a sample of {format_chance(summary.sample_share)} of the deals"
     return text
+
+
+def _describe_bias(summary: TrackSummary) -> str:
+    """Return to which side the forecasts erred on average, and whether that may be chance."""
+    bias = summary.bias
+    if bias is None:
+        return ""
+    low, high = (_format_share(end, 0, "+") for end in (bias.low, bias.high))
+    verdict = "beyond chance" if bias.is_beyond_chance else "within chance"
+    return (
+        f"; {bias.too_low:,} too low and {bias.too_high:,} too high, "
+        f"{_describe_error(bias.mean)} on average (90 % interval {low} to {high}): {verdict}"
+    )
 
 
 def _describe_error(share: float) -> str:
@@ -133,8 +165,11 @@ def describe_knowledge(result: ForecastResult) -> list[str]:
     ]
 
 
-def build_forecast_table(result: ForecastResult, zone: ZoneInfo) -> list[list[str]]:
+def build_forecast_table(
+    result: ForecastResult, zone: ZoneInfo, currency: str | None = None
+) -> list[list[str]]:
     """Return the forecast by period and unit, and of the first period also by segment."""
+    safe = _format_share(SAFE_CHANCE, 0)
     table = [
         [
             "period",
@@ -146,8 +181,9 @@ def build_forecast_table(result: ForecastResult, zone: ZoneInfo) -> list[list[st
             "total",
             "goal",
             "chance",
-            "missing",
-            "new deals",
+            "against goal",
+            f"{safe}: wins",
+            "or deals",
         ]
     ]
     first = result.select_headline()
@@ -157,28 +193,29 @@ def build_forecast_table(result: ForecastResult, zone: ZoneInfo) -> list[list[st
             is_first = all(row[key] == first[key] for key in ("period", "period_start"))
             rows += result.select_segments(row) if is_first else [row]
     for row in rows:
-        needed = row["needed_new_deals"]
+        needed = (row["safe_wins"], row["safe_new_deals"])
         table.append(
             [
                 describe_period(row, zone),
                 *([row["segment"]] if result.by else []),
-                row["unit"],
+                name_amounts(AMOUNT, currency) if row["unit"] == AMOUNT else row["unit"],
                 format_quantity(row["won"], row["unit"]),
                 *(_format_part(row, part) for part in ("from_open", "from_new", "total")),
                 format_quantity(row["goal"], row["unit"]),
                 format_chance(row["p_goal"]),
-                format_quantity(row["gap"], row["unit"]),
-                NOTHING if needed is None else f"{math.ceil(needed):,}",
+                describe_distance(row),
+                *(NOTHING if count is None else f"{math.ceil(count):,}" for count in needed),
             ]
         )
     return table
 
 
-def build_change_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+def build_change_table(rows: list[dict[str, Any]], currency: str | None = None) -> list[list[str]]:
     """Return the steps from the expected total a week before to that of now."""
     units = list(dict.fromkeys(row["unit"] for row in rows))
     by_step = {(row["step"], row["unit"]): row for row in rows}
-    table = [["change in a week", "deals", *units]]
+    names = [name_amounts(unit, currency) if unit == AMOUNT else unit for unit in units]
+    table = [["change in a week", "deals", *names]]
     for step in dict.fromkeys(row["step"] for row in rows):
         own = [by_step.get((step, unit)) for unit in units]
         counts = [row["deals"] for row in own if row and row["deals"] is not None]
@@ -191,10 +228,10 @@ def build_change_table(rows: list[dict[str, Any]]) -> list[list[str]]:
     return table
 
 
-def build_deal_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+def build_deal_table(rows: list[dict[str, Any]], currency: str | None = None) -> list[list[str]]:
     """Return the open deals that add most, the first ones."""
     has_amount = any(row["amount"] is not None for row in rows)
-    amounts = ["amount", "adds"] if has_amount else []
+    amounts = [name_amounts(name, currency) for name in ("amount", "adds")] if has_amount else []
     table = [["deal", "stage", "owner", "for", "chance", *amounts]]
     for row in rows[:MAX_DEALS]:
         amounts = [format_amount(row["amount"]), format_amount(row["contribution"])]

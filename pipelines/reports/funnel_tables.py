@@ -21,11 +21,11 @@ NOTHING = "–"
 COUNTS = ("entered", "advanced", "skipped", "lost", "returned", "open", "stuck")
 
 
-def build_stage_table(rows: list[dict[str, Any]]) -> list[list[str]]:
+def build_stage_table(rows: list[dict[str, Any]], currency: str | None = None) -> list[list[str]]:
     """Return the funnel of one segment: counts, the share that moves on, and how long it takes."""
     header = ["stage", *COUNTS, "in 30 d", "ever", "half in", "80 % in", "change (pp)"]
     has_value = any(row["value_open"] is not None for row in rows)
-    table = [[*header, *(["value"] if has_value else [])]]
+    table = [[*header, *([name_amounts("value", currency)] if has_value else [])]]
     for row in rows:
         table.append(
             [
@@ -75,9 +75,12 @@ def build_cycle_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
     return table
 
 
-def build_stuck_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """Return the first stuck leads."""
-    table = [["lead", "stage", "owner", "for", "80 % in", "silent for", "expected value"]]
+def build_stuck_rows(rows: list[dict[str, Any]], currency: str | None = None) -> list[list[str]]:
+    """Return the first stuck leads: those of the largest expected value."""
+    head = ["lead", "stage", "owner", "for", "80 % in", "silent for", "chance"]
+    has_value = any(row["value"] is not None for row in rows)
+    names = ("amount", "expected value") if has_value else ()
+    table = [[*head, *(name_amounts(name, currency) for name in names)]]
     for row in rows[:MAX_STUCK]:
         table.append(
             [
@@ -87,7 +90,8 @@ def build_stuck_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
                 format_days(row["age_days"]),
                 format_days(row["p80_days"]),
                 format_days(row["silent_days"]),
-                format_amount(row["value"]),
+                format_share(row["probability"]),
+                *(format_amount(row[key]) for key in ("value", "expected_value")[: len(names)]),
             ]
         )
     return table
@@ -228,6 +232,11 @@ def format_amount(value: float | None) -> str:
     elif abs(value) >= 1e4:
         text = f"{value / 1e3:,.0f} k"
     return replace_hyphens(text)
+
+
+def name_amounts(heading: str, currency: str | None) -> str:
+    """Return the heading of a column of amounts, with their currency if it is known."""
+    return f"{heading} ({currency})" if currency else heading
 
 
 def replace_hyphens(number: str) -> str:

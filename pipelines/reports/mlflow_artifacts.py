@@ -129,7 +129,7 @@ def _collect_tags(inputs: ReportInput) -> dict[str, str | None]:
 def _collect_texts(inputs: ReportInput, curve: Curve, record: EvaluationRecord) -> dict[str, str]:
     """Return each text file by its path; the report is the first."""
     project = inputs.snapshot.project
-    words = PageWords.load(project.publish.language, project.zone)
+    words = PageWords.load(project.publish.language, project.zone, project.goals.currency)
     scorer = inputs.trained.scorer
     features = _describe_features(scorer.catalog, set(scorer.encoding.names))
     tables = _build_tables(inputs, curve)

@@ -275,13 +275,13 @@ def render_data_check(check: DataCheck) -> list[RenderableType]:
     return [*parts, *(escape_text(line) for line in [*problems, *notes])]
 
 
-def render_funnel(result: FunnelResult) -> list[RenderableType]:
+def render_funnel(result: FunnelResult, currency: str | None = None) -> list[RenderableType]:
     """Return the funnel: stages, biggest leak, cycle, paths, entries, silence, stuck leads."""
     parts: list[RenderableType] = [escape_text(describe_funnel(result))]
     tables = result.tables
     for title, rows in iter_segments(tables.funnel.to_pylist()):
         parts += ["", *([escape_text(title)] if title else [])]
-        parts.append(render_table(build_stage_table(rows)))
+        parts.append(render_table(build_stage_table(rows, currency)))
     parts += ["", escape_text(describe_leak(result))]
     parts += _stack_tables(build_cycle_rows(tables.cycle.to_pylist()))
     parts += [escape_text(describe_naive_cycle(result))]
@@ -293,17 +293,19 @@ def render_funnel(result: FunnelResult) -> list[RenderableType]:
     parts += [escape_text(describe_silence(silence, result.outbound))]
     stuck = tables.stuck.to_pylist()
     parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that moved on"]
-    return [*parts, render_table(build_stuck_rows(stuck))] if stuck else parts
+    return [*parts, render_table(build_stuck_rows(stuck, currency))] if stuck else parts
 
 
-def render_forecast(result: ForecastResult, zone: ZoneInfo) -> list[RenderableType]:
+def render_forecast(
+    result: ForecastResult, zone: ZoneInfo, currency: str | None = None
+) -> list[RenderableType]:
     """Return what the current period will bring, its change in a week, and the deals behind it."""
-    parts: list[RenderableType] = [escape_text(describe_forecast(result, zone))]
-    parts += _stack_tables(build_forecast_table(result, zone))
+    parts: list[RenderableType] = [escape_text(describe_forecast(result, zone, currency))]
+    parts += _stack_tables(build_forecast_table(result, zone, currency))
     if result.changes.num_rows:
-        parts += _stack_tables(build_change_table(result.changes.to_pylist()))
+        parts += _stack_tables(build_change_table(result.changes.to_pylist(), currency))
     if result.deals.num_rows:
-        parts += _stack_tables(build_deal_table(result.deals.to_pylist()))
+        parts += _stack_tables(build_deal_table(result.deals.to_pylist(), currency))
     lines = [describe_errors(result), *describe_knowledge(result)]
     return [*parts, "", *map(escape_text, lines)]
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from models.forecast.result import BacktestedForecast, ForecastBacktest, ForecastResult
 from models.forecast.schemas import AMOUNT, CHANGES, DEALS, FORECAST, FORECAST_TRACK, WINS
+from models.forecast.tables import GOAL_COLUMNS
 
 AS_OF = datetime(2025, 7, 14, tzinfo=UTC)
 JULY, AUGUST, SEPTEMBER = (datetime(2025, month, 1, tzinfo=UTC) for month in (7, 8, 9))
@@ -36,12 +37,17 @@ def build_row(unit="wins", segment="all", start=JULY, end=AUGUST, scale=1.0, **c
         "gap": 4.0 * scale,
         "needed_wins": 4.0,
         "needed_new_deals": 29.3,
+        "safe_gap": 16.0 * scale,
+        "safe_wins": 17.0,
+        "safe_new_deals": 70.2,
         "expected_new_deals": 210.4 if segment == "all" else None,
     }
     return row | changes
 
 
-NO_GOAL = dict.fromkeys(("goal", "p_goal", "gap", "needed_wins", "needed_new_deals"))
+NO_GOAL = dict.fromkeys(("goal", *GOAL_COLUMNS))
+# What a row has whose chance is that of a safe goal, or higher.
+SAFE = {"safe_gap": 0.0, "safe_wins": 0.0, "safe_new_deals": 0.0}
 
 
 def build_deal(number=1, amount=12000.0, probability=0.5, **changes):

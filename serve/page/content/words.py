@@ -20,6 +20,17 @@ SHORT_DIGITS = 3
 # With two decimals anything less is nothing.
 SMALLEST_SHOWN = 0.005
 MINUS = "−"
+# Signs of currencies that have one of their own; the others are written by their ISO code.
+CURRENCY_SIGNS = {
+    "EUR": "€",
+    "GBP": "£",
+    "INR": "₹",
+    "KZT": "₸",
+    "RUB": "₽",
+    "TRY": "₺",
+    "UAH": "₴",
+    "USD": "$",
+}
 
 
 @dataclass(frozen=True)
@@ -31,20 +42,22 @@ class PageWords:
         language: Numbers and nouns of the language.
         zone: Time zone in which instants are shown.
         texts: Texts by section and key, with ``{name}`` for values.
+        currency: ISO code of the currency of amounts; None where it is not known.
     """
 
     code: str
     language: Language
     zone: tzinfo
     texts: Mapping[str, Mapping[str, str]]
+    currency: str | None = None
 
     @classmethod
-    def load(cls, code: str, zone: tzinfo) -> Self:
+    def load(cls, code: str, zone: tzinfo, currency: str | None = None) -> Self:
         """Read the texts of a language; those of DEFAULT_LANGUAGE if the page has none in it."""
         code = code if (WORDS_FOLDER / code).is_dir() else DEFAULT_LANGUAGE
         files = sorted((WORDS_FOLDER / code).glob("*.yaml"))
         texts = {file.stem: read_word_file(file) for file in files}
-        return cls(code, Language.load(code), zone, texts)
+        return cls(code, Language.load(code), zone, texts, currency)
 
     def text(self, section: str, key: str, **values: str) -> str:
         """Return a text with its values filled in; KeyError for one that does not exist."""
@@ -82,7 +95,16 @@ class PageWords:
         elif SMALLEST_SHOWN <= largest < 10 and largest != round(largest):
             digits = 2
         numbers = [self.number(value / size, digits) for value in values]
-        return self.text("frame", name, n="–".join(numbers))
+        return self._write_unit(name).replace("{n}", "–".join(numbers))
+
+    def _write_unit(self, name: str) -> str:
+        """Return the text of a unit of amounts, with ``{n}`` for the number, and the currency."""
+        number = self.texts["frame"][name]
+        if self.currency is None:
+            return number
+        sign = CURRENCY_SIGNS.get(self.currency)
+        key = "with_sign" if sign else "with_code"
+        return self.text("frame", key, amount=number, currency=sign or self.currency)
 
     def percent(self, share: float | None, digits: int = 1) -> str:
         """Return a share as per cent; a dash for None."""
@@ -113,7 +135,7 @@ class PageWords:
 
     def list_units(self) -> list[tuple[float, str]]:
         """Return the units of amounts in short form, the largest first, for a script."""
-        return [(size, self.texts["frame"][name]) for name, size in SHORT_UNITS]
+        return [(size, self._write_unit(name)) for name, size in SHORT_UNITS]
 
     def script_texts(self) -> Mapping[str, Any]:
         """Return what the page's script writes: its texts, and how numbers are written."""

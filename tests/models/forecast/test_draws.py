@@ -60,6 +60,15 @@ def test_new_wins_are_counts_with_their_mean():
     assert draws.new_wins[:, 0].var() == pytest.approx(3, rel=0.1)
 
 
+def test_factor_of_new_deals_is_that_of_their_wins():
+    draws = draw(np.zeros((1, 1)), new=[[400.0]], factors=(COMMON,))
+    assert draws.new_factors.shape == (DRAWS, 1)
+    spread = np.log(draws.new_factors).std()
+    assert spread == pytest.approx(0.2, rel=0.06)
+    assert np.corrcoef(draws.new_factors[:, 0], draws.new_wins[:, 0, 0])[0, 1] > 0.95
+    assert draws.new_wins[:, 0, 0] / draws.new_factors[:, 0] == pytest.approx(400, rel=0.3)
+
+
 def test_amounts_of_open_and_new_deals():
     amounts = ExpectedAmounts(np.array([100.0, 1.0]), np.array([50.0, 90.0]))
     sums = draw([[1.0], [0.0]], new=[[5.0]], amounts=amounts, past=np.array([10.0, 30.0]))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from features.tools.instants import US_PER_DAY, from_microseconds
 from models.forecast import past_errors
@@ -187,6 +188,46 @@ def test_limit_is_a_whole_per_cent_that_two_of_three_keep(errors, within, limit)
     assert (summary.within, summary.limit) == (within, pytest.approx(limit))
     assert summary.within == sum(abs(error) <= limit + 1e-9 for error in errors)
     assert summary.within * 3 >= 2 * len(errors)
+
+
+def test_bias_of_apart_forecasts_is_that_of_the_t_test():
+    errors = [-0.1, -0.05, 0.02, -0.2, -0.12]
+    bias = summarize_track(make_track(errors, step=28), WINS).bias
+    exact = ttest_1samp(errors, 0).confidence_interval(0.9)
+    assert (bias.low, bias.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
+    assert bias.mean == pytest.approx(np.mean(errors))
+    assert (bias.too_low, bias.too_high, bias.is_beyond_chance) == (4, 1, True)
+
+
+def test_bias_of_overlapping_forecasts_is_less_sure():
+    errors = [-0.1, -0.05, 0.02, -0.2, -0.12]
+    apart = summarize_track(make_track(errors, step=28), WINS).bias
+    close = summarize_track(make_track(errors, step=14), WINS).bias
+    assert close.mean == apart.mean
+    assert close.high - close.mean > 1.5 * (apart.high - apart.mean)
+    assert not close.is_beyond_chance
+    # All on one side by much is beyond chance all the same.
+    one_side = summarize_track(make_track([-0.2, -0.25] * 4), WINS).bias
+    assert (one_side.too_low, one_side.is_beyond_chance) == (8, True)
+
+
+def test_bias_interval_holds_the_truth_as_often_as_it_says():
+    """Errors that are means over overlapping days have no bias; nine of ten intervals hold zero."""
+    random, held = np.random.default_rng(4), 0
+    for _ in range(600):
+        days = random.normal(0, 0.5, 7 * 14 + 28)
+        errors = [days[14 * place : 14 * place + 28].mean() for place in range(8)]
+        bias = summarize_track(make_track(errors), WINS).bias
+        held += not bias.is_beyond_chance
+    assert held / 600 == pytest.approx(0.9, abs=0.035)
+
+
+def test_bias_needs_more_than_one_independent_forecast():
+    for track in (make_track([0.1]), make_track([0.1, 0.2]), make_track([0.1, 0.2], step=1)):
+        assert summarize_track(track, WINS).bias is None
+    assert summarize_track(make_track([0.1, 0.2], step=28), WINS).bias is not None
+    exact = summarize_track(make_track([0.0] * 4), WINS).bias
+    assert (exact.mean, exact.low, exact.high, exact.is_beyond_chance) == (0, 0, 0, False)
 
 
 def test_summary_of_apart_windows_and_of_nothing():

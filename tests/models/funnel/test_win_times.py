@@ -55,6 +55,12 @@ def test_chances_by_hand():
     assert np.isnan(days(history, CREATED, 6, 0.5))
 
 
+def test_chance_ever_is_that_within_all_time():
+    times = estimate_win_times(make_history(VISITS))
+    stage, age = np.array([CREATED, CREATED, OFFER, MQL]), np.array([0, 6, 0, 0]) * US_PER_DAY
+    assert times.chance_ever(stage, age).tolist() == pytest.approx([2 / 4, 0, 1, 1])
+
+
 def test_horizon_is_half_open():
     history = make_history(VISITS)
     assert chance(history, OFFER, 0, 6) == 0

@@ -1,12 +1,17 @@
 """The forecast of a company from its files, as known at an as-of."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
+from configs.goals.goals import Goals
 from configs.schema import load_project
-from models.forecast.schemas import AMOUNT, WINS
+from models.forecast import tables
+from models.forecast.schemas import AMOUNT, LEVELS, WINS
+from pipelines.forecast import forecast as module
 from pipelines.forecast.forecast import compute_forecast
 from tests.pipelines.funnel import company
 
@@ -99,6 +104,36 @@ def test_rows_are_consistent():
             assert row["gap"] == pytest.approx(row["goal"] - row["total_mean"])
             assert (row["needed_new_deals"] == 0) == (row["gap"] <= 0) == (row["needed_wins"] == 0)
             assert (row["p_goal"] >= 0.5) == (row["total_p50"] >= row["goal"])
+            assert (row["safe_gap"] == 0) == (row["p_goal"] >= 0.8) == (row["safe_wins"] == 0)
+
+
+@pytest.mark.usefixtures("people_and_log")
+def test_safe_gap_is_what_the_lower_quantile_lacks(monkeypatch):
+    """A goal that is out of reach lacks what the total has in four of five draws."""
+    monkeypatch.setattr(tables, "LEVELS", LEVELS | {"p10": 0.2})
+    monkeypatch.setattr(Goals, "find_goal", lambda *_, **__: 10_000.0)
+    rows = list_win_rows()
+    # Where new deals share no factor, so many of them are won with nearly their chance.
+    drawn = module.draw_forecast
+    monkeypatch.setattr(module, "draw_forecast", lambda *parts: share_nothing(drawn(*parts)))
+    plain = list_win_rows()
+    assert len(rows) == len(plain) > 3
+    for row in rows:
+        assert row["safe_gap"] == pytest.approx(10_000 - row["total_p10"], abs=1.01)
+        assert row["safe_wins"] == np.ceil(row["safe_gap"] - 1e-6)
+    for row, alone in zip(rows, plain, strict=True):
+        if row["needed_new_deals"] is not None:
+            assert alone["safe_new_deals"] == pytest.approx(row["needed_new_deals"], rel=0.05)
+            assert row["safe_new_deals"] > alone["safe_new_deals"] > row["safe_wins"]
+    assert any(row["safe_new_deals"] is not None for row in rows)
+
+
+def list_win_rows():
+    return [row for row in forecast().forecast.to_pylist() if row["unit"] == WINS]
+
+
+def share_nothing(draws):
+    return replace(draws, new_factors=np.ones_like(draws.new_factors))
 
 
 @pytest.mark.usefixtures("people_and_log")

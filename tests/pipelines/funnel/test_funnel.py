@@ -7,14 +7,18 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 import jsonschema
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from configs.schema import load_project
+from features.paths.states import list_funnel_states
+from features.tools.instants import US_PER_DAY
 from models.funnel.result import FUNNEL_SCHEMAS
+from models.funnel.win_times import estimate_win_times
 from pipelines import cli
-from pipelines.funnel.funnel import compute_funnel
+from pipelines.funnel.funnel import build_history, compute_funnel
 from pipelines.funnel.segments import segment_leads
 from pipelines.json_output.commands import build_output_schema
 from pipelines.runner import read_clock
@@ -123,6 +127,28 @@ def test_stuck_leads_say_for_how_long_they_are_silent(run, people_and_log):
             last[row["entity_id"]]
         )
         assert row["silent_days"] == pytest.approx(since / timedelta(days=1))
+
+
+@pytest.mark.usefixtures("people_and_log")
+def test_stuck_leads_of_the_largest_expected_value_come_first(run):
+    _, out, _ = run("--json", "--as-of", AS_OF)
+    stuck = json.loads(out)["stuck"]
+    assert len(stuck) > 10
+    for row in stuck:
+        assert 0 <= row["probability"] <= 1
+        assert row["expected_value"] == pytest.approx(row["probability"] * row["value"])
+    keys = [(-row["expected_value"], -row["age_days"], row["entity_id"]) for row in stuck]
+    assert keys == sorted(keys)
+    assert [row["value"] for row in stuck] != sorted((row["value"] for row in stuck), reverse=True)
+    # The chance is that of the stage and the age alone.
+    project = load_project("steps.yaml")
+    states = list_funnel_states(project)
+    times = estimate_win_times(build_history(load_snapshot(project, AS_OF, read_clock()), states))
+    stage = np.array([states.stages.index(row["stage"]) for row in stuck])
+    age = np.rint(np.array([row["age_days"] for row in stuck]) * US_PER_DAY).astype(np.int64)
+    chances = times.chance_within(stage, age, 10_000 * US_PER_DAY)
+    assert chances.tolist() == pytest.approx([row["probability"] for row in stuck], abs=1e-6)
+    assert len(set(chances)) > 5
 
 
 def reached_no_stage(steps, row):

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from models.forecast.accuracy import summarize_backtest
+from models.funnel.schemas import STUCK
 from pipelines.json_output.forecast import ForecastOutput
 from pipelines.reports.forecast_tables import (
     STEPS,
@@ -24,6 +25,7 @@ from pipelines.reports.forecast_tables import (
     describe_missing,
     format_chance,
 )
+from pipelines.reports.funnel_tables import build_stuck_rows
 from tests.pipelines import forecasts
 
 UTC = ZoneInfo("UTC")
@@ -32,9 +34,31 @@ UTC = ZoneInfo("UTC")
 def test_sentence_has_parts_total_and_goal():
     assert describe_forecast(forecasts.build_result(), UTC) == (
         "July 2025: 81 won so far, 112 to come from open deals (80 % interval 98–127), 23 from "
-        "deals not created yet: 216 in all (195–238). Goal 220: chance 41 %, 4 short: that is 30 "
-        "deals created now, on top of 210 to come."
+        "deals not created yet: 216 in all (195–238). Goal 220: chance 41 %, 4 short. For a chance "
+        "of 80 % it takes 17 more wins than expected, or 71 deals created now, on top of 210 to "
+        "come."
     )
+
+
+def test_amounts_have_their_currency():
+    rows = [forecasts.build_row("amount", scale=1000.0), forecasts.build_row(**forecasts.NO_GOAL)]
+    result = forecasts.build_result(rows)
+    assert describe_forecast(result, UTC, "EUR") == (
+        "July 2025: 81 k EUR won so far, 112 k to come from open deals (80 % interval 98 k–127 k), "
+        "23 k from deals not created yet: 216 k EUR in all (195 k–238 k). Goal 220 k EUR: chance "
+        "41 %, 4,000 short. For a chance of 80 % it takes 16 k more: 17 more wins than expected, "
+        "or 71 deals created now, on top of 210 to come."
+    )
+    units = [row[1] for row in build_forecast_table(result, UTC, "EUR")]
+    assert units == ["unit", "amount (EUR)", "wins"]
+    assert build_change_table(result.changes.to_pylist(), "EUR")[0][2:] == ["wins", "amount (EUR)"]
+    assert build_deal_table(result.deals.to_pylist(), "EUR")[0][-2:] == [
+        "amount (EUR)",
+        "adds (EUR)",
+    ]
+    stuck = dict.fromkeys(STUCK.names, 1.0) | {"entity_id": "L1", "stage": "mql", "owner": None}
+    assert build_stuck_rows([stuck], "EUR")[0][-2:] == ["amount (EUR)", "expected value (EUR)"]
+    assert build_stuck_rows([stuck | {"value": None}], "EUR")[0][-1] == "chance"
 
 
 def test_sentence_is_of_the_unit_with_a_goal():
@@ -69,16 +93,19 @@ def test_period_is_that_of_the_companys_zone():
     [
         (forecasts.NO_GOAL, "No goal is set."),
         ({"won": 221.0, "gap": -9.0, "p_goal": 1.0}, "Goal 220: reached."),
-        ({"gap": -12.0, "p_goal": 0.78}, "Goal 220: chance 78 %, 12 more than needed."),
-        ({"gap": 0.0, "p_goal": 0.5}, "Goal 220: chance 50 %, 0 more than needed."),
+        ({"gap": -12.0, "p_goal": 0.88} | forecasts.SAFE, "Goal 220: chance 88 %, 12 ahead."),
         (
-            {"needed_new_deals": None},
-            "Goal 220: chance 41 %, 4 short: deals that are created now hardly close in time.",
+            {"gap": 0.0, "p_goal": 0.5, "safe_wins": 1.0, "safe_new_deals": 3.0},
+            "Goal 220: chance 50 %, 0 ahead. For a chance of 80 % it takes 1 more win than "
+            "expected, or 3 deals created now, on top of 210 to come.",
         ),
         (
-            {"p_goal": 0.0},
-            "Goal 220: chance 0 %, 4 short: that is 30 deals created now, on top of 210 to come.",
+            {"safe_new_deals": None},
+            "Goal 220: chance 41 %, 4 short. For a chance of 80 % it takes 17 more wins than "
+            "expected; deals that are created now hardly close in time.",
         ),
+        # A night of an earlier version has not computed it.
+        (dict.fromkeys(forecasts.SAFE), "Goal 220: chance 41 %, 4 short."),
     ],
 )
 def test_goal_says_what_is_missing(changes, text):
@@ -96,10 +123,12 @@ def test_chance_is_certain_only_if_it_is(chance, text):
 def test_tables_have_every_row():
     rows = [forecasts.build_row(segment=name) for name in ("all", "Anna Berg", "other")]
     table = build_forecast_table(forecasts.build_result(rows, by="owner"), UTC)
-    assert [len(row) for row in table] == [11] * 4
+    assert [len(row) for row in table] == [12] * 4
     assert [row[1] for row in table] == ["owner", "all", "Anna Berg", "other"]
     assert table[1][3:7] == ["81", "112 (98–127)", "23 (14–33)", "216 (195–238)"]
-    assert [len(row) for row in build_forecast_table(forecasts.build_result(rows), UTC)] == [10] * 4
+    assert table[0][9:] == ["against goal", "80 %: wins", "or deals"]
+    assert table[1][9:] == ["4 short", "17", "71"]
+    assert [len(row) for row in build_forecast_table(forecasts.build_result(rows), UTC)] == [11] * 4
 
 
 def test_segments_stand_with_the_goal_most_in_danger_first():
@@ -135,7 +164,8 @@ def test_deals_are_the_first_fifteen():
 def test_track_record_is_a_sentence():
     assert describe_errors(forecasts.build_result()) == (
         "the last 8 forecasts 31 days ahead: 6 within 7 % of the wins that came, the worst 14 % "
-        "too low; they overlap: each shares about 16 days with the next"
+        "too low; 3 too low and 4 too high, < 1 % too high on average (90 % interval −8 % to "
+        "+9 %): within chance; they overlap: each shares about 16 days with the next"
     )
 
 
@@ -145,19 +175,22 @@ def test_track_record_is_a_sentence():
         (
             {"errors": (0.29, -0.05, 0.3), "step_days": 31},
             "the last 3 forecasts 31 days ahead: 2 within 29 % of the wins that came, the worst "
-            "30 % too high",
+            "30 % too high; 1 too low and 2 too high, 18 % too high on average (90 % interval "
+            "−16 % to +52 %): within chance",
         ),
         (
             {"errors": (0.029, -0.05), "step_days": 31},
-            "the last 2 forecasts 31 days ahead: all within 5 % of the wins that came",
+            "the last 2 forecasts 31 days ahead: all within 5 % of the wins that came; 1 too low "
+            "and 1 too high, 1 % too low on average (90 % interval −26 % to +24 %): within chance",
         ),
         ({"errors": (0.029,)}, "the only past forecast of the wins 31 days ahead: 3 % too high"),
         ({"errors": (-0.004,)}, "the only past forecast of the wins 31 days ahead: < 1 % too low"),
         ({"errors": (0.0,)}, "the only past forecast of the wins 31 days ahead: right"),
         (
             {"errors": (0.01, 0.02), "sample_share": 0.124, "step_days": 40},
-            "the last 2 forecasts 31 days ahead: all within 2 % of the wins that came; they are of "
-            "a sample of 12 % of the deals",
+            "the last 2 forecasts 31 days ahead: all within 2 % of the wins that came; 0 too low "
+            "and 2 too high, 2 % too high on average (90 % interval −2 % to +5 %): within chance; "
+            "they are of a sample of 12 % of the deals",
         ),
         (
             {"errors": (0.01,), "sample_share": 0.002},
@@ -196,7 +229,7 @@ def test_missing_record_and_ignorance_are_written():
 def test_negative_values_have_one_minus_sign():
     row = forecasts.build_row("amount", scale=1000.0, gap=-492e3, won=-5.0)
     table = build_forecast_table(forecasts.build_result([row]), UTC)
-    assert (table[1][2], table[1][8]) == ("−5", "−492 k")
+    assert (table[1][2], table[1][8]) == ("−5", "492 k ahead")
     backtest = forecasts.build_backtest((-100.0,))
     (past,) = backtest.as_ofs
     past = replace(past, predicted=80.0, actual=100.0)

@@ -73,6 +73,8 @@ def make_tables(visits=None, value=None, ids=None, owners=("Ann", "Bob", None)):
 def _list_stuck(history, staged, names, owners):
     visits, p80 = history.paths.visits, staged.moves.quantile[:, P80]
     rows = np.flatnonzero(find_stuck_visits(history, visits.stage, p80))
+    age = history.as_of - visits.start
+    chance = staged.win_times.chance_ever(visits.stage, age)
     stuck = [
         {
             "entity_id": names[visits.lead[row]],
@@ -82,10 +84,13 @@ def _list_stuck(history, staged, names, owners):
             "p80_days": p80[visits.stage[row]],
             "silent_days": 1.5 + visits.lead[row] % 7,
             "value": None if history.value is None else history.value[visits.lead[row]],
+            "probability": chance[row],
+            "expected_value": chance[row]
+            * (1.0 if history.value is None else history.value[visits.lead[row]]),
             "moved_others": LAST_EVENT,
         }
         for row in rows
         if visits.exit[row] == OPEN
     ]
-    stuck.sort(key=lambda row: (-(row["value"] or 0), -row["age_days"]))
+    stuck.sort(key=lambda row: (-row["expected_value"], -row["age_days"]))
     return pa.Table.from_pylist(stuck, schema=STUCK)

@@ -47,7 +47,7 @@ def make_data(project, scores=None, run=None, language="en", **fields):
     run = run or a_run(targets=tuple(project.targets))
     empty = {"runs": SCORE_RUNS.empty_table(), "checks": SCORE_CHECKS.empty_table()}
     given = {"scores": scores, **empty, **fields}
-    words = PageWords.load(language, project.zone)
+    words = PageWords.load(language, project.zone, project.goals.currency)
     return PageData(project=project, run=run, words=words, **given)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from configs.goals.goals import ALL, MISSING, OTHER
 from features.wording.language import humanize_name
 from models.forecast.result import ForecastResult
+from models.forecast.safe_goal import SAFE_CHANCE
 from serve.page.content.parts import Table
 from serve.page.content.words import PageWords
 from serve.page.sections.forecast.bars import PARTS
@@ -15,14 +16,13 @@ from serve.page.sections.forecast.texts import (
     NAME,
     name_period,
     write_chance,
+    write_distance,
     write_plain,
     write_total,
 )
 from serve.page.sections.funnel.texts import UNKNOWN, Row
 
 _COLUMNS = (*PARTS, "total", "goal", "chance_column", "gap_column", "needed")
-# A phone shows what is expected, the goal, and its chance.
-_EXTRA = (*PARTS, "gap_column", "needed")
 
 
 def tabulate_segments(words: PageWords, result: ForecastResult, headline: Row) -> Iterator[Table]:
@@ -54,14 +54,14 @@ def name_segment(words: PageWords, segment: str) -> str:
 
 
 def _write_row(words: PageWords, row: Row) -> list[str]:
-    unit, needed = row["unit"], row["needed_wins"]
+    unit, needed = row["unit"], row["safe_wins"]
     parts = (row["won"], row["from_open_mean"], row["from_new_mean"])
     return [
         *(write_plain(words, value, unit) for value in parts),
         write_total(words, row),
         write_plain(words, row["goal"], unit),
         write_chance(words, row["p_goal"]),
-        write_plain(words, row["gap"], unit),
+        write_distance(words, row),
         UNKNOWN if needed is None else words.number(math.ceil(needed)),
     ]
 
@@ -73,7 +73,8 @@ def _make_table(
     cells: list[list[str]],
     folded: bool = False,
 ) -> Table:
-    headings = [*first, *(words.text(NAME, key) for key in _COLUMNS)]
+    safe = {"chance": words.percent(SAFE_CHANCE, 0)}
+    headings = [*first, *(words.text(NAME, key, **safe) for key in _COLUMNS)]
     numeric = frozenset(range(len(first), len(headings)))
-    extra = frozenset(len(first) + _COLUMNS.index(name) for name in _EXTRA)
-    return Table(caption, headings, cells, numeric, folded=folded, compact=True, extra=extra)
+    # Its columns are too many for a line of a phone, which shows each of them in a line.
+    return Table(caption, headings, cells, numeric, folded=folded)

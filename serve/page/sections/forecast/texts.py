@@ -9,6 +9,7 @@ from typing import Any
 
 from configs.goals.goals import ALL
 from models.forecast.result import ForecastResult
+from models.forecast.safe_goal import SAFE_CHANCE
 from models.forecast.schemas import AMOUNT, WINS
 from serve.page.content.words import MINUS, PageWords
 from serve.page.sections.funnel.texts import UNKNOWN, Row
@@ -117,27 +118,25 @@ def describe_expected(words: PageWords, row: Row) -> str:
 
 
 def explain_gap(words: PageWords, result: ForecastResult, row: Row) -> Iterator[str]:
-    """Yield what a goal lacks, and what it would take: wins, open leads, or new ones."""
-    if row["gap"] is None or row["gap"] <= 0 or row["won"] >= row["goal"]:
+    """Yield what a goal lacks, and what would make it safe: wins, or new leads."""
+    gap, unit = row["gap"], row["unit"]
+    if gap is None or row["won"] >= row["goal"]:
         return
-    yield words.text(NAME, "missing", gap=write_quantity(words, row["gap"], row["unit"]))
-    if row["unit"] == AMOUNT and row["needed_wins"] is not None:
-        values = {"size": words.amount(_find_win_size(result, row))}
-        yield words.count(NAME, "missing_wins", math.ceil(row["needed_wins"]), **values)
-    if row["period"] == result.period and (first := _count_closing(result, row)):
+    key = "missing" if gap > 0 else "ahead"
+    yield words.text(NAME, key, gap=write_quantity(words, abs(gap), unit))
+    if gap > 0 and row["period"] == result.period and (first := _count_closing(result, row)):
         yield words.count(NAME, "missing_open", first)
-    yield _describe_new(words, row)
+    if row["safe_gap"]:
+        yield _describe_safe_wins(words, row)
+        yield _describe_safe_deals(words, row)
 
 
-def _find_win_size(result: ForecastResult, row: Row) -> float:
-    """Return what a win of a row's period is worth on average."""
-    (wins,) = (
-        other["total_mean"]
-        for other in select_periods(result, WINS)
-        if other["period"] == row["period"] and other["period_start"] == row["period_start"]
-    )
-    size: float = row["total_mean"] / wins if wins else row["gap"] / row["needed_wins"]
-    return size
+def write_distance(words: PageWords, row: Row) -> str:
+    """Return for a table by how much a total is ahead of its goal, or what it lacks."""
+    if row["gap"] is None:
+        return UNKNOWN
+    key = "short_cell" if row["gap"] > 0 else "ahead_cell"
+    return words.text(NAME, key, gap=write_plain(words, abs(row["gap"]), row["unit"]))
 
 
 def _count_closing(result: ForecastResult, row: Row) -> int | None:
@@ -157,9 +156,20 @@ def _count_closing(result: ForecastResult, row: Row) -> int | None:
     return None
 
 
-def _describe_new(words: PageWords, row: Row) -> str:
-    """Return how many new leads alone would close a gap, and whether that is realistic."""
-    needed, expected = row["needed_new_deals"], row["expected_new_deals"]
+def _describe_safe_wins(words: PageWords, row: Row) -> str:
+    """Return how many wins more than expected make a goal safe, and what they bring."""
+    chance = words.percent(SAFE_CHANCE, 0)
+    if row["unit"] == WINS:
+        return words.count(NAME, "safe_wins", math.ceil(row["safe_gap"]), chance=chance)
+    values = {"chance": chance, "gap": words.amount(row["safe_gap"])}
+    if row["safe_wins"] is None:
+        return words.text(NAME, "safe_gap", **values)
+    return words.count(NAME, "safe_amount", math.ceil(row["safe_wins"]), **values)
+
+
+def _describe_safe_deals(words: PageWords, row: Row) -> str:
+    """Return how many new leads alone make a goal safe, and whether that is realistic."""
+    needed, expected = row["safe_new_deals"], row["expected_new_deals"]
     if needed is None:
         return words.text(NAME, "missing_late")
     count = math.ceil(needed)
@@ -228,6 +238,29 @@ def describe_past(words: PageWords, result: ForecastResult) -> str:
     else:
         key = "past_all" if summary.within == summary.forecasts else "past"
     return words.text(NAME, key, **values)
+
+
+def describe_bias(words: PageWords, result: ForecastResult) -> Iterator[str]:
+    """Yield to which side past forecasts erred and whether that may be chance, if they are many."""
+    summary = result.summarize_track()
+    bias = summary.bias if summary else None
+    if bias is None:
+        return
+    values = {
+        "low": words.number(bias.too_low),
+        "high": words.number(bias.too_high),
+        "bias": write_error(words, bias.mean),
+        "range": f"{_write_signed(words, bias.low)} … {_write_signed(words, bias.high)}",
+    }
+    key = "bias_chance"
+    if bias.is_beyond_chance:
+        key = "bias_too_high" if bias.mean > 0 else "bias_too_low"
+    yield words.text(NAME, key, **values)
+
+
+def _write_signed(words: PageWords, share: float) -> str:
+    written = words.percent(share, 0)
+    return f"+{written}" if round(share, 2) > 0 else written
 
 
 def write_error(words: PageWords, share: float) -> str:

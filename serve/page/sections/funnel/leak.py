@@ -47,6 +47,18 @@ def build_leak(data: PageData) -> Section | None:
     )  # fmt: skip
 
 
+def describe_first_leak(data: PageData) -> str | None:
+    """Return which stage to change first, and what that would add; None without a leak."""
+    words, tables = data.words, get_tables(data)
+    leaks = _select_leaks(tables) if tables is not None else []
+    if not leaks:
+        return None
+    first = choose_leak(leaks)
+    stage, added = name_state(words, first["stage"]), _write_wins(words, first)
+    text = words.text(NAME, "short", stage=stage, added=added, **_write_interval(words, first))
+    return text if _is_sure(first) else f"{text} {words.text(NAME, 'by_chance')}"
+
+
 def choose_leak(leaks: Sequence[Row]) -> Row:
     """Return the leak to close first: of those beyond chance, if there are any, the biggest."""
     return next((leak for leak in leaks if _is_sure(leak)), leaks[0])

@@ -61,6 +61,12 @@ def build_losses(data: PageData) -> Section | None:
     )
 
 
+def describe_losses(data: PageData) -> str | None:
+    """Return in a sentence where most leads are lost; None without a funnel."""
+    tables = get_tables(data)
+    return None if tables is None else _name_largest_loss(data.words, list_stages(tables))
+
+
 def _select_kinds(tables: FunnelTables) -> Losses:
     """Return the losses by kind, where there are several and few enough to be shown apart."""
     kinds = count_losses(tables)

@@ -1,15 +1,17 @@
-"""The stuck leads: which ones, whose, for how long and of what value."""
+"""The stuck leads: which ones, whose, for how long, and what their wins would bring."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.forecast.schemas import AMOUNT, WINS
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import LeadCell, Section, Table
 from serve.page.content.words import PageWords
+from serve.page.sections.forecast.texts import write_quantity
 from serve.page.sections.funnel.lead_cells import find_targets, name_lead
 from serve.page.sections.funnel.texts import (
     GROUP,
@@ -29,11 +31,15 @@ MAX_LEADS, MAX_OWNERS = 100, 50
 # Leads that are seen without a press.
 FIRST_LEADS = 20
 TIMES = ("age_days", "p80_days", "silent_days")
-COLUMNS = ("lead", "stage", "owner", *TIMES, "value")
+AMOUNTS = ("value", "expected_value")
+COLUMNS = ("lead", "stage", "owner", *TIMES, "probability", *AMOUNTS)
+# Columns of a part of another section, and those that a phone has no place for.
+SHORT_COLUMNS = ("lead", "owner", "age_days", "probability", *AMOUNTS)
+EXTRA = ("p80_days", "silent_days")
 
 
 def build_stuck(data: PageData) -> Section | None:
-    """Return the section: stuck leads by owner, and the most valuable or oldest ones."""
+    """Return the section: the stuck leads whose wins would bring most, and those of each owner."""
     tables = get_tables(data)
     if tables is None:
         return None
@@ -42,22 +48,42 @@ def build_stuck(data: PageData) -> Section | None:
     if not total:
         return Section(NAME, GROUP, title, words.text(NAME, "none_stuck"))
     stuck = tables.stuck
-    listed = [*_list_leads(data, stuck.slice(0, MAX_LEADS))]
-    owners = [_count_by_owner(words, stuck)] if stuck["owner"].null_count < stuck.num_rows else []
+    listed = [*_list_parts(data, stuck.slice(0, MAX_LEADS))]
+    owners = [_count_by_owner(words, stuck)] if has_values(stuck, "owner") else []
     return Section(
         NAME,
         GROUP,
         title,
-        words.text(
-            NAME,
-            "sentence",
-            count=words.number(total),
-            all=words.number(every),
-            share=words.percent(total / every, 0),
-        ),
-        tables=[*owners, *listed],
+        " ".join([_count_stuck(words, total, every), *_choose_first(words, stuck)]),
+        tables=[*listed[:1], *owners, *listed[1:]],
         notes=[*_explain_rows(data, stuck, total)],
     )
+
+
+def _count_stuck(words: PageWords, total: int, every: int) -> str:
+    counts = {"count": words.number(total), "all": words.number(every)}
+    return words.text(NAME, "sentence", **counts, share=words.percent(total / every, 0))
+
+
+def _choose_first(words: PageWords, stuck: pa.Table) -> Iterator[str]:
+    """Yield how much of what all stuck leads may bring the first ones have, if that is known."""
+    expected = pc.sum(stuck["expected_value"], min_count=0).as_py()
+    if stuck.num_rows <= FIRST_LEADS or not expected:
+        return
+    unit = AMOUNT if has_values(stuck, "value") else WINS
+    own = pc.sum(stuck["expected_value"].slice(0, FIRST_LEADS)).as_py()
+    yield words.text(
+        NAME,
+        "begin",
+        shown=words.number(FIRST_LEADS),
+        share=words.percent(own / expected, 0),
+        total=write_quantity(words, expected, unit),
+    )
+
+
+def has_values(rows: pa.Table, name: str) -> bool:
+    """Return whether a column has a value in any row."""
+    return rows[name].null_count < rows.num_rows
 
 
 def _explain_rows(data: PageData, stuck: pa.Table, total: int) -> Iterator[str]:
@@ -66,59 +92,84 @@ def _explain_rows(data: PageData, stuck: pa.Table, total: int) -> Iterator[str]:
         yield words.text(NAME, "cut", more=words.number(stuck.num_rows - MAX_LEADS))
     if total > stuck.num_rows:
         yield words.text(NAME, "left_out", count=words.number(total - stuck.num_rows))
+    if has_values(stuck, "probability"):
+        yield words.text(NAME, "chance")
     yield words.text(NAME, "silent")
-    if stuck["owner"].null_count == stuck.num_rows:
+    if not has_values(stuck, "owner"):
         yield words.text(NAME, "no_owner")
-    if stuck["value"].null_count == stuck.num_rows:
+    if not has_values(stuck, "value"):
         yield words.text(NAME, "no_value")
 
 
-def _list_leads(data: PageData, rows: pa.Table) -> Iterator[Table]:
+def _list_parts(data: PageData, rows: pa.Table) -> Iterator[Table]:
     """Yield the first stuck leads, and the next ones as a table that is opened."""
-    words = data.words
-    known = {name: rows[name].null_count < rows.num_rows for name in ("owner", "value")}
-    keys = [key for key in COLUMNS if known.get(key, True)]
-    headings = [words.text(NAME, key) for key in keys]
-    numeric = frozenset(at for at, key in enumerate(keys) if key in (*TIMES, "value"))
-    units = {key: choose_time_unit(rows[key].to_pylist()) for key in TIMES}
-    # Where all are worth the same, they are in the order of their age.
-    first = "first" if len(pc.unique(rows["value"])) > 1 else "first_by_age"
-    for key, start, end in ((first, 0, FIRST_LEADS), ("next", FIRST_LEADS, MAX_LEADS)):
+    for start, end in ((0, FIRST_LEADS), (FIRST_LEADS, MAX_LEADS)):
         part = rows.slice(start, end - start)
-        cells = [
-            _describe_lead(words, row, target, units, known)
-            for row, target in zip(part.to_pylist(), find_targets(data, part), strict=True)
-        ]
-        if cells:
-            caption = words.text(NAME, key, shown=words.number(len(cells)))
-            yield Table(caption, headings, cells, numeric, folded=start > 0, compact=True)
+        if part.num_rows:
+            shown = data.words.number(part.num_rows)
+            key = "next" if start else _name_order(rows)
+            caption = data.words.text(NAME, key, shown=shown)
+            yield list_stuck_leads(data, part, caption, COLUMNS, folded=start > 0)
+
+
+def _name_order(rows: pa.Table) -> str:
+    """Return the key of the caption that names by what the leads are ordered."""
+    # Where all have the same expected value, or none, they are in the order of their age.
+    if len(pc.unique(rows["expected_value"])) < 2:
+        return "first_by_age"
+    return "first" if has_values(rows, "value") else "first_by_chance"
+
+
+def list_stuck_leads(
+    data: PageData,
+    rows: pa.Table,
+    caption: str,
+    columns: Sequence[str] = SHORT_COLUMNS,
+    folded: bool = False,
+) -> Table:
+    """Return a table of rows of STUCK in their order; columns without any value are left out."""
+    words = data.words
+    # Without amounts the expected value is the chance again.
+    names = {"lead": "entity_id", "expected_value": "value"}
+    keys = [key for key in columns if has_values(rows, names.get(key, key))]
+    units = {key: choose_time_unit(rows[key].to_pylist()) for key in TIMES}
+    cells = [
+        _describe_lead(words, row, target, units)
+        for row, target in zip(rows.to_pylist(), find_targets(data, rows), strict=True)
+    ]
+    return Table(
+        caption,
+        [words.text(NAME, key) for key in keys],
+        [[cell[key] for key in keys] for cell in cells],
+        frozenset(at for at, key in enumerate(keys) if key not in ("lead", "stage", "owner")),
+        folded=folded,
+        compact=True,
+        extra=frozenset(at for at, key in enumerate(keys) if key in EXTRA),
+    )
 
 
 def _describe_lead(
-    words: PageWords,
-    row: Row,
-    target: str | None,
-    units: Mapping[str, Unit | None],
-    known: Mapping[str, bool],
-) -> list[str | LeadCell]:
-    return [
-        name_lead(words, row["entity_id"], target),
-        name_state(words, row["stage"]),
-        *[row["owner"] or words.text(NAME, "nobody")] * known["owner"],
-        *(write_days(words, row[name], units[name]) for name in TIMES),
-        *[write_amount(words, row["value"])] * known["value"],
-    ]
+    words: PageWords, row: Row, target: str | None, units: Mapping[str, Unit | None]
+) -> dict[str, str | LeadCell]:
+    return {
+        "lead": name_lead(words, row["entity_id"], target),
+        "stage": name_state(words, row["stage"]),
+        "owner": row["owner"] or words.text(NAME, "nobody"),
+        **{name: write_days(words, row[name], units[name]) for name in TIMES},
+        "probability": words.percent(row["probability"], 0),
+        **{name: write_amount(words, row[name]) for name in AMOUNTS},
+    }
 
 
 def _count_by_owner(words: PageWords, stuck: pa.Table) -> Table:
-    """Return the stuck leads of each owner, those with most value or most leads first."""
+    """Return the stuck leads of each owner, those whose wins would bring most first."""
     sums = stuck.group_by("owner").aggregate(
-        [("value", "sum"), ("age_days", "max"), ([], "count_all")]
+        [("expected_value", "sum"), ("age_days", "max"), ([], "count_all")]
     )
     rows = sorted(sums.to_pylist(), key=_rank_owner)
     unit = choose_time_unit(row["age_days_max"] for row in rows)
-    has_values = stuck["value"].null_count < stuck.num_rows
-    keys = ["owner", "leads", *["value"] * has_values, "oldest"]
+    has_amounts = has_values(stuck, "value") and has_values(stuck, "expected_value")
+    keys = ["owner", "leads", *["expected_value"] * has_amounts, "oldest"]
     caption = words.text(NAME, "by_owner")
     if len(rows) > MAX_OWNERS:
         caption += " " + words.text(NAME, "first_owners", shown=words.number(MAX_OWNERS))
@@ -126,7 +177,7 @@ def _count_by_owner(words: PageWords, stuck: pa.Table) -> Table:
         [
             row["owner"] or words.text(NAME, "nobody"),
             words.number(row["count_all"]),
-            *[write_amount(words, row["value_sum"])] * has_values,
+            *[write_amount(words, row["expected_value_sum"])] * has_amounts,
             write_days(words, row["age_days_max"], unit),
         ]
         for row in rows[:MAX_OWNERS]
@@ -136,4 +187,5 @@ def _count_by_owner(words: PageWords, stuck: pa.Table) -> Table:
 
 
 def _rank_owner(row: Row) -> tuple[float, int, bool, str]:
-    return -(row["value_sum"] or 0.0), -row["count_all"], row["owner"] is None, row["owner"] or ""
+    expected = -(row["expected_value_sum"] or 0.0)
+    return expected, -row["count_all"], row["owner"] is None, row["owner"] or ""

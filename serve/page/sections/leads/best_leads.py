@@ -27,10 +27,10 @@ def order_targets(data: PageData) -> list[str]:
     return sorted(data.targets, key=lambda target: target != first)
 
 
-def find_best_leads(data: PageData) -> pa.Table:
-    """Return the rows of SCORES of the leads to call first, as many of each target.
+def find_best_leads(data: PageData) -> dict[str, pa.Table]:
+    """Return by target the rows of SCORES of the leads to call first, as many of each.
 
-    A lead stands once, under the first target that has it.
+    A lead stands once, under the first target that has it. A target without a lead is left out.
     """
     targets = order_targets(data)
     ranked = {target: _list_ranked(data.scores, target) for target in targets}
@@ -47,8 +47,11 @@ def find_best_leads(data: PageData) -> pa.Table:
                 seen.add(entity)
                 chosen[target].append(place)
         left -= len(chosen[target])
-    places = [place for own in chosen.values() for place in own]
-    return data.scores.take(pa.array(places, pa.int64()))
+    return {
+        target: data.scores.take(pa.array(places, pa.int64()))
+        for target, places in chosen.items()
+        if places
+    }
 
 
 def _list_ranked(scores: pa.Table, target: str) -> list[tuple[int, str]]:
@@ -70,7 +73,7 @@ def tabulate_leads(data: PageData, rows: pa.Table, caption: str, folded: bool = 
     has_amount = any(amount is not None for amount in amounts)
     keys = ["lead", *["owner"] * has_owner, *["amount"] * has_amount, "probability"]
     numeric = frozenset(range(1 + has_owner, len(keys)))
-    keys += [*["target"] * (len(data.targets) > 1), "reason"]
+    keys += [*["target"] * (len(pc.unique(rows["target"])) > 1), "reason"]
     reasons = reason_columns(rows["reasons"])["reason_1"].to_pylist()
     cells = [
         {

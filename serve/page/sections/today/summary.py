@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import pyarrow as pa
+from typing import Any
 
 from configs.goals.goals import ALL
 from features.wording.language import humanize_name
 from models.forecast.result import ForecastResult
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section, Table
+from serve.page.content.target_names import name_outcomes
 from serve.page.content.words import PageWords
 from serve.page.sections.forecast.bars import lay_out_periods
-from serve.page.sections.forecast.deals import find_stuck, list_deals
+from serve.page.sections.forecast.deals import list_deals
 from serve.page.sections.forecast.section import select_main_periods
 from serve.page.sections.forecast.segments import name_segment
 from serve.page.sections.forecast.texts import (
+    describe_bias,
     describe_expected,
     describe_past,
     describe_week,
@@ -28,6 +29,9 @@ from serve.page.sections.forecast.texts import (
     write_chance,
     write_plain,
 )
+from serve.page.sections.funnel.leak import describe_first_leak
+from serve.page.sections.funnel.losses import describe_losses
+from serve.page.sections.funnel.stuck import list_stuck_leads
 from serve.page.sections.funnel.texts import Row
 from serve.page.sections.leads.best_leads import find_best_leads, tabulate_leads
 
@@ -48,11 +52,13 @@ class Brief:
         section: Name of the section that has all of it.
         link: Text of the link to it.
         table: What it shows, with its caption as a heading.
+        is_wide: Whether it takes the whole width.
     """
 
     section: str
     link: str
     table: Table
+    is_wide: bool = False
 
 
 def build_summary(data: PageData) -> Section:
@@ -60,14 +66,16 @@ def build_summary(data: PageData) -> Section:
     words, result = data.words, data.forecast
     has_forecast = result is not None and result.forecast.num_rows > 0
     title, sentence = words.text(NAME, "title"), words.text(NAME, "sentence_no_forecast")
-    values: dict[str, object] = {"periods": [], "lines": [], "briefs": [*_list_leads(data)]}
+    values: dict[str, Any] = {"periods": [], "lines": [], "briefs": []}
     if result is not None and has_forecast:
         rows = select_main_periods(result)
         sentence, *values["lines"] = _describe_goals(words, result, rows)
-        briefs = [*_list_owners(words, result), *_list_deals(data, result), *_list_leads(data)]
-        values |= {"briefs": briefs, "periods": lay_out_periods(words, rows)}
+        values["briefs"] = [*_list_owners(words, result), *_list_deals(data, result)]
+        values["periods"] = lay_out_periods(words, rows)
         values["has_goal"] = any(row["goal"] is not None for row in rows)
         values["link"] = FORECAST_SECTION
+    values["lines"] = [*values["lines"], *_describe_funnel(data)]
+    values["briefs"] += [*_list_stuck(data), *_list_leads(data)]
     return Section(NAME, "today", title, sentence, template="summary.html.j2", values=values)
 
 
@@ -75,13 +83,16 @@ def _describe_goals(words: PageWords, result: ForecastResult, rows: Sequence[Row
     """Yield what each goal lacks, what changed in a week, and how far past forecasts were off."""
     for row in rows:
         missing = explain_gap(words, result, row)
-        if row["period"] == result.period:
-            yield " ".join([judge_goal(words, row), describe_expected(words, row), *missing])
-        else:
-            yield " ".join([judge_goal(words, row), describe_expected(words, row)])
+        yield " ".join([judge_goal(words, row), describe_expected(words, row), *missing])
     if change := " ".join(describe_week(words, select_changes(result, rows[0]["unit"]))):
         yield change
-    yield describe_past(words, result)
+    yield " ".join([describe_past(words, result), *describe_bias(words, result)])
+
+
+def _describe_funnel(data: PageData) -> Iterator[str]:
+    """Yield where most leads are lost, and what to change first."""
+    if sentences := [*filter(None, (describe_losses(data), describe_first_leak(data)))]:
+        yield " ".join(sentences)
 
 
 def _list_owners(words: PageWords, result: ForecastResult) -> Iterator[Brief]:
@@ -114,7 +125,7 @@ def _list_owners(words: PageWords, result: ForecastResult) -> Iterator[Brief]:
 
 
 def _list_deals(data: PageData, result: ForecastResult) -> Iterator[Brief]:
-    """Yield the open leads that add most, and those of them that are stuck."""
+    """Yield the open leads that add most."""
     words, headline, deals = data.words, result.select_headline(), result.deals
     if not deals.num_rows:
         return
@@ -122,17 +133,22 @@ def _list_deals(data: PageData, result: ForecastResult) -> Iterator[Brief]:
     caption = words.text(NAME, "deals", period=period)
     table = list_deals(data, deals.slice(0, MAX_DEALS), headline, caption, short=True)
     yield Brief(FORECAST_SECTION, words.text(NAME, "deals_link"), table)
-    stuck = deals.filter(pa.array(find_stuck(data, deals), pa.bool_()))
-    if stuck.num_rows:
-        caption = words.text(NAME, "stuck")
-        table = list_deals(data, stuck.slice(0, MAX_DEALS), headline, caption, short=True)
-        yield Brief(STUCK_SECTION, words.text(NAME, "stuck_link"), table)
+
+
+def _list_stuck(data: PageData) -> Iterator[Brief]:
+    """Yield the first stuck leads of the section on them, in its order."""
+    if data.funnel is not None and data.funnel.stuck.num_rows:
+        caption = data.words.text(NAME, "stuck")
+        table = list_stuck_leads(data, data.funnel.stuck.slice(0, MAX_DEALS), caption)
+        yield Brief(STUCK_SECTION, data.words.text(NAME, "stuck_link"), table)
 
 
 def _list_leads(data: PageData) -> Iterator[Brief]:
-    """Yield the leads to call first, if any are open."""
-    words, rows = data.words, find_best_leads(data)
-    if rows.num_rows:
-        caption = words.text(NAME, "leads", count=words.number(rows.num_rows))
+    """Yield the leads to call first, of each target a table, if any are open."""
+    words, outcomes, best = data.words, name_outcomes(data), find_best_leads(data)
+    for target, rows in best.items():
+        key = "leads" if len(best) == 1 else "leads_of"
+        count = words.number(rows.num_rows)
+        caption = words.text(NAME, key, count=count, outcome=outcomes[target])
         table = tabulate_leads(data, rows, caption)
-        yield Brief(LIST_SECTION, words.text(NAME, "leads_link"), table)
+        yield Brief(LIST_SECTION, words.text(NAME, "leads_link"), table, is_wide=True)

@@ -10,6 +10,7 @@ from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section
 from serve.page.content.words import PageWords
 from serve.page.sections.forecast.texts import (
+    describe_bias,
     describe_past,
     write_chance,
     write_error,
@@ -43,7 +44,7 @@ def build_forecast_track(data: PageData) -> Section | None:
         NAME,
         "trust",
         words.text(NAME, "title"),
-        describe_past(words, result),
+        " ".join([describe_past(words, result), *describe_bias(words, result)]),
         notes=[*_explain_track(words, summary)],
         template="forecast_track.html.j2",
         values={"bars": [_lay_out_forecast(words, row, 100 / longest) for row in rows]},

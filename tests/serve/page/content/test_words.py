@@ -42,6 +42,24 @@ def test_ends_of_a_range_share_their_unit():
     assert RUSSIAN.amounts(1_327_000, 2_104_000) == "1,33–2,10\u00a0млн"
 
 
+@pytest.mark.parametrize(
+    ("code", "currency", "text"),
+    [
+        ("en", "EUR", "€1.66 M"),
+        ("en", "CHF", "CHF 1.66 M"),
+        ("ru", "RUB", "1,66 млн ₽"),
+        ("ru", "CHF", "1,66 млн CHF"),
+    ],
+)
+def test_amounts_have_the_currency_of_the_goals(code, currency, text):
+    words = PageWords.load(code, ZoneInfo("UTC"), currency)
+    assert words.amount(1_656_354) == text.replace(" ", "\u00a0")
+    # The script writes as the page does.
+    size, unit = next(unit for unit in words.list_units() if unit[0] == 1e6)
+    assert unit.replace("{n}", words.number(1_656_354 / size, 2)) == words.amount(1_656_354)
+    assert words.number(5) == "5"
+
+
 def test_minus_is_that_of_charts_and_zero_has_none():
     assert ENGLISH.number(-1234.56, 1) == "−1,234.6"
     assert ENGLISH.number(-0.04, 1) == "0.0"

@@ -54,8 +54,9 @@ def test_sentence_judges_the_goal(show):
         assert section.title == "Will we make the goal?"
         assert section.sentence == (
             f"{verdict}the goal for July 2025 is 220 wins, and the chance to reach it is "
-            f"{chance:.0%}. Expected: 216 wins, four times out of five 195–238. Missing: 4 wins. "
-            "With new leads alone it takes 30 on top of the 210 that come anyway (14% more). "
+            f"{chance:.0%}. Expected: 216 wins, four times out of five 195–238. Missing on "
+            "average: 4 wins. A chance of 80% takes 16 wins more than expected. With new leads "
+            "alone that is 71 on top of the 210 that come anyway (34% more). "
             f"{PAST}"
         )
 
@@ -69,23 +70,25 @@ def test_sentence_judges_the_goal(show):
             "195–238. Of",
         ),
         (forecasts.NO_GOAL, "No goal is set for July 2025.", "195–238. Of"),
-        ({"gap": -7.0, "p_goal": 0.999}, "Probably: the goal", "195–238. Of"),
+        ({"gap": -7.0, "p_goal": 0.999} | forecasts.SAFE, "Probably", "of the goal by 7 wins. Of"),
+        ({"gap": -7.0}, "It may go", "by 7 wins. A chance of 80% takes 16 wins more"),
         (
-            {"needed_new_deals": None},
+            {"safe_new_deals": None},
             "It may go either way",
-            "Missing: 4 wins. New leads hardly close in",
+            "16 wins more than expected. New leads hardly close in",
         ),
-        ({"gap": 0.6, "needed_new_deals": 0.4}, "It may", "Missing: 1 win. To win the 2 open"),
+        ({"gap": 0.6}, "It may", "average: 1 win. To win the 2 open"),
+        ({"safe_gap": 0.6}, "It may", "takes 1 win more than"),
         (
-            {"needed_new_deals": 104.1},
+            {"safe_new_deals": 104.1},
             "It may go either way",
-            "takes 105 on top of the 210 that come any",
+            "alone that is 105 on top of the 210 that come any",
         ),
-        ({"needed_new_deals": 106.0}, "It may go either way", "(50% more): not realistic."),
+        ({"safe_new_deals": 106.0}, "It may go either way", "(50% more): not realistic."),
         (
             {"expected_new_deals": 0.0},
             "It may go either way",
-            "With new leads alone it takes 30 more.",
+            "With new leads alone that is 71 more.",
         ),
     ],
 )
@@ -96,14 +99,14 @@ def test_sentence_says_what_is_missing(show, changes, start, end):
 
 
 def test_gap_of_an_amount_is_told_in_wins_and_open_leads(show):
-    """216 wins of 216,000 are expected, so a win is worth 1,000; a lead lacks 6,000."""
-    for gap, needed, leads in ((11_000.0, 11, "the 2 open leads"), (6_000.0, 6, "the open lead ")):
+    """A lead that is not won lacks 6,000."""
+    for gap, leads in ((11_000.0, "the 2 open leads"), (6_000.0, "the open lead ")):
         rows = [
             forecasts.build_row(**forecasts.NO_GOAL),
-            forecasts.build_row("amount", scale=1000.0, gap=gap, needed_wins=needed),
+            forecasts.build_row("amount", scale=1000.0, gap=gap),
         ]
         sentence = show(forecasts.build_result(rows)).sentence
-        assert f"That is {needed} more wins of average size (1.00\u00a0k each)." in sentence
+        assert "80% takes 16.0\u00a0k more than expected: 17 more wins." in sentence
         assert f"To win {leads}" in sentence
     rows[1] |= {"gap": 30_001.0}
     assert "To win" not in show(forecasts.build_result(rows)).sentence
@@ -130,10 +133,11 @@ def test_quarter_stands_beside_the_month(show):
 
 
 def test_russian_sentence_has_its_forms(show):
-    section = show(take_rows(needed_new_deals=21), "ru")
+    section = show(take_rows(safe_new_deals=21), "ru")
     assert section.title == "Достигнем ли мы цели?"
     assert "цель на июль 2025 — 220 побед" in section.sentence
-    assert "нужен ещё 21 сверх 210, которые придут и так (на 10\u00a0% больше)" in section.sentence
+    assert "Для вероятности 80\u00a0% нужно ещё 16 побед сверх ожидаемых." in section.sentence
+    assert "это ещё 21 сверх 210, которые придут и так (на 10\u00a0% больше)" in section.sentence
     assert "Ожидается: 216 побед, в четырёх случаях из пяти 195–238." in section.sentence
 
 
@@ -180,7 +184,10 @@ def test_segments_are_those_of_the_period_and_the_unit_the_worst_first(show):
         "others",
         "without a value",
     ]
-    assert table.rows[2][1:] == ["81", "112", "23", "216 (195–238)", "220", "50%", "13", "4"]
+    assert table.rows[2][1:] == ["81", "112", "23", "216 (195–238)", "220", "50%", "13 short", "17"]
+    assert table.headings[-2:] == ["against the goal", "more wins for a chance of 80%"]
+    # A phone shows each of them in a line.
+    assert not table.compact and not table.extra
 
 
 def test_notes_say_what_is_known(show):

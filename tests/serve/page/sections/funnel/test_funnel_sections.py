@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from serve.page.blocks import read_page_texts
 from serve.page.build import FUNNEL_SECTIONS, build_page
 from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.content.parts import LeadCell
+from serve.page.content.words import PageWords
 from serve.page.sections.funnel.aging import build_aging
 from serve.page.sections.funnel.curves import build_curves
 from serve.page.sections.funnel.cycle import build_cycle
@@ -400,22 +402,31 @@ def test_stuck_leads_are_listed_and_counted_by_owner(show, tables):
     stuck = tables.stuck.to_pylist()
     assert len(stuck) > MAX_LEADS
     section = show(build_stuck)
-    owners, first, following = section.tables
+    first, owners, following = section.tables
     assert dict(zip([row[0] for row in owners.rows], read_numbers(owners, 1), strict=True)) == (
         Counter(row["owner"] or "without a sales person" for row in stuck)
     )
     amounts = sum(read_amount(row[2]) for row in owners.rows)
-    assert amounts == pytest.approx(sum(row["value"] for row in stuck), rel=0.01)
+    expected = sum(row["expected_value"] for row in stuck)
+    assert amounts == pytest.approx(expected, rel=0.01)
+    own = sum(row["expected_value"] for row in stuck[:FIRST_LEADS])
+    total = PageWords.load("en", ZoneInfo("UTC")).amount(expected)
+    assert section.sentence.endswith(
+        f"That does not mean lost: it means ask, or close. Begin with the first 20: they have "
+        f"{own / expected:.0%} of what all stuck leads may still bring ({total} on average)."
+    )
     assert len(first.rows) == FIRST_LEADS and following.folded
     assert len(first.rows) + len(following.rows) == MAX_LEADS
     for row, cells in zip(stuck, [*first.rows, *following.rows], strict=False):
         assert cells[0] == row["entity_id"]
         assert cells[3] == write_number(row["age_days"]) + " d"
         assert cells[5] == f"{row['silent_days']:.1f} d"
-        assert read_amount(cells[6]) == pytest.approx(row["value"], rel=0.01)
+        assert cells[6] == f"{row['probability']:.0%}"
+        assert read_amount(cells[7]) == pytest.approx(row["value"], rel=0.01)
+        assert read_amount(cells[8]) == pytest.approx(row["expected_value"], rel=0.01)
         # What came last before others moved on is one text for a whole stage.
         assert LAST_EVENT not in cells
-    assert first.caption == "The 20 stuck leads whose win is expected to bring most"
+    assert first.caption == "The 20 stuck leads that may still bring most: chance times amount"
     assert section.notes[0].startswith(f"{len(stuck) - MAX_LEADS} more stuck leads")
 
 
@@ -424,18 +435,42 @@ def write_number(days):
 
 
 def test_stuck_leads_of_one_amount_are_named_by_their_age(show, tables):
-    """Nothing but the mean may be known: then no lead is worth more than another."""
-    stuck = [row | {"value": 28_049.0} for row in tables.stuck.to_pylist()]
-    stuck.sort(key=lambda row: -row["age_days"])
+    """Neither amounts nor chances may differ: then no lead may bring more than another."""
+    schema = tables.stuck.schema
+    for same in ({"value": 5.0, "expected_value": 2.0}, {"value": None, "expected_value": None}):
+        stuck = [row | same for row in tables.stuck.to_pylist()]
+        stuck.sort(key=lambda row: -row["age_days"])
+        section = show(build_stuck, stuck=pa.Table.from_pylist(stuck, schema=schema))
+        assert section.tables[0].caption == "The 20 stuck leads that wait longest"
+
+
+def test_stuck_leads_without_amounts_are_in_the_order_of_their_chances(show, tables):
+    stuck = [
+        row | {"value": None, "expected_value": row["probability"]}
+        for row in tables.stuck.to_pylist()
+    ]
     section = show(build_stuck, stuck=pa.Table.from_pylist(stuck, schema=tables.stuck.schema))
-    assert section.tables[1].caption == "The 20 stuck leads that wait longest"
+    first = section.tables[0]
+    assert first.caption == "The 20 stuck leads that are likeliest to be won"
+    assert first.headings[-1] == "chance to win"
+    wins = sum(row["probability"] for row in stuck)
+    assert f"may still bring ({wins:.0f} wins on average)." in section.sentence
+
+
+def test_stuck_leads_of_an_earlier_version_have_no_chance(show, tables):
+    gone = {"probability": None, "expected_value": None}
+    stuck = [row | gone for row in tables.stuck.to_pylist()]
+    section = show(build_stuck, stuck=pa.Table.from_pylist(stuck, schema=tables.stuck.schema))
+    assert "chance to win" not in section.tables[0].headings
+    assert "Begin" not in section.sentence
+    assert not any("Chance to win" in note for note in section.notes)
 
 
 def test_stuck_lead_with_a_score_opens_its_details(show, tables):
     ids = tables.stuck["entity_id"].to_pylist()[:2]
     scores = some_scores(a_run(targets=("opportunity",)), ids[:1])
     section = show(build_stuck, scores=scores)
-    cells = [row[0] for row in section.tables[1].rows]
+    cells = [row[0] for row in section.tables[0].rows]
     assert cells[:2] == [LeadCell("opportunity", ids[0]), ids[1]]
 
 
@@ -445,7 +480,7 @@ def test_personal_ids_of_stuck_leads_are_hidden(tmp_path, tables, monkeypatch):
     scores = some_scores(a_run(targets=("close",)), ids[:1])
     data = hide_personal_ids(make_data(project, scores, funnel=tables))
     section = build_stuck(data)
-    owners, first, _ = section.tables
+    first, owners, _ = section.tables
     assert [row[0] for row in first.rows[:2]] == [
         LeadCell("close", "close no. 1"), "a lead without a score"
     ]  # fmt: skip
@@ -463,7 +498,7 @@ def test_leads_that_must_not_be_scored_are_counted_alone(show, tables):
     empty = pa.nulls(tables.stuck.num_rows)
     without = without.append_column("owner", empty).append_column("value", empty)
     section = show(build_stuck, stuck=without)
-    assert [len(row) for row in section.tables[0].rows][:1] == [5]
+    assert [len(row) for row in section.tables[0].rows][:1] == [6]
     assert any("`capacity.owner`" in note for note in section.notes)
     assert any("`amount`" in note for note in section.notes)
 
