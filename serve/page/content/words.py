@@ -20,8 +20,8 @@ SHORT_DIGITS = 3
 # With two decimals anything less is nothing.
 SMALLEST_SHOWN = 0.005
 MINUS = "−"
-# Signs of currencies that have one of their own; the others are written by their ISO code.
-CURRENCY_SIGNS = {
+# Symbols that belong to one currency; the others are written by their ISO code.
+CURRENCY_SYMBOLS = {
     "EUR": "€",
     "GBP": "£",
     "INR": "₹",
@@ -102,7 +102,7 @@ class PageWords:
         number = self.texts["frame"][name]
         if self.currency is None:
             return number
-        sign = CURRENCY_SIGNS.get(self.currency)
+        sign = CURRENCY_SYMBOLS.get(self.currency)
         key = "with_sign" if sign else "with_code"
         return self.text("frame", key, amount=number, currency=sign or self.currency)
 

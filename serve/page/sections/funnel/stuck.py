@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.forecast.schemas import AMOUNT, WINS
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import LeadCell, Section, Table
 from serve.page.content.words import PageWords
-from serve.page.sections.forecast.texts import write_quantity
 from serve.page.sections.funnel.lead_cells import find_targets, name_lead
 from serve.page.sections.funnel.texts import (
     GROUP,
@@ -70,14 +68,14 @@ def _choose_first(words: PageWords, stuck: pa.Table) -> Iterator[str]:
     expected = pc.sum(stuck["expected_value"], min_count=0).as_py()
     if stuck.num_rows <= FIRST_LEADS or not expected:
         return
-    unit = AMOUNT if has_values(stuck, "value") else WINS
+    has_amounts = has_values(stuck, "value")
     own = pc.sum(stuck["expected_value"].slice(0, FIRST_LEADS)).as_py()
     yield words.text(
         NAME,
         "begin",
         shown=words.number(FIRST_LEADS),
         share=words.percent(own / expected, 0),
-        total=write_quantity(words, expected, unit),
+        total=words.amount(expected) if has_amounts else words.count(NAME, "wins", round(expected)),
     )
 
 
