@@ -83,7 +83,9 @@ def _count_wins(
     rounds = np.floor(lacking / whole)
     asked = before + (lacking - rounds * whole)
     last = np.searchsorted(np.concatenate([sums, sums + whole]), asked)
-    return np.where(shortfall > 0, rounds * SEQUENCE + last + 1 - start, 0.0)
+    # A shortfall that is lost in rounding takes a win all the same.
+    wins = np.maximum(rounds * SEQUENCE + last + 1 - start, 1.0)
+    return np.where(shortfall > 0, wins, 0.0)
 
 
 def _count_deals(

@@ -408,7 +408,8 @@ def test_stuck_leads_are_listed_and_counted_by_owner(show, tables):
     )
     amounts = sum(read_amount(row[2]) for row in owners.rows)
     expected = sum(row["expected_value"] for row in stuck)
-    assert amounts == pytest.approx(expected, rel=0.01)
+    # The page has whole amounts.
+    assert amounts == pytest.approx(expected, rel=0.01, abs=0.5)
     own = sum(row["expected_value"] for row in stuck[:FIRST_LEADS])
     total = PageWords.load("en", ZoneInfo("UTC")).amount(expected)
     assert section.sentence.endswith(
@@ -422,8 +423,8 @@ def test_stuck_leads_are_listed_and_counted_by_owner(show, tables):
         assert cells[3] == write_number(row["age_days"]) + " d"
         assert cells[5] == f"{row['silent_days']:.1f} d"
         assert cells[6] == f"{row['probability']:.0%}"
-        assert read_amount(cells[7]) == pytest.approx(row["value"], rel=0.01)
-        assert read_amount(cells[8]) == pytest.approx(row["expected_value"], rel=0.01)
+        assert read_amount(cells[7]) == pytest.approx(row["value"], rel=0.01, abs=0.5)
+        assert read_amount(cells[8]) == pytest.approx(row["expected_value"], rel=0.01, abs=0.5)
         # What came last before others moved on is one text for a whole stage.
         assert LAST_EVENT not in cells
     assert first.caption == "The 20 stuck leads that may still bring most: chance times amount"
