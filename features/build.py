@@ -15,7 +15,7 @@ from configs.errors import DataError
 from features.contracts import Dataset
 from features.definitions.catalog import Catalog
 from features.engine.assemble import build_feature_table, build_lead_columns
-from features.engine.event_log import LEAD_ROW, EventLog, encode_texts
+from features.engine.event_log import EventLog, encode_texts
 from features.engine.kernels.stages import StageVisits, select_stage_events
 from features.engine.lead_index import LeadIndex, sort_by_code
 from features.engine.shard import Shard, ShardTask, compute_shard, rank_event_types
@@ -158,15 +158,8 @@ def _prepare_build(
         spine_row, position[spine_row], column_to_microseconds(spine["cutoff"])[spine_row]
     )
     row_counts = np.bincount(rows.position, minlength=len(index.account))
-    # The reader has looked up the leads of the events; doing it again would hash every id again.
-    lead_row_of_events = dataset.lead_row_of_events
-    events = (
-        dataset.events
-        if lead_row_of_events is None
-        else dataset.events.append_column(LEAD_ROW, lead_row_of_events)
-    )
-    log = EventLog.from_events(
-        events, index, catalog, row_counts * len(catalog.features), shards, workers, scratch
+    log = EventLog.from_dataset(
+        dataset, index, catalog, row_counts * len(catalog.features), shards, workers, scratch
     )
     lead_features = build_lead_columns(dataset, spine, catalog, lead_row)
     return BuildContext(

@@ -6,23 +6,35 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+ONE_DAY = timedelta(days=1)
+
 Unit = Literal["count", "days", "amount", "category", "number", "change", "share"]
 
 # These have no sentence of their own: their contribution counts in the group, and another member
-# is worded.
+# is worded. Nobody in sales can act on an hour of the week, a share, or multiples of a usual pause.
 NEVER_WORDED = (
     "decay",
     "decay_total",
     "gap_std",
     "last_hour",
     "created_hour",
+    "office_hours",
+    "weekend",
+    "silence",
+    "last_gap_1",
+    "last_gap_2",
+    "share",
     "first_type",
     "first_channel",
     "ways",
 )
 
 # These say little to a person: they are worded only where no other member of the group can be.
-WORDED_LAST = ("gap_mean", "gap_max", "silence", "share", "last_gap_1", "last_gap_2", "kinds")
+WORDED_LAST = ("gap_mean", "gap_max", "kinds")
+
+# Values of these over several event types consist of events of each type; of "age" it is the last
+# event alone.
+COMPOSED_KEYS = ("count", "active_days", "kinds", "age")
 
 # Aggregates of amounts. Over several event types together they mean nothing.
 AMOUNT_KEYS = ("total", "mean", "least", "most")
@@ -122,7 +134,19 @@ class Meaning:
     def is_worded(self) -> bool:
         """Return whether the value has a meaning for people."""
         is_mixed = not self.subject.startswith("type:")
-        return self.key not in NEVER_WORDED and not (is_mixed and self.key in AMOUNT_KEYS)
+        # “1 day in the last day” says no more than that there was anything.
+        is_trivial = self.key == "active_days" and self.span is not None and self.span <= ONE_DAY
+        is_amount_of_several = is_mixed and self.key in AMOUNT_KEYS
+        return not (self.key in NEVER_WORDED or is_amount_of_several or is_trivial)
+
+    @property
+    def has_composition(self) -> bool:
+        """Return whether the value is of events of several types, which a reason may name."""
+        return (
+            self.key in COMPOSED_KEYS
+            and self.scope != "lead"
+            and not self.subject.startswith("type:")
+        )
 
     @property
     def is_worded_last(self) -> bool:

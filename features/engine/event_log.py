@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 
+from features.contracts import Dataset
 from features.definitions.vocabulary import Vocabulary
 from features.engine.kernels.merging import order_by_time
 from features.engine.kernels.walk import NO_ENDS, EventHistory
@@ -65,6 +66,26 @@ class EventLog:
     shard_starts: np.ndarray
     event_starts: np.ndarray
     columns: dict[str, np.ndarray]
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Dataset,
+        index: LeadIndex,
+        vocabulary: Vocabulary,
+        cells: np.ndarray,
+        shards: int | None = None,
+        workers: int = -1,
+        scratch: Path | None = None,
+    ) -> Self:
+        """Cut the log of a data set as ``from_events`` does."""
+        # The reader has looked up the leads of the events; doing it again would hash every id
+        # again.
+        lead_row = dataset.lead_row_of_events
+        events = (
+            dataset.events if lead_row is None else dataset.events.append_column(LEAD_ROW, lead_row)
+        )
+        return cls.from_events(events, index, vocabulary, cells, shards, workers, scratch)
 
     @classmethod
     def from_events(

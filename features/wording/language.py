@@ -38,6 +38,7 @@ class Language:
         nouns: forms of the nouns of each kind of subject.
         values: names of category values.
         sentences: templates of each meaning.
+        parts: templates of the events of each type behind a value.
         beside: the nouns as they stand after "with", where that is none of their forms.
     """
 
@@ -52,6 +53,7 @@ class Language:
     nouns: Mapping[str, list[str]]
     values: Mapping[str, str]
     sentences: Mapping[str, Mapping[str, str]]
+    parts: Mapping[str, str]
     beside: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -35,11 +35,13 @@ class Wording:
             many forms as a noun has in the language, or one for all. A key may say which of them it
             means: ``type:email`` and ``channel:email``.
         ends: event types that close a lead; they are never presented as good news.
+        only_type: the event type of all events, whose noun then stands for any event; else empty.
     """
 
     language: Language
     custom_words: Mapping[str, NounForms] = field(default_factory=dict)
     ends: frozenset[str] = frozenset()
+    only_type: str = ""
 
     @classmethod
     def load(cls, language: str, own: Mapping[str, str | NounForms] | None = None) -> Self:
@@ -95,14 +97,17 @@ class Wording:
     def noun(self, subject: str) -> NounForms:
         """Return the noun forms of a Feature's subject: a type, a channel or a group of them."""
         kind, _, name = subject.partition(":")
-        # The key with its kind first: a type and a channel may share a name.
-        for key in (subject, name or kind):
+        for key in _list_word_keys(subject):
             if key in self.custom_words:
                 return self.custom_words[key] * (
                     self.language.form_count if len(self.custom_words[key]) == 1 else 1
                 )
         forms = self.language.nouns[name if kind == "group" else kind]
         return tuple(form.replace("{name}", humanize_name(name)) for form in forms)
+
+    def has_own_words(self, subject: str) -> bool:
+        """Return whether the company has words of its own for a Feature's subject."""
+        return any(key in self.custom_words for key in _list_word_keys(subject))
 
     def name(self, name: str, kind: str = "") -> str:
         """Return the name of a stage, an attribute or a category value in words."""
@@ -111,9 +116,11 @@ class Wording:
         )[0]
 
     def _compile_sentence(self, meaning: Meaning, form: str) -> Callable[[Any], str]:
+        if self.only_type and meaning.subject == "any" and meaning.scope != "lead":
+            meaning = replace(meaning, subject=TYPE_PREFIX + self.only_type)
         texts = self.language.sentences[meaning.key]
         template = texts.get(form, texts["some"])
-        return _compile_template(
+        return compile_template(
             template,
             self._fixed_fields(meaning),
             self._value_fields(meaning),
@@ -140,7 +147,7 @@ class Wording:
         key = name if kind == "group" else kind
         if meaning.scope == "lead" or key not in self.language.beside:
             return many
-        if meaning.subject in self.custom_words or (name or kind) in self.custom_words:
+        if self.has_own_words(meaning.subject):
             return self.language.beside["type"].replace("{name}", self.noun(meaning.subject)[0])
         return self.language.beside[key].replace("{name}", humanize_name(name))
 
@@ -202,6 +209,13 @@ def load_english() -> Wording:
     return Wording.load("en")
 
 
+def _list_word_keys(subject: str) -> tuple[str, str]:
+    """Return the keys of own words for a subject, the one that counts first."""
+    kind, _, name = subject.partition(":")
+    # The key with its kind first: a type and a channel may share a name.
+    return subject, name or kind
+
+
 def _round_for_sentence(value: Any, meaning: Meaning) -> Any:
     """Return a value as exact as it is written: a silence in two digits or whole gaps."""
     if meaning.key != "silence":
@@ -231,7 +245,7 @@ def _choose_style(value: float, unit: str) -> tuple[float, str]:
     return float(f"{value:.2f}" if abs(value) >= 1 else f"{value:.2g}"), ",.15g"
 
 
-def _compile_template(
+def compile_template(
     template: str,
     fixed_fields: Mapping[str, str],
     value_fields: Mapping[str, Callable[[Any], str]],

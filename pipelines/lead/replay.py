@@ -19,12 +19,19 @@ from features.contracts import SPINE, Dataset
 from features.sources import read_sources
 from features.spine import build_scoring_spine, build_training_spine
 from features.tools.json_values import to_json_values
+from features.wording.composition import name_only_type
 from features.wording.wording import Wording
 from models.calibration import to_probability
 from models.registry.registry import Registry
 from models.scorer import PREDICTIONS, Scorer
 from pipelines.workspace import find_registry
-from serve.reasons.reasons import ReasonWriter, null_if_not_finite, write_reasons
+from serve.reasons.reasons import (
+    ReasonWriter,
+    null_if_not_finite,
+    prepare_compositions,
+    write_feature_sentences,
+    write_reasons,
+)
 
 # Columns of SCORES that depend only on features and model. The amount is left out, since the config
 # may have changed it.
@@ -143,15 +150,18 @@ def replay_score(
     matrix = build_lead_matrix(available, scorer, row["entity_id"], [cutoff])
     predicted = scorer.predict(matrix).select(REPRODUCED_COLUMNS).to_pylist()[0]
     contributions = scorer.explain(matrix)
+    wording = name_only_type(wording, scorer.catalog, available)
     writer = ReasonWriter.from_scorer(scorer, wording)
+    compositions = prepare_compositions(available, matrix.select(SPINE.names), scorer, wording)
     used, total = matrix.select(scorer.encoding.names), float(contributions[0].sum())
     values = used.to_pylist()[0]
     without = to_probability(total - contributions[0, :-1])
+    sentences = write_feature_sentences(used, writer, compositions)
     features = [
         {
             "feature": name,
             "value": null_if_not_finite(values[name]),
-            "sentence": writer.write_sentence(name, values[name]),
+            "sentence": sentences[place],
             "contribution": float(contributions[0, place]),
             "points": 100 * float(to_probability(np.array([total]))[0] - without[place]),
         }
@@ -163,7 +173,7 @@ def replay_score(
         float(contributions[0, -1]),
         total,
         sorted(features, key=lambda feature: -abs(feature["contribution"])),
-        json.loads(write_reasons(contributions, used, writer)[0]),
+        json.loads(write_reasons(contributions, used, writer, compositions=compositions)[0]),
     )
 
 

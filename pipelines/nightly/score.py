@@ -104,7 +104,9 @@ def _score_each_target(
         matrix = build_scoring_matrix(snapshot.dataset, scorer, request)
         frame = score_matrix(snapshot.dataset, scorer, request, matrix)
         # Reasons take longest; accounts, history and checks need none of them.
-        with run_in_background(explain_rows, scorer, request, matrix, frame) as reasons:
+        with run_in_background(
+            explain_rows, snapshot.dataset, scorer, request, matrix, frame
+        ) as reasons:
             if snapshot.project.publish.accounts:
                 dependence = WithinAccountDependence.from_json(scorer.metadata.within_account)
                 accounts.append(score_accounts(snapshot.dataset, frame, dependence))

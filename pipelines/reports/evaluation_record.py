@@ -8,6 +8,7 @@ import numpy as np
 
 from features.definitions.feature_groups import find_feature_group
 from features.tools.json_values import to_json_values
+from features.wording.composition import name_only_type
 from features.wording.wording import load_wording
 from models.evaluation.gate import GateVerdict
 from models.evaluation.metrics import Estimate
@@ -97,8 +98,9 @@ def _record_bin(predicted: float, observed: Estimate) -> ReliabilityBin:
 
 
 def _record_importance(inputs: ReportInput) -> tuple[RecordedImportance, ...]:
-    wording = load_wording(inputs.snapshot.project)
-    features = {feature.name: feature for feature in inputs.trained.scorer.catalog.features}
+    catalog, snapshot = inputs.trained.scorer.catalog, inputs.snapshot
+    wording = name_only_type(load_wording(snapshot.project), catalog, snapshot.dataset)
+    features = {feature.name: feature for feature in catalog.features}
     return tuple(
         RecordedImportance(
             name,

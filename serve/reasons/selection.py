@@ -34,7 +34,7 @@ MIN_CATEGORY_CONTRIBUTION = 0.15
 # Code of a category that names an event type which gives a lead up; other categories are coded 1.
 ENDING_TYPE = -1.0
 # Candidate groups per side beyond those that are shown: they replace a group that cannot be shown.
-SPARE_GROUPS = 2
+SPARE_GROUPS = 6
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,11 @@ class FeatureGroups:
         return _ValueKinds.from_groups(self)
 
     @cached_property
+    def has_worded_member(self) -> np.ndarray:
+        """Mask of the groups with a feature that can represent them for some lead."""
+        return np.array([any(self.meanings[i].is_worded for i in group) for group in self.members])
+
+    @cached_property
     def ungraded_category(self) -> np.ndarray:
         """Mask of the features that are categories of events: they have no typical value."""
         return np.array([m.unit == "category" and m.scope != "lead" for m in self.meanings])
@@ -157,8 +162,10 @@ def select_reason_groups(
     reason. Ties go to the group whose first column comes first.
     """
     sums, values = groups.sum_by_group(contributions), _to_numbers(matrix, groups)
+    # Left out here, so that they take the place of no group that can speak.
+    audible = np.where(groups.has_worded_member, sums, 0.0)
     candidates = min(max_per_side + SPARE_GROUPS, len(groups.members))
-    group = np.hstack([_take_largest(sums, candidates), _take_largest(-sums, candidates)])
+    group = np.hstack([_take_largest(audible, candidates), _take_largest(-audible, candidates)])
     side = np.where(np.arange(2 * candidates) < candidates, 1.0, -1.0)
     total = np.take_along_axis(sums, group, axis=1)
     family_total = np.take_along_axis(groups.sum_by_family(sums), group, axis=1)

@@ -19,11 +19,12 @@ from features.definitions.catalog import Catalog
 from features.score_tables import FUNNEL_COLUMNS, SCORES
 from features.spine import build_scoring_spine
 from features.tools.parallel import parallel_map
+from features.wording.composition import name_only_type
 from features.wording.wording import Wording, load_english
 from models.grades import GRADE_BY_SCORE, GRADE_NAMES
 from models.reference.fit_engagement import ATTRIBUTE_AGGREGATES, SIDES, score_sides
 from models.scorer import Scorer
-from serve.reasons.reasons import ReasonWriter, write_reasons
+from serve.reasons.reasons import ReasonWriter, prepare_compositions, write_reasons
 from serve.scoring.weekly_lists import look_up_owners
 
 NO_REASONS = "[]"
@@ -144,26 +145,37 @@ def _repeat_value(value: str | datetime, rows: pa.Table, kind: pa.DataType) -> p
 
 
 def explain_rows(
-    scorer: Scorer, request: ScoringRequest, matrix: pa.Table, scores: pa.Table
+    dataset: Dataset, scorer: Scorer, request: ScoringRequest, matrix: pa.Table, scores: pa.Table
 ) -> dict[str, pa.Array]:
     """Return reasons (JSON), fit and engagement, one value per row of ``scores``.
 
     ``scores`` is the result of ``score_matrix``. The request's share of the rows, from rank 1 down,
     is explained; the other rows get an empty list of reasons, and null.
     """
-    writer = ReasonWriter.from_scorer(scorer, request.wording)
+    wording = name_only_type(request.wording, scorer.catalog, dataset)
+    writer = ReasonWriter.from_scorer(scorer, wording)
     texts = np.full(scores.num_rows, NO_REASONS, object)
     sides = {side: np.zeros(scores.num_rows, np.int64) for side in SIDES}
     entities = scores["entity_id"].slice(0, math.ceil(request.explained_share * scores.num_rows))
     place = pc.index_in(entities, value_set=matrix["entity_id"].combine_chunks()).combine_chunks()
     features = matrix.select([*SPINE.names, *scorer.encoding.names])
+    spine = matrix.select(SPINE.names).take(place)
+    compositions = prepare_compositions(dataset, spine, scorer, wording)
+    # In the order of the log, so that a batch finds its events in few shards.
+    order = np.arange(len(place)) if compositions is None else compositions.order_rows()
 
     def explain_batch(start: int) -> None:
-        piece = features.take(place.slice(start, EXPLAIN_BATCH_ROWS))
-        rows, parts = slice(start, start + piece.num_rows), scorer.explain(piece)
+        rows = order[start : start + EXPLAIN_BATCH_ROWS]
+        piece = features.take(place.take(pa.array(rows)))
+        parts = scorer.explain(piece)
         for side, values in score_sides(scorer, parts).items():
             sides[side][rows] = values
-        texts[rows] = write_reasons(parts, piece.select(scorer.encoding.names), writer)
+        texts[rows] = write_reasons(
+            parts,
+            piece.select(scorer.encoding.names),
+            writer,
+            compositions=None if compositions is None else compositions.take(rows),
+        )
 
     # Contributions are computed without the interpreter lock, sentences with it: batches in threads
     # overlap the one with the other.

@@ -39,25 +39,35 @@ def sentence_for(name, value, little=False, words=None):
 @pytest.mark.parametrize(
     ("name", "value", "some", "little"),
     [
-        ("any_count_7d", 1.0, "1 event in the last 7 days", "only 1 event in the last 7 days"),
+        (
+            "any_count_7d",
+            1.0,
+            "1 activity in the last 7 days",
+            "only 1 activity in the last 7 days",
+        ),
         (
             "any_count_7d",
             12345.0,
-            "12,345 events in the last 7 days",
-            "only 12,345 events in the last 7 days",
+            "12,345 activities in the last 7 days",
+            "only 12,345 activities in the last 7 days",
         ),
-        ("any_count_1h", 0.0, "no events in the last hour", "no events in the last hour"),
+        ("any_count_1h", 0.0, "no activities in the last hour", "no activities in the last hour"),
         ("page_view_count_7d", 2.0, "2 “page view” events in the last 7 days", None),
-        ("web_channel_count_all", 1.0, "1 event by “web” so far", "only 1 event by “web” so far"),
+        (
+            "web_channel_count_all",
+            1.0,
+            "1 activity by “web” so far",
+            "only 1 activity by “web” so far",
+        ),
         ("call_age", 2.0, "last “call” event 2 days ago", "no “call” event for 2 days"),
-        ("any_age", nan, "no event yet", "no event yet"),
-        ("any_age", inf, "no event yet", "no event yet"),
-        ("any_trend_7d", 3.0, "3 more events in the last 7 days than as long before", None),
-        ("any_trend_7d", -1.0, "1 fewer event in the last 7 days than as long before", None),
+        ("any_age", nan, "no activity yet", "no activity yet"),
+        ("any_age", inf, "no activity yet", "no activity yet"),
+        ("any_trend_7d", 3.0, "3 more activities in the last 7 days than as long before", None),
+        ("any_trend_7d", -1.0, "1 fewer activity in the last 7 days than as long before", None),
         (
             "any_trend_7d",
             0.0,
-            "no more and no fewer events in the last 7 days than as long before",
+            "no more and no fewer activities in the last 7 days than as long before",
             None,
         ),
         (
@@ -68,15 +78,15 @@ def sentence_for(name, value, little=False, words=None):
         ),
         ("call_mean_value_all", 12.5, "average value of “call” events so far: 12.50", None),
         ("call_mean_value_all", 1234.56, "average value of “call” events so far: 1,235", None),
-        ("any_silence", 2.345, "time since the last event: 2.3 times the usual pause", None),
-        ("any_silence", 88.87, None, "silent for 89 times the usual pause between events"),
+        ("any_silence", 2.345, "time since the last activity: 2.3 times the usual pause", None),
+        ("any_silence", 88.87, None, "silent for 89 times the usual pause between activities"),
         (
             "any_silence",
             11584.2,
             None,
-            "silent for 100 or more times the usual pause between events",
+            "silent for 100 or more times the usual pause between activities",
         ),
-        ("any_silence", 1.0, None, "silent for 1 time the usual pause between events"),
+        ("any_silence", 1.0, None, "silent for 1 time the usual pause between activities"),
         (
             "call_max_value_all",
             9331.0,
@@ -86,7 +96,7 @@ def sentence_for(name, value, little=False, words=None):
         (
             "outbound_share_7d",
             0.25,
-            "25% of all events in the last 7 days are contacts from us",
+            "25% of all activities in the last 7 days are contacts from us",
             None,
         ),
         ("account_any_people_7d", 5.0, "5 people at the account active in the last 7 days", None),
@@ -107,7 +117,7 @@ def sentence_for(name, value, little=False, words=None):
         ("spells", 0.0, "never taken up", None),
         ("stage_age", 0.5, "12 hours in this stage", "12 hours in this stage already"),
         ("stage_now", "call", "stage: call", None),
-        ("last_type_1", "page_view", "the last event: page view", None),
+        ("last_type_1", "page_view", "the last activity: page view", None),
         ("origin", "cold", "first step: we spoke first", None),
         ("company_size", 7.0, "company size is 7", None),
         ("company_size", 0.1234, "company size is 0.12", None),
@@ -149,7 +159,7 @@ def test_sentence_in_english(name, value, some, little):
         ("call_min_value_all", 20.0, "наименьшая сумма событий «call» за всё время: 20"),
         ("call_max_value_all", 9331.0, f"наибольшая сумма событий «call» за всё время: 9{NBSP}331"),
         ("any_days_active_7d", 3.0, "3 дня с событиями за последние 7 дней"),
-        ("any_days_active_7d", 0.0, "ни одного дня с событиями за последние 7 дней"),
+        ("any_days_active_7d", 0.0, "нет событий за последние 7 дней"),
         ("call_days_active_all", 5.0, "5 дней с событиями «call» за всё время"),
         ("web_channel_days_active_all", 1.0, "1 день с событиями в канале «web» за всё время"),
         ("page_view_days_active_all", 5.0, "5 дней с событиями «просмотр страницы» за всё время"),
@@ -188,7 +198,7 @@ def test_custom_words_replace_names():
     assert sentence_for("company_size", 3.0, words=own) == "number of people is 3"
     assert sentence_for("source", "bought", words=own) == "source is a {bought} list"
     assert sentence_for("web_channel_count_7d", 2.0, words=own) == "2 visits in the last 7 days"
-    assert sentence_for("last_channel", "web", words=own) == "the last event came by visit"
+    assert sentence_for("last_channel", "web", words=own) == "the last touch came by visit"
 
 
 def test_custom_word_needs_all_forms():
@@ -239,6 +249,7 @@ def test_groups_have_worded_member():
     assert {meaning.group for meaning in MEANINGS.values()} - worded_groups == {
         "entity.value",
         "account.value",
+        "hours",
     }
 
 

@@ -160,7 +160,7 @@ def test_groups_of_one_family_are_judged_together():
     meanings = {"all": count("any", WEEK, group="a"), "x": count("type:x", group="x")}
     usual = TypicalLead({"all": 5.0, "x": 1.0}, {"all": -0.5, "x": -0.2}, {"a": ["a", "x"]})
     found = sentences([-0.3, 0.4], {"all": 2.0, "x": 3.0}, meanings, usual=usual)
-    assert found == ["3 “x” events so far", "only 2 events in the last 7 days"]
+    assert found == ["3 “x” events so far", "only 2 activities in the last 7 days"]
     assert sentences([-0.3, 0.4], {"all": 9.0, "x": 3.0}, meanings, usual=usual) == [
         "3 “x” events so far"
     ]
@@ -189,9 +189,9 @@ def test_activity_is_never_shown_as_bad(meaning):
         )
 
 
-@pytest.mark.parametrize("key", ["gap_mean", "gap_max", "silence"])
+@pytest.mark.parametrize("key", ["gap_mean", "gap_max"])
 def test_pause_is_never_shown_as_good(key):
-    meanings = {"a": Meaning("g", key, "number" if key == "silence" else "days", subject="type:x")}
+    meanings = {"a": Meaning("g", key, "days", subject="type:x")}
     for part, without in ((0.3, 0.0), (0.3, 0.6), (0.3, 0.3), (-0.3, 0.0)):
         assert (
             reasons_of([part], {"a": 7.0}, meanings, usual=TypicalLead({"a": 5.0}, {"a": without}))
@@ -215,7 +215,7 @@ def test_ending_type_is_never_shown_as_good():
     assert len(reasons_of([-0.3, -0.2, -0.5], cells, meanings, words=words)) == 3
     assert len(reasons_of([0.3, 0.2, 0.5], cells, meanings)) == 3
     assert sentences([0.3, 0.2, 0.5], cells | {"last": "call"}, meanings, words=words) == [
-        "the last event: call"
+        "the last activity: call"
     ]
     gone = cells | {"stage": nan, "last": None}
     assert reasons_of([0.0, 0.2, 0.5], gone, meanings) == []
@@ -227,7 +227,7 @@ def test_category_of_events_needs_a_stronger_contribution():
     meanings = {"last": Meaning("order", "last_type_1", "category")}
     assert reasons_of([MIN_CATEGORY_CONTRIBUTION - 0.01], {"last": "call"}, meanings) == []
     assert sentences([MIN_CATEGORY_CONTRIBUTION], {"last": "call"}, meanings) == [
-        "the last event: call"
+        "the last activity: call"
     ]
 
 
@@ -235,11 +235,11 @@ def test_trend_states_more_or_fewer_events():
     meanings = {"t": Meaning("m", "trend", "change", span=WEEK)}
     usual = TypicalLead({"t": 3.0}, {"t": -0.2})
     assert sentences([0.1], {"t": 2.0}, meanings, usual=usual) == [
-        "2 more events in the last 7 days than as long before"
+        "2 more activities in the last 7 days than as long before"
     ]
     assert sentences([0.1], {"t": -2.0}, meanings, usual=usual) == []
     assert sentences([-0.1], {"t": -2.0}, meanings, usual=usual) == [
-        "2 fewer events in the last 7 days than as long before"
+        "2 fewer activities in the last 7 days than as long before"
     ]
     for part in (0.3, -0.3):
         assert (

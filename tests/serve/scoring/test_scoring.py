@@ -101,7 +101,7 @@ def scored(dataset, target, scorer, told=1.0):
     request = ScoringRequest(target, END, NAMES, told)
     matrix = build_scoring_matrix(dataset, scorer, request)
     frame = score_matrix(dataset, scorer, request, matrix)
-    return append_columns(frame, explain_rows(scorer, request, matrix, frame))
+    return append_columns(frame, explain_rows(dataset, scorer, request, matrix, frame))
 
 
 def test_score_columns_follow_from_the_prediction(company, scorer):
