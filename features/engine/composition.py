@@ -19,7 +19,7 @@ from features.engine.kernels.composition import (
     CompositionOutputs,
     CompositionQueries,
     SubjectMasks,
-    count_event_types,
+    count_composition,
 )
 from features.engine.kernels.walk import AsOfLookups, EventHistory
 from features.engine.lead_index import LeadIndex
@@ -131,7 +131,7 @@ class EventCompositions:
                     queries = self._find_events(
                         history, group, number, rows[places], meanings, meaning_of_row[places]
                     )
-                    count_event_types(history, queries._replace(output_row=places), masks, outputs)
+                    count_composition(history, queries._replace(output_row=places), masks, outputs)
         return result
 
     def _build_masks(self, meanings: Sequence[Meaning]) -> SubjectMasks:

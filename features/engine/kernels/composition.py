@@ -66,7 +66,7 @@ class CompositionOutputs(NamedTuple):
 
 
 @jit_kernel
-def count_event_types(
+def count_composition(
     history: EventHistory,
     queries: CompositionQueries,
     masks: SubjectMasks,

@@ -102,7 +102,7 @@ def test_reason_names_the_own_events_of_the_lead(data, cutoff, seed):
                 assert f"{only}-" in sentence
 
 
-def test_all_scopes_and_aggregates_are_named():
+def test_scopes_and_aggregates_are_named():
     """The check above is of all that can be named; a seed with all of it shows that."""
     random, seen = np.random.default_rng(5), set()
     for seed in range(6):
@@ -135,7 +135,7 @@ def test_events_that_give_a_lead_up_are_not_named():
                 assert not re.search(r"\b(won|mail)-[1n]", reason["sentence"])
 
 
-def test_all_features_of_one_lead_name_their_events():
+def test_features_of_one_lead_name_their_events():
     """`explain` lists every feature: their sentences agree with those of the reasons."""
     data, cutoff = logs.crowd(3), logs.START + timedelta(days=12)
     random = np.random.default_rng(0)
