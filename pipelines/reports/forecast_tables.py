@@ -38,7 +38,7 @@ STEPS = {
     "lost": "lost",
     "advanced": "moved on to a later stage",
     "slipped": "a week less time, or fell back",
-    "revalued": "amounts estimated anew",
+    "revalued": "amounts changed",
     "new": "created since",
     "to_come": "a week less for deals to come",
     "assumptions": "win rates estimated anew",

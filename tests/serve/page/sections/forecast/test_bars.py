@@ -30,7 +30,7 @@ def test_nothing_expected_has_no_bar():
 def test_steps_lead_from_before_to_after_without_empty_ones():
     steps = lay_out_changes(WORDS, forecasts.build_changes())
     assert [step.kind for step in steps][:4] == ["end", "more", "less", "more"]
-    assert "amounts estimated anew" not in [step.name for step in steps]
+    assert "amounts changed" not in [step.name for step in steps]
     # Each begins where the one before it ends; 219.5 is the longest.
     at = 0.0
     for step in steps[:-1]:
