@@ -17,6 +17,9 @@ from models.learners.amount_model import AmountModel, AmountRows
 MAX_WINS = 20_000
 # The same for each forecast of a past as-of, of which there are several.
 MAX_PAST_WINS = 5_000
+# Values of a type show the amount if they leave no more of the spread of its log, among so many.
+MAX_NOISE = 0.7
+MIN_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,50 @@ class ExpectedAmounts:
 
 
 @dataclass(frozen=True)
+class AmountBase:
+    """Amount that a deal is measured by before anything else is learned of it.
+
+    A newest value that shows the amount itself, such as that of a proposal, is the base of its
+    deal: trees, which have steps, would cut large ones off.
+
+    Attributes:
+        column: Place of the type whose values show the amount; None if none do.
+        ratio: What wins were worth as a share of these values.
+        level: Mean amount of wins without such a value.
+    """
+
+    column: int | None
+    ratio: float
+    level: float
+
+    @classmethod
+    def learn(cls, newest: np.ndarray, amount: np.ndarray) -> Self:
+        """Return the base of known amounts; ``newest`` has a column of values for each type."""
+        places = range(newest.shape[1])
+        noise = [_measure_noise(newest[:, place], amount) for place in places]
+        column = int(np.argmin(noise)) if min(noise, default=1.0) < MAX_NOISE else None
+        base = cls(column, 1.0, 1.0)
+        shown = base.mark_shown(newest)
+        ratio = amount[shown].sum() / newest[shown, column].sum() if shown.any() else 1.0
+        level = float(amount[~shown].mean()) if not shown.all() else float(amount.mean())
+        return cls(column, float(ratio), level if level > 0 else 1.0)
+
+    def mark_shown(self, newest: np.ndarray) -> np.ndarray:
+        """Return which deals have a value that shows the amount, bool (deals,)."""
+        if self.column is None:
+            return np.zeros(len(newest), bool)
+        return np.nan_to_num(newest[:, self.column]) > 0
+
+    def find_bases(self, newest: np.ndarray) -> np.ndarray:
+        """Return the base of each deal, above 0, float64 (deals,)."""
+        bases = np.full(len(newest), self.level)
+        shown = self.mark_shown(newest)
+        if shown.any():
+            bases[shown] = newest[shown, self.column] * self.ratio
+        return bases
+
+
+@dataclass(frozen=True)
 class DealAmounts:
     """What wins are worth.
 
@@ -65,19 +112,23 @@ class DealAmounts:
         attributes: Attributes of all leads.
         values: Values of events that show an amount, by type.
         known: Amounts of all leads that need not be expected; None where they are learned.
-        model: Model of the amounts that are learned.
+        base: Base of the amounts that are learned; None where they are known.
+        model: Model of the amounts that are learned, as shares of their bases.
         spreads: Standard deviation of an amount as a share of the expected one, of deals without
-            and with a value of an event.
-        past: Amounts of the wins so far, from which those of new deals are drawn.
+            and with a value that shows it.
+        past: Amounts of the wins so far.
+        past_age: How long the deals of these wins were open, int64 microseconds.
         of_lead: What the last win of each lead was worth, float64 (leads,); NaN without one.
     """
 
     attributes: DealAttributes
     values: tuple[LeadValues, ...]
     known: np.ndarray | None
+    base: AmountBase | None
     model: AmountModel | None
     spreads: tuple[float, float]
     past: np.ndarray
+    past_age: np.ndarray
     of_lead: np.ndarray
 
     def take_leads(self, rows: np.ndarray) -> Self:
@@ -95,14 +146,25 @@ class DealAmounts:
         """Mean amount of the wins so far, 0 without any."""
         return float(self.past.mean()) if len(self.past) else 0.0
 
+    def list_quick_wins(self, span: int) -> np.ndarray:
+        """Return amounts of the wins that came within a span of the deal's begin.
+
+        New deals that are won by the end of a period are such wins, which may be larger or smaller
+        than others. Where they are few, all wins are returned.
+        """
+        quick = self.past[self.past_age < span]
+        return quick if len(quick) >= MIN_SHOWN else self.past
+
     def expect_amounts(self, lead: np.ndarray, at: np.ndarray | int) -> ExpectedAmounts:
         """Return what wins of leads are worth, from the values before instants."""
-        if self.known is not None or self.model is None:
+        if self.base is None or self.model is None:
             amount = np.zeros(len(lead)) if self.known is None else self.known[lead]
             return ExpectedAmounts(amount, np.zeros(len(lead)))
         newest = _find_newest_values(self.values, lead, at)
-        amount = self.model.predict_amounts(_join_columns(self.attributes, lead, newest))
-        return ExpectedAmounts(amount, amount * np.array(self.spreads)[_mark_known(newest)])
+        share = self.model.predict_amounts(_join_columns(self.attributes, lead, newest))
+        amount = self.base.find_bases(newest) * share
+        spread = np.array(self.spreads)[self.base.mark_shown(newest).astype(int)]
+        return ExpectedAmounts(amount, amount * spread)
 
     def learn_again(self, history: FunnelHistory) -> DealAmounts | None:
         """Return the amounts as they would have been learned from an earlier history.
@@ -112,8 +174,8 @@ class DealAmounts:
         spells = history.paths.spells
         won = np.flatnonzero(spells.exit == history.states.won)
         if self.known is not None:
-            past = self.known[spells.lead[won]]
-            return replace(self, past=past) if len(past) else None
+            past, age = self.known[spells.lead[won]], spells.end[won] - spells.start[won]
+            return replace(self, past=past, past_age=age) if len(past) else None
         amount = self.of_lead[spells.lead[won]]
         return learn_amounts(history, self.attributes, self.values, won, amount, MAX_PAST_WINS)
 
@@ -145,39 +207,45 @@ def learn_amounts(
     won, amount = won[known], amount[known]
     if not len(won):
         return None
-    past = amount
-    newest_wins = np.argsort(history.paths.spells.end[won], kind="stable")[-most:]
+    past, spells = amount, history.paths.spells
+    age = spells.end[won] - spells.start[won]
+    newest_wins = np.argsort(spells.end[won], kind="stable")[-most:]
     spell, lead, at = _list_instants(history, won[newest_wins])
     amount = amount[newest_wins][spell]
     newest = _find_newest_values(values, lead, at)
     x = _join_columns(attributes, lead, newest)
-    order = history.paths.spells.end[won[newest_wins]][spell]
+    order = spells.end[won[newest_wins]][spell]
     cluster = history.cluster[lead].astype(str)
-    rows = AmountRows(x, amount, lead.astype(str), order, cluster)
+    base = AmountBase.learn(newest, amount)
+    share = amount / base.find_bases(newest)
+    rows = AmountRows(x, share, lead.astype(str), order, cluster)
     model = AmountModel.fit(rows, list(attributes.categorical))
     if model is None:
         return None
-    has_value = _mark_known(newest)
-    error = _divide_safely(amount, model.predict_amounts(x))
-    spreads = [_measure_spread(error[has_value == number]) for number in (0, 1)]
+    shown = base.mark_shown(newest)
+    error = _divide_safely(share, model.predict_amounts(x))
+    spreads = [_measure_spread(error[shown == number]) for number in (False, True)]
     of_lead = np.full(len(history.created), np.nan)
-    of_lead[history.paths.spells.lead[won]] = past
-    return DealAmounts(attributes, values, None, model, (spreads[0], spreads[1]), past, of_lead)
+    of_lead[spells.lead[won]] = past
+    spread = (spreads[0], spreads[1])
+    return DealAmounts(attributes, values, None, base, model, spread, past, age, of_lead)
 
 
 def take_known_amounts(
-    attributes: DealAttributes, value: np.ndarray, won: np.ndarray
+    history: FunnelHistory, attributes: DealAttributes, value: np.ndarray
 ) -> DealAmounts | None:
     """Return the amounts of leads that are known; where one is missing, the mean of the others.
 
-    ``won`` are the leads of the wins so far. Returns None where none is known.
+    Returns None where none is known.
     """
     known = np.isfinite(value)
     if not known.any():
         return None
     amount = np.where(known, value, value[known].mean())
-    past = value[won][known[won]]
-    return DealAmounts(attributes, (), amount, None, (0.0, 0.0), past, amount)
+    spells = history.paths.spells
+    won = np.flatnonzero((spells.exit == history.states.won) & known[spells.lead])
+    past, age = value[spells.lead[won]], spells.end[won] - spells.start[won]
+    return DealAmounts(attributes, (), amount, None, None, (0.0, 0.0), past, age, amount)
 
 
 def _list_instants(
@@ -202,8 +270,16 @@ def _find_newest_values(
     return np.column_stack(columns) if columns else np.empty((len(lead), 0))
 
 
-def _mark_known(newest: np.ndarray) -> np.ndarray:
-    return np.isfinite(newest).any(axis=1).astype(int)
+def _measure_noise(value: np.ndarray, amount: np.ndarray) -> float:
+    """Return how much of the spread of the logs of amounts is left beside values of one type.
+
+    It is 1 where too few have a value.
+    """
+    own = (np.nan_to_num(value) > 0) & (amount > 0)
+    logs = np.log(amount[own])
+    if len(logs) < MIN_SHOWN or not logs.std() > 0:
+        return 1.0
+    return float((logs - np.log(value[own])).std() / logs.std())
 
 
 def _join_columns(attributes: DealAttributes, lead: np.ndarray, newest: np.ndarray) -> np.ndarray:

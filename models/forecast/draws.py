@@ -42,7 +42,7 @@ def draw_periods(
     segment: np.ndarray,
     new_wins: np.ndarray,
     factors: tuple[SharedFactor, ...],
-    past_amounts: np.ndarray | None,
+    past_amounts: list[np.ndarray] | None,
 ) -> PeriodDraws:
     """Return draws of the wins between the ends of periods, the first from the as-of on.
 
@@ -52,7 +52,7 @@ def draw_periods(
         segment: Segment of each open deal, int64.
         new_wins: Expected wins of new deals by each end and segment, float64 (ends, segments).
         factors: Shared factor for each end.
-        past_amounts: Amounts of past wins, of which new deals have one; None without amounts.
+        past_amounts: For each end amounts of past wins, of which new deals have one; None without.
     """
     generator = np.random.Generator(np.random.PCG64(SEED))
     normals = generator.standard_normal((DRAWS, 2))
@@ -68,11 +68,22 @@ def draw_periods(
     expected = np.maximum.accumulate(new_wins * shared[:, :, 1:2], axis=1)
     counts = generator.poisson(np.maximum(np.diff(expected, axis=1, prepend=0.0), 0.0))
     new_amount = None
-    if past_amounts is not None and len(past_amounts):
-        sums = np.concatenate([[0.0], np.cumsum(generator.choice(past_amounts, counts.sum()))])
-        edges = np.cumsum(counts.ravel())
-        new_amount = (sums[edges] - sums[edges - counts.ravel()]).reshape(counts.shape)
+    if past_amounts is not None and all(len(past) for past in past_amounts):
+        parts = [
+            _add_amounts(generator, past, counts[:, end]) for end, past in enumerate(past_amounts)
+        ]
+        new_amount = np.stack(parts, axis=1)
     return PeriodDraws(open_wins, open_amount, counts.astype(float), new_amount, shared[:, :, 1])
+
+
+def _add_amounts(
+    generator: np.random.Generator, past: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """Return the sum of as many drawn amounts as each count says."""
+    sums = np.concatenate([[0.0], np.cumsum(generator.choice(past, counts.sum()))])
+    edges = np.cumsum(counts.ravel())
+    added: np.ndarray = (sums[edges] - sums[edges - counts.ravel()]).reshape(counts.shape)
+    return added
 
 
 def _list_weights(

@@ -98,8 +98,9 @@ class _PastForecast:
     """A past forecast beside what happened: ``won`` is by deal and end, ``new`` by end.
 
     ``expected`` are the amounts expected then, and ``gained`` what each deal's win brought by what
-    is known now; None without amounts. ``mean_amount`` is what a win had been worth so far, None
-    if none had an amount, and ``new_gained`` what each win of a new deal brought by the first end.
+    is known now; None without amounts. ``mean_amount`` is what a win so quick had been worth so
+    far, None if none had an amount, and ``new_gained`` what each win of a new deal brought by the
+    first end.
     """
 
     at: int
@@ -237,7 +238,7 @@ def _forecast_again(
         np.array([np.count_nonzero(new_ends < end) for end in ends]),
         None if amounts is None else (then or amounts).expect_amounts(lead, at),
         None if amounts is None else amounts.of_lead[lead],
-        None if then is None else then.mean,
+        None if then is None else float(then.list_quick_wins(int(ahead[0])).mean()),
         None if amounts is None else amounts.of_lead[spells.lead[is_new & (spells.end < ends[0])]],
     )
 

@@ -28,6 +28,7 @@ class WinPrediction:
     """Wins to expect from an as-of to each of some ends, the earliest first.
 
     Attributes:
+        spans: Calendar time to each end, int64 microseconds.
         deals: Deals that are open at the as-of, in working time.
         chances: Chance of each deal of a win by each end, float64 (deals, ends).
         base_chances: The same by stage and age alone.
@@ -36,6 +37,7 @@ class WinPrediction:
         arrivals: Expected number of deals created by each end, float64 (ends,).
     """
 
+    spans: np.ndarray
     deals: OpenDeals
     chances: np.ndarray
     base_chances: np.ndarray
@@ -60,6 +62,7 @@ def predict_wins(
     curve = _estimate_new_wins(sample)
     arrivals = _count_arrivals(history, grid)
     return WinPrediction(
+        spans=ends - history.as_of,
         deals=deals,
         chances=model.find_chances(deals, moved.as_of, spans),
         base_chances=replace(model, trees=()).find_chances(deals, moved.as_of, spans),

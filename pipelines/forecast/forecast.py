@@ -109,7 +109,7 @@ def draw_forecast(
         inputs.segments.codes[deals.lead],
         prediction.new_wins[:, None] * share,
         errors.factors,
-        None if amounts is None else amounts.past,
+        None if amounts is None else [amounts.list_quick_wins(span) for span in prediction.spans],
     )
 
 

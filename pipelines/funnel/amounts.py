@@ -106,7 +106,7 @@ def _find_amounts(
     if known is None:
         return None
     value = pc.fill_null(known, np.nan).to_numpy()
-    return take_known_amounts(attributes, value, spells.lead[won])
+    return take_known_amounts(history, attributes, value)
 
 
 def _complete_win_amounts(

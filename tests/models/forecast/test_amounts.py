@@ -7,7 +7,12 @@ import pytest
 
 from features.tools.instants import US_PER_DAY
 from models.forecast.activity import sort_by_lead
-from models.forecast.amounts import LeadValues, learn_amounts, take_known_amounts
+from models.forecast.amounts import (
+    AmountBase,
+    LeadValues,
+    learn_amounts,
+    take_known_amounts,
+)
 from models.forecast.deal_model import DealAttributes
 from tests.models.forecast.companies import simulate_company
 
@@ -68,15 +73,58 @@ def test_past_amounts_are_those_of_all_wins(known):
     assert np.isfinite(amounts.of_lead).sum() == len(won)
 
 
-def test_known_amounts_stay_and_missing_ones_are_the_mean():
-    attributes = DealAttributes(np.empty((4, 0)), ())
-    amounts = take_known_amounts(attributes, np.array([1.0, np.nan, 5.0, 3.0]), np.array([0, 1]))
-    found = amounts.expect_amounts(np.arange(4), 0)
-    assert found.amount.tolist() == [1.0, 3.0, 5.0, 3.0]
-    assert found.spread.tolist() == [0.0] * 4
-    assert amounts.past.tolist() == [1.0]
-    nothing = take_known_amounts(attributes, np.full(4, np.nan), np.array([0]))
+def test_known_amounts_stay_and_missing_ones_are_the_mean(known):
+    history, won, _, size, amounts = known
+    value = np.where(np.arange(len(size)) % 3 == 0, np.nan, size)
+    found = take_known_amounts(history, amounts.attributes, value)
+    expected = found.expect_amounts(np.arange(len(size)), 0)
+    assert expected.amount == pytest.approx(np.where(np.isnan(value), np.nanmean(value), value))
+    assert not expected.spread.any()
+    lead = history.paths.spells.lead[won]
+    assert found.past.tolist() == size[lead[lead % 3 != 0]].tolist()
+    nothing = take_known_amounts(history, amounts.attributes, np.full(len(size), np.nan))
     assert nothing is None
+
+
+def test_quick_wins_are_those_of_deals_that_were_open_for_less(known):
+    history, won, amount, _, amounts = known
+    spells = history.paths.spells
+    for days in (20, 60):
+        span = days * US_PER_DAY
+        own = [
+            value
+            for row, value in zip(won, amount, strict=True)
+            if spells.end[row] - spells.start[row] < span
+        ]
+        assert len(own) >= 50
+        assert amounts.list_quick_wins(span).tolist() == own
+    assert amounts.list_quick_wins(0).tolist() == amounts.past.tolist()
+
+
+def test_large_offer_is_not_cut_off(known):
+    """Trees alone would give the largest deals the mean of their leaf."""
+    history, _, _, size, amounts = known
+    visits = history.paths.visits
+    offered = visits.lead[visits.stage == 1]
+    largest = offered[np.argsort(size[offered])[-5:]]
+    found = amounts.expect_amounts(largest, history.as_of)
+    assert found.amount == pytest.approx(size[largest], rel=0.1)
+    assert amounts.base.column == 0
+
+
+def test_value_that_is_no_amount_is_no_base():
+    rng = np.random.default_rng(2)
+    amount, minutes = rng.lognormal(3, 1, 500), np.ceil(rng.lognormal(2, 0.5, 500))
+    offer = np.where(rng.random(500) < 0.5, amount * 1.1, np.nan)
+    base = AmountBase.learn(np.column_stack([minutes, offer]), amount)
+    assert base.column == 1
+    shown = np.isfinite(offer)
+    bases = base.find_bases(np.column_stack([minutes, offer]))
+    assert bases[shown] == pytest.approx(amount[shown])
+    assert bases[~shown] == pytest.approx(amount[~shown].mean())
+    alone = AmountBase.learn(minutes[:, None], amount)
+    assert alone.column is None
+    assert alone.find_bases(minutes[:, None]) == pytest.approx(amount.mean())
 
 
 def test_wins_without_an_amount_teach_nothing(known):

@@ -71,7 +71,7 @@ def test_factor_of_new_deals_is_that_of_their_wins():
 
 def test_amounts_of_open_and_new_deals():
     amounts = ExpectedAmounts(np.array([100.0, 1.0]), np.array([50.0, 90.0]))
-    sums = draw([[1.0], [0.0]], new=[[5.0]], amounts=amounts, past=np.array([10.0, 30.0]))
+    sums = draw([[1.0], [0.0]], new=[[5.0]], amounts=amounts, past=[np.array([10.0, 30.0])])
     assert sums.open_amount.mean() == pytest.approx(100, rel=0.03)
     assert sums.open_amount.std() == pytest.approx(50, rel=0.05)
     assert sums.new_amount.mean() == pytest.approx(100, rel=0.03)
