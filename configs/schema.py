@@ -43,6 +43,7 @@ from configs.loading.workspace_place import (
 from configs.loading.yaml_file import expand_variables, read_yaml, redact_config, redact_config_text
 from configs.night import Capacity, Publish, Schedule
 from configs.privacy import Privacy
+from configs.qualification import Qualification, check_qualification
 from configs.source_rows import FrozenModel, SourceRows
 from configs.sources import Sources
 from configs.suggestions import did_you_mean
@@ -75,7 +76,7 @@ SHOWN_VARIABLES = frozenset(
 
 
 # Keys that affect neither features nor models nor scores.
-UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals")
+UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals", "qualification")
 
 
 class Project(FrozenModel):
@@ -98,6 +99,9 @@ class Project(FrozenModel):
     privacy: Privacy = Privacy()
     schedule: Schedule = Schedule()
     goals: Goals = Goals()
+    qualification: Qualification | None = Field(
+        None, description="hand-overs to sales: MQL, SAL and SQL; default: none"
+    )
     words: dict[str, str | tuple[str, ...]] = Field(
         {},
         description="own words for event types, channels, stages, attributes and values, in the "
@@ -224,6 +228,12 @@ class Project(FrozenModel):
                 "week "
                 "ends"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_qualification(self) -> Self:
+        if self.qualification is not None:
+            check_qualification(self.qualification, self.targets, self.features.outbound)
         return self
 
     @property

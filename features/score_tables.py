@@ -160,6 +160,53 @@ SCORES = pa.schema(
             "whether expected_close_p80, as computed for its entry into the stage, has passed",
             nullable=True,
         ),
+        make_field(
+            "qualification",
+            pa.string(),
+            "none, MQL (handed over to sales), SAL (accepted by sales) or SQL (sales-qualified); "
+            "null for other targets than those of qualification",
+            nullable=True,
+        ),
+        make_field(
+            "qualified_at",
+            INSTANT,
+            "as-of since which it has this qualification, or since which it is back; null for "
+            "none that was never handed over",
+            nullable=True,
+        ),
+        make_field(
+            "qualified_because",
+            pa.string(),
+            "probability (it reached the threshold), explore (drawn at random for the week's list) "
+            "or accepted (by sales)",
+            nullable=True,
+        ),
+        make_field(
+            "handover_due",
+            INSTANT,
+            "until when sales is to touch it first (qualification.sla); null once it did",
+            nullable=True,
+        ),
+        make_field(
+            "recycle_reason",
+            pa.string(),
+            "why it went back last: rejected, returned, silent or cooled; null once it is handed "
+            "over again",
+            nullable=True,
+        ),
+        make_field(
+            "handover_chance",
+            pa.float64(),
+            "on the night of its hand-over: the probability of being handed over, 1 above the "
+            "threshold, else that of the draw",
+            nullable=True,
+        ),
+        make_field(
+            "cooling_since",
+            INSTANT,
+            "first night of the current run of nights whose score is too low for the state kept",
+            nullable=True,
+        ),
         make_field("model_version", pa.string(), "version of the registered model"),
         make_field("run_id", pa.string(), "the run that published it"),
         make_field("scored_at", INSTANT, "when the run published it, by the machine's clock"),
@@ -175,6 +222,17 @@ FUNNEL_COLUMNS = (
     "expected_close_p50",
     "expected_close_p80",
     "overdue",
+)
+
+# Columns of SCORES on the hand-over of a lead to sales; null without ``qualification``.
+QUALIFICATION_COLUMNS = (
+    "qualification",
+    "qualified_at",
+    "qualified_because",
+    "handover_due",
+    "recycle_reason",
+    "handover_chance",
+    "cooling_since",
 )
 
 # One row per (project, target, account_id, as_of), ordered by (target, rank). Entities without an

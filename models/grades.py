@@ -58,10 +58,22 @@ def apply_grade_hysteresis(
     # Place -1 is no grade before: never below, and always above, so the plain grade is given.
     below = (place >= 0) & (points < GRADE_LOWER_SCORES[place] + 1 - hysteresis.points)
     above = (place < 0) | (points > GRADE_UPPER_SCORES[place] + hysteresis.points)
+    fallen, since = settle_falls(below, falling, as_of, hysteresis.settle)
+    grades = np.where(above | fallen, GRADE_BY_SCORE[points], GRADE_NAMES[place])
+    return pa.array(grades, pa.string()), since
+
+
+def settle_falls(
+    below: np.ndarray, falling: pa.ChunkedArray, as_of: datetime, settle: timedelta
+) -> tuple[np.ndarray, pa.Array]:
+    """Return which falls have settled, and since when each of the others lasts.
+
+    ``below`` has the rows that are too low tonight, ``falling`` the second result of the previous
+    run. A fall settles on the first run that lies ``settle`` or more after the first of an unbroken
+    series of runs below; it is null then, as for a row that is not below.
+    """
     first_below = pc.coalesce(falling, pa.scalar(as_of, falling.type))
     since = pc.if_else(pa.array(below), first_below, None)
-    settled = pa.scalar(as_of - hysteresis.settle, falling.type)
+    settled = pa.scalar(as_of - settle, falling.type)
     fallen = pc.fill_null(pc.less_equal(since, settled), False)
-    changed = above | fallen.to_numpy()
-    grades = np.where(changed, GRADE_BY_SCORE[points], GRADE_NAMES[place])
-    return pa.array(grades, pa.string()), pc.if_else(fallen, None, since).combine_chunks()
+    return fallen.to_numpy(), pc.if_else(fallen, None, since).combine_chunks()

@@ -1,0 +1,1 @@
+"""Hand-overs of leads to sales: thresholds, states, and what became of them."""
