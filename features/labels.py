@@ -44,7 +44,7 @@ def compute_labels(
         cutoff = column_to_microseconds(spine["cutoff"])
         horizon = duration_to_microseconds(target.horizon)
         events = select_standing_outcomes(dataset, target)
-        position = _find_next_event(dataset, spine, events)
+        position = find_next_event(dataset, spine, events)
         # The appended NEVER_US is the time of rows without a next event.
         outcome = np.append(column_to_microseconds(events["event_time"]), NEVER_US)[position]
         is_positive = outcome < cutoff + horizon
@@ -68,7 +68,7 @@ def find_outcome_values(dataset: Dataset, spine: pa.Table, target: Target) -> np
     events = events.take(pc.sort_indices(events, keys))
     # The appended NaN is the value of rows without a next event.
     values = np.append(pc.fill_null(events["value"], np.nan).to_numpy(), np.nan)
-    return values[_find_next_event(dataset, spine, events)]
+    return values[find_next_event(dataset, spine, events)]
 
 
 def find_column_maturity(dataset: Dataset, spine: pa.Table, target: Target) -> np.ndarray:
@@ -117,8 +117,10 @@ def _read_column_outcome(
     return match_outcome_values(values, outcome), pc.is_valid(values).to_numpy()
 
 
-def _find_next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.ndarray:
+def find_next_event(dataset: Dataset, spine: pa.Table, events: pa.Table) -> np.ndarray:
     """Return the position in ``events`` of the first event at or after each row's cutoff.
+
+    ``spine`` needs entity_id and cutoff, ``events`` entity_id and event_time.
 
     Of events at the same instant this is the first in ``events``. It is ``len(events)`` if there is
     no such event.

@@ -29,6 +29,7 @@ from models.funnel.schemas import (
     SILENCE,
     STUCK,
 )
+from models.qualification.schemas import QUALIFICATION, THRESHOLDS
 from serve.run import Run
 
 # Rows of tables that have it are of single leads: they are erased and suppressed with the lead.
@@ -86,6 +87,8 @@ NIGHT_TABLES = (
     NightTable("forecast_changes", "forecast", CHANGES, ("unit", "step")),
     NightTable("forecast_track", "forecast", FORECAST_TRACK, ("unit", "forecast_as_of")),
     NightTable("forecast_basis", "forecast", FORECAST_BASIS, ("period",)),
+    NightTable("qualification", "qualification", QUALIFICATION, ("step", "month", "band")),
+    NightTable("thresholds", "qualification", THRESHOLDS, ("step",)),
 )
 
 

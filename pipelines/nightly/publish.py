@@ -166,10 +166,15 @@ def publish_scores(
 
 def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     """Return the tables of a night other than scores, and why some are missing."""
-    funnel, forecast = scored.funnel, scored.forecast
+    funnel, forecast, qualification = scored.funnel, scored.forecast, scored.qualification
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
-    problems = {"funnel": funnel.problem, "forecast": forecast.problem}
+    computed |= qualification.tables
+    problems = {
+        "funnel": funnel.problem,
+        "forecast": forecast.problem,
+        "qualification": qualification.problem,
+    }
     return NightFiles(
         stamp_night_tables(computed, run),
         {group: problem for group, problem in problems.items() if problem},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -12,10 +13,13 @@ from features.tools.parallel import run_in_background
 from features.wording.wording import load_wording
 from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
-from models.scorer import Scorer
+from models.qualification.states import STATES
+from models.scorer import Scorer, ScoreScale
 from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
 from pipelines.nightly.publish_checks import check_scores
+from pipelines.qualification.handover import MQL_STEP, StepNight, find_step
+from pipelines.qualification.night import NightQualification, compute_night_qualification
 from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
 from serve.checks.checks import CheckResult
@@ -45,6 +49,7 @@ class ScoredTargets:
         checks: Results of the checks of these scores.
         funnel: The funnel of the same data.
         forecast: The forecast of the same data.
+        qualification: The hand-overs of the same scores.
     """
 
     scores: pa.Table
@@ -52,6 +57,23 @@ class ScoredTargets:
     checks: list[CheckResult]
     funnel: NightFunnel
     forecast: NightForecast
+    qualification: NightQualification
+
+
+class _TargetScores(NamedTuple):
+    """Scores of a night without the columns of the funnel.
+
+    Attributes:
+        frames: Scores by target.
+        accounts: Account scores of each target.
+        checks: Results of the checks of these scores.
+        handovers: Hand-overs of the targets that are a step of the qualification.
+    """
+
+    frames: dict[str, pa.Table]
+    accounts: list[pa.Table]
+    checks: list[CheckResult]
+    handovers: list[StepNight]
 
 
 def score_targets(
@@ -65,20 +87,22 @@ def score_targets(
     """Score the targets that have a scorer, by name, and check them against the past checks."""
     # Funnel and forecast need none of the models, and the history of a lead is built once for both.
     with run_in_background(_compute_company, snapshot) as computing:
-        frames, accounts, checks = _score_each_target(
-            snapshot, run, scorers, store, past_checks, log
-        )
+        scored = _score_each_target(snapshot, run, scorers, store, past_checks, log)
+        qualification = compute_night_qualification(snapshot, scored.handovers)
     funnel, forecast = computing.result()
-    for name, part in (("funnel", funnel), ("forecast", forecast)):
+    parts: dict[str, NightFunnel | NightForecast | NightQualification]
+    parts = {"funnel": funnel, "forecast": forecast, "qualification": qualification}
+    for name, part in parts.items():
         if part.reason:
             log(f"no {name}: {part.reason}")
         if part.problem:
             log(f"warn: no {name} is published: {part.problem}")
     frames = {
         target: add_funnel_columns(frame, snapshot.dataset, funnel)
-        for target, frame in frames.items()
+        for target, frame in scored.frames.items()
     }
-    return _stamp_tables(frames, accounts, checks, (funnel, forecast), run.run_id)
+    company = (funnel, forecast, qualification)
+    return _stamp_tables(scored._replace(frames=frames), company, run.run_id)
 
 
 def _compute_company(snapshot: Snapshot) -> tuple[NightFunnel, NightForecast]:
@@ -93,9 +117,10 @@ def _score_each_target(
     store: Store,
     past_checks: pa.Table,
     log: Callable[[str], None],
-) -> tuple[dict[str, pa.Table], list[pa.Table], list[CheckResult]]:
-    """Return by target the scores without the funnel's columns, the accounts, and the checks."""
+) -> _TargetScores:
+    """Return the scores of all targets, without the columns of the funnel."""
     frames, accounts, checks = dict[str, pa.Table](), list[pa.Table](), list[CheckResult]()
+    handovers = list[StepNight]()
     # In the order of names, so that a repeated night gives the same rows in the same order.
     for target, scorer in sorted(scorers.items()):
         log(f"{target}: scoring with version {run.models[target]}")
@@ -111,33 +136,60 @@ def _score_each_target(
                 dependence = WithinAccountDependence.from_json(scorer.metadata.within_account)
                 accounts.append(score_accounts(snapshot.dataset, frame, dependence))
             history = ScoreHistory.load(store, run.project, target, snapshot.as_of)
-            frame = add_history_columns(snapshot, target, frame, history, store)
+            frame, handover = add_history_columns(
+                snapshot, target, frame, history, store, scorer.scale
+            )
+            handovers += [handover] if handover else []
             checks += check_scores(
                 snapshot, target, scorer, matrix, frame, past_checks, history.previous
             )
         frames[target] = append_columns(frame, reasons.result())
-    return frames, accounts, checks
+    return _TargetScores(frames, accounts, checks, handovers)
 
 
 def add_history_columns(
-    snapshot: Snapshot, target: str, frame: pa.Table, history: ScoreHistory, store: Store
-) -> pa.Table:
+    snapshot: Snapshot,
+    target: str,
+    frame: pa.Table,
+    history: ScoreHistory,
+    store: Store,
+    scale: ScoreScale,
+) -> tuple[pa.Table, StepNight | None]:
     """Add to a target's scores the columns that follow from earlier runs.
 
-    These are trend and steady grade, the week's list, and the date of the next review, which
-    needs the grade and so comes last.
+    These are trend and steady grade, the hand-over, the week's list, and the date of the next
+    review, which needs the grade and so comes last. The second result are the hand-overs, None
+    where the target is no step of the qualification.
     """
     project, publication, as_of = snapshot.project, snapshot.project.publish, snapshot.as_of
     # The order matters: the review date depends on the grade, which depends on the history.
     hysteresis = GradeHysteresis(publication.steady, publication.settle)
     frame = add_score_history(frame, history, as_of, hysteresis)
+    frame, night = _add_list_and_handover(snapshot, target, frame, store, scale)
+    frame = add_review_dates(frame, history.previous, as_of, publication.review, project.zone)
+    return frame, night
+
+
+def _add_list_and_handover(
+    snapshot: Snapshot, target: str, frame: pa.Table, store: Store, scale: ScoreScale
+) -> tuple[pa.Table, StepNight | None]:
+    project, as_of = snapshot.project, snapshot.as_of
     week = Week.containing(as_of, project.zone)
     already_listed = store.listed_leads(project.project, target, week.start, as_of)
     # The draw depends on target and week alone, so a night that is scored again gives the same
     # list.
     seed = make_draw_seed(project.project, target, week)
-    frame = add_weekly_list(frame, already_listed, project.capacity_config, seed)
-    return add_review_dates(frame, history.previous, as_of, publication.review, project.zone)
+    step = find_step(snapshot, target)
+    night = StepNight.begin(snapshot, step, frame, scale, store) if step else None
+    is_mql = night is not None and night.step.key == MQL_STEP
+    # Sales works the leads that were handed over; of the others a few are drawn.
+    pickable = night.handed if night and is_mql else None
+    frame = add_weekly_list(frame, already_listed, project.capacity_config, seed, pickable)
+    if night is None:
+        missing = {f.name: pa.nulls(len(frame), f.type) for f in STATES}
+        return append_columns(frame, missing), None
+    night = night.explore(frame, already_listed, as_of) if is_mql else night
+    return night.finish(snapshot, frame)
 
 
 def _create_request(snapshot: Snapshot, target: str, version: str) -> ScoringRequest:
@@ -165,21 +217,21 @@ def _log_if_trained_later(
 
 
 def _stamp_tables(
-    frames: Mapping[str, pa.Table],
-    accounts: list[pa.Table],
-    checks: list[CheckResult],
-    company: tuple[NightFunnel, NightForecast],
+    scored: _TargetScores,
+    company: tuple[NightFunnel, NightForecast, NightQualification],
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.
     scored_at = read_clock()
-    scores = [stamp_run_columns(frame, SCORES, run_id, scored_at) for frame in frames.values()]
+    scores = [
+        stamp_run_columns(frame, SCORES, run_id, scored_at) for frame in scored.frames.values()
+    ]
     account_scores = [
-        stamp_run_columns(rows, ACCOUNT_SCORES, run_id, scored_at) for rows in accounts
+        stamp_run_columns(rows, ACCOUNT_SCORES, run_id, scored_at) for rows in scored.accounts
     ]
     return ScoredTargets(
         pa.concat_tables(scores),
         pa.concat_tables([ACCOUNT_SCORES.empty_table(), *account_scores]),
-        [*check_any_scored(dict(frames)), *checks],
+        [*check_any_scored(scored.frames), *scored.checks],
         *company,
     )

@@ -16,7 +16,7 @@ from configs.targets import OutcomeAmount, Target
 from features.build import build_features
 from features.contracts import INSTANT, SPINE, Dataset
 from features.definitions.catalog import Catalog
-from features.score_tables import FUNNEL_COLUMNS, SCORES
+from features.score_tables import FUNNEL_COLUMNS, QUALIFICATION_COLUMNS, SCORES
 from features.spine import build_scoring_spine
 from features.tools.parallel import parallel_map
 from features.wording.composition import name_only_type
@@ -38,7 +38,15 @@ HISTORY_COLUMNS = {
 }
 # Only the publishing run can fill these columns of SCORES: they need the scores table, the run or
 # its funnel.
-PUBLISH_COLUMNS = HISTORY_COLUMNS | {"listed", "review_at", *FUNNEL_COLUMNS, "run_id", "scored_at"}
+PUBLISH_COLUMNS = {
+    *HISTORY_COLUMNS,
+    "listed",
+    "review_at",
+    *FUNNEL_COLUMNS,
+    *QUALIFICATION_COLUMNS,
+    "run_id",
+    "scored_at",
+}
 # ``explain_rows`` fills these columns of SCORES.
 EXPLANATION_COLUMNS = {"reasons", *SIDES}
 

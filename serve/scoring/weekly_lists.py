@@ -43,7 +43,11 @@ class Week:
 
 
 def add_weekly_list(
-    scores: pa.Table, earlier: pa.Table, capacity: Capacity | None, seed: str
+    scores: pa.Table,
+    earlier: pa.Table,
+    capacity: Capacity | None,
+    seed: str,
+    pickable: np.ndarray | None = None,
 ) -> pa.Table:
     """Append listed: “pick”, “explore”, or null for a lead that is not on the week's list.
 
@@ -55,7 +59,8 @@ def add_weekly_list(
     are gone stay used. An owner's free places for picks go to its most probable leads. The free
     places for exploring go to its other leads with the smallest hash of ``seed`` and entity_id,
     so a repeated draw gives the same leads. Null counts as one owner. Without a capacity, listed
-    is null.
+    is null. ``pickable`` is a mask of the leads that may be picked, all by default; the others may
+    still be drawn.
     """
     if capacity is None:
         return scores.append_column("listed", pa.nulls(scores.num_rows, pa.string()))
@@ -67,15 +72,36 @@ def add_weekly_list(
         .copy()
     )
     owner, owners = _encode_owners(scores["owner"])
-    # ``round`` would round half to even; half a place is rounded up.
-    explored = floor(capacity.per_week * capacity.explore + 0.5)
+    explored = count_explored_places(capacity)
     for kind, places in enumerate((capacity.per_week - explored, explored)):
         open_rows = np.flatnonzero(listed < 0)
+        if LIST_KINDS[kind].as_py() == PICK and pickable is not None:
+            open_rows = open_rows[pickable[open_rows]]
         if LIST_KINDS[kind].as_py() == EXPLORE and places:
             open_rows = open_rows[_draw_order(scores["entity_id"].take(pa.array(open_rows)), seed)]
         free = places - _count_used_places(earlier, kind, owners)
         listed[_take_free_places(open_rows, owner, free)] = kind
     return scores.append_column("listed", LIST_KINDS.take(pa.array(listed, mask=listed < 0)))
+
+
+def count_explored_places(capacity: Capacity) -> int:
+    """Return the places of each owner's list that are filled with leads drawn at random."""
+    # ``round`` would round half to even; half a place is rounded up.
+    return floor(capacity.per_week * capacity.explore + 0.5)
+
+
+def find_draw_chances(scores: pa.Table, earlier: pa.Table) -> np.ndarray:
+    """Return with which probability each lead that was drawn tonight was drawn; else NaN.
+
+    ``scores`` needs entity_id, owner and listed; ``earlier`` is that of ``add_weekly_list``. All
+    leads of an owner that had no place were drawn from with equal probability.
+    """
+    is_new = pc.invert(pc.is_in(scores["entity_id"], earlier["entity_id"].combine_chunks()))
+    drawn = pc.and_(pc.fill_null(pc.equal(scores["listed"], EXPLORE), False), is_new).to_numpy()
+    owner, owners = _encode_owners(scores["owner"])
+    could_be = drawn | scores["listed"].is_null().to_numpy()
+    counts = [np.bincount(owner[rows], minlength=len(owners)) for rows in (drawn, could_be)]
+    return np.where(drawn, counts[0][owner] / np.maximum(counts[1][owner], 1), np.nan)
 
 
 def keep_first_per_lead(rows: pa.Table) -> pa.Table:
@@ -108,9 +134,12 @@ def look_up_owners(dataset: Dataset, capacity: Capacity | None, lead: pa.Array) 
 
 def total_weekly_capacity(dataset: Dataset, capacity: Capacity | None) -> int | None:
     """Return how many leads all owners can work in a week; None without a capacity."""
-    if capacity is None or capacity.owner is None:
-        return capacity.per_week if capacity else None
-    return capacity.per_week * max(len(pc.unique(dataset.leads[capacity.owner])), 1)
+    return capacity.per_week * count_owners(dataset, capacity) if capacity else None
+
+
+def count_owners(dataset: Dataset, capacity: Capacity) -> int:
+    """Return the number of weekly lists: one per owner, one without an owner column."""
+    return 1 if capacity.owner is None else max(len(pc.unique(dataset.leads[capacity.owner])), 1)
 
 
 def _encode_owners(owner: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:

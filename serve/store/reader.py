@@ -45,6 +45,22 @@ PREVIOUS_SCORES = pa.schema(
     [SCORES.field(name) for name in ("entity_id", "score", "grade", "falling_since", "review_at")]
 )
 LISTED_COLUMNS = ("entity_id", "owner", "listed")
+# What a lead's row says on the night on which it is handed over, or goes back.
+STATE_CHANGES = pa.schema(
+    [
+        SCORES.field(name)
+        for name in (
+            "entity_id",
+            "as_of",
+            "probability",
+            "grade",
+            "qualification",
+            "qualified_because",
+            "recycle_reason",
+            "handover_chance",
+        )
+    ]
+)
 
 
 class ScoreReader:
@@ -114,6 +130,23 @@ class ScoreReader:
         return self._read(
             query, pa.schema([SCORES.field(name) for name in columns]), rows.as_of, rows.entity_id
         )
+
+    def state_changes(self, project: str, target: str, before: datetime) -> pa.Table:
+        """Return STATE_CHANGES of a target at as-ofs before an instant, by as-of and entity_id.
+
+        They are the rows of the nights on which a lead got its qualification, or went back, without
+        entities suppressed since.
+        """
+        rows = SCORES_TABLE.c
+        query = sa.select(*(rows[name] for name in STATE_CHANGES.names)).where(
+            rows.project == project,
+            rows.target == target,
+            rows.as_of < before,
+            # The condition of the index, which has these rows alone.
+            rows.qualified_at == rows.as_of,
+            is_not_suppressed_since(),
+        )
+        return self._read(query, STATE_CHANGES, rows.as_of, rows.entity_id)
 
     def scores(
         self,

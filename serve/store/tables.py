@@ -30,6 +30,11 @@ LISTED_INDEX_SQL = (
     "CREATE INDEX IF NOT EXISTS scores_listed ON scores (project, target, as_of) "
     "WHERE listed IS NOT NULL"
 )
+# So are the nights on which a lead was handed over, or went back.
+QUALIFIED_INDEX_SQL = (
+    "CREATE INDEX IF NOT EXISTS scores_qualified ON scores (project, target, as_of) "
+    "WHERE qualified_at = as_of"
+)
 CATALOG_SCHEMA = pa.schema([("name", pa.string()), ("type", pa.string())])
 SQL_TYPES: dict[pa.DataType, sa.types.TypeEngine[Any]] = {
     INSTANT: sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql"),
@@ -215,6 +220,7 @@ def migrate_schema(session: Session, address: str) -> None:
     # Databases from before 0.1.0 have this index, which makes publishing slower.
     session.execute("DROP INDEX IF EXISTS scores_by_entity")
     session.execute(LISTED_INDEX_SQL)
+    session.execute(QUALIFIED_INDEX_SQL)
     for view, table in VIEWS.items():
         session.execute(f"CREATE VIEW {view} AS {session.render_sql(select_current(table))}")
 

@@ -91,5 +91,5 @@ def test_mistake_is_a_config_error_with_its_key_and_a_fix(tmp_path, qualificatio
 
 
 def test_time_to_touch_requires_the_touches_of_the_config(tmp_path):
-    with pytest.raises(ConfigError, match="requires features.outbound: give the event types"):
+    with pytest.raises(ConfigError, match=r"requires features\.outbound: give the event types"):
         load(tmp_path, {"mql": MQL}, features=tiny.CONFIG["features"])

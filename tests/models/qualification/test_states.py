@@ -34,6 +34,9 @@ NIGHT = st.fixed_dictionaries(
 )
 
 
+FRESH = ("none", None, None, None)
+
+
 def run_night(previous, as_of, night, rules=RULES):
     """Return the states of one lead, whose row of the last night is ``previous``."""
     evidence = LeadEvidence(
@@ -52,36 +55,32 @@ def run_night(previous, as_of, night, rules=RULES):
 
 def run_by_hand(nights):
     """Return (qualification, since, because, reason) of each night, by the documented rules."""
-    state, low_since, active, told = ("none", None, None, None), None, MONDAY - DAY, []
+    state, low_since, active, found = FRESH, None, MONDAY - DAY, []
     for number, night in enumerate(nights):
         now = MONDAY + number * DAY
-        if night["active"]:
-            active = now - timedelta(hours=1)
+        active = now - timedelta(hours=1) if night["active"] else active
         if not night["scored"]:
-            state, low_since = ("none", None, None, None), None
-            told.append(None)
+            state, low_since = FRESH, None
+            found.append(None)
             continue
-        name, since, because, reason = state
-        if name == "MQL":
-            drawn_lately = because == "explore" and now - since < RULES.horizon
+        if state[0] == "MQL":
+            drawn_lately = state[2] == "explore" and now - state[1] < RULES.horizon
             low_since = (low_since or now) if night["low"] and not drawn_lately else None
-            back = None
-            if night["rejected"]:
-                back = "rejected"
-            elif now - max(active, since) >= RULES.silent:
-                back = "silent"
-            elif low_since and now - low_since >= RULES.settle:
-                back = "cooled"
-            if back:
-                name, since, because, reason, low_since = "none", now, None, back, None
-        if name == "none" and (reason is None or now - since >= RULES.wait):
-            if night["reaches"]:
-                name, since, because, reason = "MQL", now, "probability", None
-            elif night["drawn"]:
-                name, since, because, reason = "MQL", now, "explore", None
-        state = (name, since, because, reason)
-        told.append(state)
-    return told
+            back = reason_by_hand(night, now, max(active, state[1]), low_since)
+            state, low_since = (("none", now, None, back), None) if back else (state, low_since)
+        if state[0] == "none" and (state[3] is None or now - state[1] >= RULES.wait):
+            because = "probability" if night["reaches"] else "explore" if night["drawn"] else None
+            state = ("MQL", now, because, None) if because else state
+        found.append(state)
+    return found
+
+
+def reason_by_hand(night, now, last, low_since):
+    if night["rejected"]:
+        return "rejected"
+    if now - last >= RULES.silent:
+        return "silent"
+    return "cooled" if low_since and now - low_since >= RULES.settle else None
 
 
 @given(st.lists(NIGHT, min_size=1, max_size=30))

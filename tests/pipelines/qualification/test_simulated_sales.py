@@ -1,0 +1,33 @@
+"""Acceptance of all leads, from those that sales was given, against simulated habits of sales."""
+
+import numpy as np
+
+from tests.pipelines.qualification.simulated_sales import describe, holds, main, simulate_sales
+
+COMPANIES = 40
+
+
+def test_weighted_rate_recovers_the_truth_and_the_plain_rate_does_not():
+    answered = [simulate_sales(seed) for seed in range(1, COMPANIES + 1)]
+    for company in answered[:5]:
+        print(*describe(company), sep=" | ")
+    weighted, plain = (
+        np.mean([holds(company, name) for company in answered]) for name in ("rate_all", "rate")
+    )
+    error, plain_error = (
+        np.mean([company.row[name] - company.truth for company in answered])
+        for name in ("rate_all", "rate")
+    )
+    print(f"interval holds the truth: weighted {weighted:.0%}, plain {plain:.0%}")
+    print(f"mean error: weighted {error:+.3f}, plain {plain_error:+.3f}")
+    # The interval is one of 90 %: of 40, fewer than 33 are seen in one of a hundred experiments.
+    assert weighted >= 33 / 40
+    assert plain == 0
+    assert abs(error) < 0.02 < plain_error
+
+
+def test_table_of_the_docs_has_a_line_for_each_company(capsys):
+    main(2)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("| 1 | ")
