@@ -63,7 +63,15 @@ def write_export_from_store(
     accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
-    build_page = make_page_builder(project, store, run, scores, funnel=funnel, forecast=forecast)
+    build_page = make_page_builder(
+        project,
+        store,
+        run,
+        scores,
+        funnel=funnel,
+        forecast=forecast,
+        qualification=tables,
+    )
     root = project.workspace_path
     extras = NightFiles(tables, read_table_problems(root, run.run_id))
     return write_export(scores, root, run, form, accounts, build_page, extras)

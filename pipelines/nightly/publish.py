@@ -94,6 +94,7 @@ def _make_night_page_builder(
         registry=context.registry,
         funnel=scored.funnel.result.tables if scored.funnel.result else None,
         forecast=scored.forecast.result,
+        qualification=scored.qualification.tables,
     )
 
 

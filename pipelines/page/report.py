@@ -96,7 +96,14 @@ def write_report(
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
     data = gather_page_data(
-        project, store, run, find_facts, scores, funnel=funnel, forecast=forecast
+        project,
+        store,
+        run,
+        find_facts,
+        scores,
+        funnel=funnel,
+        forecast=forecast,
+        qualification=tables,
     )
     log("building the page")
     page = build_page(data)

@@ -17,6 +17,7 @@ from serve.page.sections.forecast.section import build_forecast_section
 from serve.page.sections.funnel.aging import build_aging
 from serve.page.sections.funnel.curves import build_curves
 from serve.page.sections.funnel.cycle import build_cycle
+from serve.page.sections.funnel.handover import build_handover
 from serve.page.sections.funnel.leak import build_leak
 from serve.page.sections.funnel.losses import build_losses
 from serve.page.sections.funnel.missing import build_missing
@@ -58,6 +59,7 @@ FUNNEL_SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_cycle,
     build_aging,
     build_stuck,
+    build_handover,
 )
 # What sales needs comes first, and what only the data team reads comes last. A section returns
 # None where the data has nothing to say about it.

@@ -67,6 +67,8 @@ class PageData:
         facts: Facts that only the source data has; None if it was not read.
         funnel: The funnel of the as-of, without suppressed leads; None if none was published.
         forecast: The forecast of the as-of, without suppressed leads; None if none was published.
+        qualification: Tables of the as-of by name, among them QUALIFICATION and THRESHOLDS if they
+            were published.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -87,6 +89,7 @@ class PageData:
     facts: LeadFacts | None = None
     funnel: FunnelTables | None = None
     forecast: ForecastResult | None = None
+    qualification: Mapping[str, pa.Table] | None = None
     hides_ids: bool = False
 
     @property

@@ -6,6 +6,7 @@ probability that the simulation knows: it likes partners, and leads whose score 
 that it was not given, nothing is known.
 """
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,8 @@ NOBODY = pa.schema([("entity_id", pa.string()), ("owner", pa.string()), ("listed
 class Answered(NamedTuple):
     """A company's row of the table, and what the simulation knows of it.
 
-    ``truth`` is the mean probability of an acceptance, over all leads that were above the break-even
-    probability on a Monday and not handed over before.
+    ``truth`` is the mean probability of an acceptance, over all leads that were above the
+    break-even probability on a Monday and not handed over before.
     """
 
     truth: float
@@ -53,9 +54,7 @@ def simulate_sales(seed):
         truth.append(accepts[p >= threshold.break_even])
         given = ~np.isnan(chance)
         answers = rng.random(len(pool)) < accepts
-        handed += zip(
-            p[given], chance[given], answers[given], pool["id"][given], strict=True
-        )
+        handed += zip(p[given], chance[given], answers[given], pool["id"][given], strict=True)
         pool = pool[~given]
     table = build_qualification_table(_follow(handed), {"mql": threshold.break_even}, MONDAY)
     return Answered(float(np.concatenate(truth).mean()), table.to_pylist()[0])
@@ -130,7 +129,7 @@ def main(companies=5):
     lines = [["company", "true", "handed over", "all above break-even", "leads", "drawn"]]
     lines += [["---"] * len(lines[0])]
     lines += [[str(seed), *describe(simulate_sales(seed))] for seed in range(1, companies + 1)]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    sys.stdout.writelines(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

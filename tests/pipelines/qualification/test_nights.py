@@ -60,9 +60,7 @@ def company(tmp_path_factory):
     folder = tmp_path_factory.mktemp("handover")
     sources = {
         "leads": tiny.CONFIG["sources"]["leads"] | {"path": str(folder / "leads.csv")},
-        "events": [
-            tiny.CONFIG["sources"]["events"][0] | {"path": str(folder / "events.csv")}
-        ],
+        "events": [tiny.CONFIG["sources"]["events"][0] | {"path": str(folder / "events.csv")}],
     }
     path = tiny.write(
         folder,
@@ -212,7 +210,7 @@ def test_week_list_picks_leads_in_the_hands_of_sales_and_draws_others(company):
 
 
 def test_first_touch_is_due_until_the_call(company):
-    folder, project = company
+    folder, _ = company
     calls = [(lead, at) for lead, at, what in read_events(folder) if what == "call"]
     seen = set()
     for row in read_rows(folder):
@@ -269,9 +267,7 @@ def test_monthly_table_equals_a_count_of_the_rows_and_events(
             counts = expected.setdefault(key, [0, 0, 0, 0, 0])
             counts[0] += 1
             counts[1] += is_mature
-            counts[2] += is_mature and any(
-                since <= at < since + timedelta(days=days) for at in own
-            )
+            counts[2] += is_mature and any(since <= at < since + timedelta(days=days) for at in own)
             counts[3] += is_due
             counts[4] += is_due and any(at <= since + SLA for at in calls)
     query = f"select * from qualification where as_of = '{last}' and step = '{step}'"
@@ -341,7 +337,7 @@ def test_night_that_is_scored_again_after_later_events_says_the_same(company):
 
 
 def test_failure_keeps_no_scores_back(company, monkeypatch):
-    folder, project = company
+    _, project = company
 
     def fail(*arguments):
         raise ZeroDivisionError("secret@example.com")

@@ -1,5 +1,7 @@
 """Acceptance of all leads, from those that sales was given, against simulated habits of sales."""
 
+import sys
+
 import numpy as np
 
 from tests.pipelines.qualification.simulated_sales import describe, holds, main, simulate_sales
@@ -9,8 +11,7 @@ COMPANIES = 40
 
 def test_weighted_rate_recovers_the_truth_and_the_plain_rate_does_not():
     answered = [simulate_sales(seed) for seed in range(1, COMPANIES + 1)]
-    for company in answered[:5]:
-        print(*describe(company), sep=" | ")
+    sys.stdout.writelines(f"{' | '.join(describe(company))}\n" for company in answered[:5])
     weighted, plain = (
         np.mean([holds(company, name) for company in answered]) for name in ("rate_all", "rate")
     )
@@ -18,8 +19,10 @@ def test_weighted_rate_recovers_the_truth_and_the_plain_rate_does_not():
         np.mean([company.row[name] - company.truth for company in answered])
         for name in ("rate_all", "rate")
     )
-    print(f"interval holds the truth: weighted {weighted:.0%}, plain {plain:.0%}")
-    print(f"mean error: weighted {error:+.3f}, plain {plain_error:+.3f}")
+    sys.stdout.write(
+        f"interval holds the truth: weighted {weighted:.0%}, plain {plain:.0%}; "
+        f"mean error: weighted {error:+.3f}, plain {plain_error:+.3f}\n"
+    )
     # The interval is one of 90 %: of 40, fewer than 33 are seen in one of a hundred experiments.
     assert weighted >= 33 / 40
     assert plain == 0
