@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from features.score_tables import DELIVERIES
+from models.qualification.schemas import QUALIFICATION
 from pipelines.json_output.shared import (
     EstimateJson,
     JsonObject,
@@ -251,6 +252,12 @@ class GradeOrderJson(JsonObject):
     short: bool = make_key("whether the 99 % interval lies below the published difference")
 
 
+HandoverRowJson = create_row_model(
+    "HandoverRowJson", "What became of the hand-overs of a month and a grade.", QUALIFICATION
+)
+HandoverRows = list[HandoverRowJson]  # type: ignore[valid-type]
+
+
 class TargetOutcomesJson(JsonObject):
     """Realised outcomes of one target."""
 
@@ -271,6 +278,10 @@ class TargetOutcomesJson(JsonObject):
     warnings: list[str] = make_key("lines for a person")
     champion: str | None = make_key("version of the champion")
     recommendation: RecommendationJson = make_key("whether to train again")
+    handovers: HandoverRows = make_key(
+        "what became of the leads that were handed over by this target's probability; empty where "
+        "it is no step of the qualification"
+    )
 
 
 class OutcomesOutput(JsonObject):

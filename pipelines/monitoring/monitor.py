@@ -30,6 +30,7 @@ from models.scorer import SCORER_FILE, read_scorer_json
 from models.scorer_metadata import ScorerMetadata
 from pipelines.as_of import is_in_future, parse_as_of
 from pipelines.event_names import require_event_types
+from pipelines.qualification.night import follow_target_handovers
 from pipelines.reports.markdown import render_monitor_markdown
 from pipelines.results.monitoring import MonitorResult
 from pipelines.runner import Runner, read_clock
@@ -167,6 +168,7 @@ def follow_target(
         tuple(version for version in compared if not records[version].expectations),
         tuple(_list_warnings(rows, compared, number)),
         () if brief else tuple(_compare_grades(snapshot, rows)),
+        **({} if brief else {"handovers": follow_target_handovers(snapshot, target, store)}),
     )
 
 

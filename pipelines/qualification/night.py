@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from features.labels import compute_labels
 from features.tools.instants import (
+    MICROSECOND,
     NEVER_US,
     US_PER_HOUR,
     column_to_microseconds,
@@ -19,12 +20,19 @@ from features.tools.instants import (
 )
 from models.clusters import number_keys
 from models.qualification.monthly import FOLLOWED_HANDOVERS, build_qualification_table
-from models.qualification.schemas import THRESHOLDS
+from models.qualification.schemas import QUALIFICATION, THRESHOLDS
 from models.qualification.states import COOLED, REJECTED, RETURNED, SILENT, STEP_STATES
-from pipelines.qualification.handover import Step, StepNight, find_answers, find_touches
+from pipelines.qualification.handover import (
+    Step,
+    StepNight,
+    find_answers,
+    find_step,
+    find_touches,
+)
 from pipelines.training_data import Snapshot
 from serve.failure import describe_failed_part
 from serve.night_tables import prepare_night_table, select_group
+from serve.store.store import Store
 
 TABLE, THRESHOLD_TABLE = "qualification", "thresholds"
 
@@ -76,6 +84,28 @@ def build_handover_tables(snapshot: Snapshot, nights: Sequence[StepNight]) -> di
         TABLE: build_qualification_table(pa.concat_tables(followed), above, snapshot.as_of),
         THRESHOLD_TABLE: pa.Table.from_pylist(rows, schema=THRESHOLDS),
     }
+
+
+def follow_target_handovers(snapshot: Snapshot, target: str, store: Store) -> pa.Table:
+    """Return QUALIFICATION of the hand-overs by a target's probability up to the as-of.
+
+    ``rate_all`` counts leads from the break-even probability of the newest night. Without a step of
+    the target the table is empty.
+    """
+    step = find_step(snapshot, target)
+    if step is None:
+        return QUALIFICATION.empty_table()
+    names = (snapshot.project.project, target)
+    # The night of the as-of itself counts, too.
+    changes = store.state_changes(*names, snapshot.as_of + MICROSECOND)
+    followed = follow_handovers(snapshot, step, changes)
+    newest = store.last_published_run(snapshot.project.project)
+    tables = store.night_tables(newest) if newest else {}
+    limits = tables.get(THRESHOLD_TABLE, THRESHOLDS.empty_table()).to_pylist()
+    found = {row["step"]: row["break_even"] for row in limits}
+    above = found.get(step.key)
+    ends = {step.key: np.inf if above is None else above}
+    return build_qualification_table(followed, ends, snapshot.as_of)
 
 
 def follow_handovers(snapshot: Snapshot, step: Step, changes: pa.Table) -> pa.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.reports.handover_tables import tabulate_handovers
 from pipelines.reports.metric_tables import format_estimate, format_value
 from serve.monitoring.expectations import METRIC_NAMES
 
@@ -35,6 +36,7 @@ def build_monitor_tables(result: MonitorResult) -> list[list[list[str]]]:
         for kind in SLICE_KINDS
         if result.parts_by_name(kind) or (kind in RANKED_KINDS and result.count_immature(kind))
     ]
+    tables += tabulate_handovers(result.handovers)
     return [*tables, *([_build_expectation_table(result)] if result.versions else [])]
 
 

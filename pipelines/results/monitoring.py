@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from features.tools.instants import format_iso
+from features.tools.json_values import to_json_values
+from models.qualification.schemas import QUALIFICATION
 from serve.monitoring.expectations import Comparison, Recommendation
 from serve.monitoring.grade_order import GradeOrder
 from serve.monitoring.outcomes import FollowedScores
@@ -35,6 +39,7 @@ class MonitorResult:
         without_expectations: Versions that kept no metrics of their training.
         warnings: Lines for a person.
         grade_order: Comparison of each grade with the next one, over all rows.
+        handovers: QUALIFICATION of the step that hands over the leads of this target.
     """
 
     target: str
@@ -48,6 +53,7 @@ class MonitorResult:
     without_expectations: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     grade_order: tuple[GradeOrder, ...] = ()
+    handovers: pa.Table = field(default_factory=QUALIFICATION.empty_table)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -99,6 +105,7 @@ class MonitorResult:
             "warnings": list(self.warnings),
             "champion": self.champion,
             "recommendation": self.recommendation.to_json(),
+            "handovers": to_json_values(self.handovers.to_pylist()),
         }
 
     def _parts_to_json(self, kind: str) -> dict[str, Any]:

@@ -11,14 +11,18 @@ import pytest
 
 from configs.learning import EvaluationConfig
 from configs.schema import load_project
+from features.tools.json_values import to_json_values
 from models.learners import lightgbm
 from models.registry.records import TrainingRecord
 from models.registry.registry import Registry
 from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
+from pipelines.json_output.nightly import OutcomesOutput
+from pipelines.monitoring.monitor import monitor_targets, outcomes_to_json
 from pipelines.nightly.night import score_night
 from pipelines.qualification import night as night_tables
+from pipelines.reports.monitor_tables import build_monitor_tables
 from pipelines.runner import Runner, read_clock
 from pipelines.training.reference_profile import attach_reference_profile
 from pipelines.training_data import build_training_rows, load_snapshot
@@ -101,7 +105,11 @@ def _train(project, folder):
     registry = Registry(project.workspace_path, project.project)
     for target in TARGETS:
         rows = build_training_rows(now, target)
-        metadata = ScorerMetadata(rows.catalog.to_json(), trained_as_of=now.as_of.isoformat())
+        metadata = ScorerMetadata(
+            rows.catalog.to_json(),
+            trained_as_of=now.as_of.isoformat(),
+            observation_date=now.observed.isoformat(),
+        )
         settings = TrainingSettings(
             target,
             project.targets[target].horizon,
@@ -307,13 +315,15 @@ def test_night_that_is_scored_again_after_later_events_says_the_same(company):
     folder, project = company
     night = NIGHTS[6]
     as_of = project.parse_instant(night)
+    nights = {row["as_of"] for row in read_rows(folder, "select distinct as_of from scores")}
+    (stored,) = [text for text in nights if parse_instant(text) == as_of]
     names = "entity_id, target, qualification, qualified_at, qualified_because, handover_due"
     query = (
         f"select {names}, recycle_reason, handover_chance, cooling_since, listed from scores "
-        f"where as_of = '{as_of.isoformat()}' order by target, entity_id"
+        f"where as_of = '{stored}' order by target, entity_id"
     )
     tables = {
-        name: f"select * from {name} where as_of = '{as_of.isoformat()}' order by position"
+        name: f"select * from {name} where as_of = '{stored}' order by position"
         for name in ("qualification", "thresholds")
     }
     before = read_rows(folder, query), {n: read_rows(folder, q) for n, q in tables.items()}
@@ -334,6 +344,27 @@ def test_night_that_is_scored_again_after_later_events_says_the_same(company):
     for name, rows in before[1].items():
         own = [{k: v for k, v in row.items() if k != "run_id"} for row in rows]
         assert own == [{k: v for k, v in row.items() if k != "run_id"} for row in after[1][name]]
+
+
+def test_outcomes_show_the_table_of_the_newest_night(company):
+    _, project = company
+    results = monitor_targets(project, NIGHTS[-1], list(TARGETS), Runner())
+    OutcomesOutput.model_validate(outcomes_to_json(results))
+    store = open_store(project)
+    stored = store.night_tables(store.last_published_run("tiny"))["qualification"].to_pylist()
+    for result, step in zip(results, ("mql", "sql"), strict=True):
+        found = result.to_json()["handovers"]
+        assert len(found) > 3
+        assert found == [
+            to_json_values({name: row[name] for name in found[0]})
+            for row in stored
+            if row["step"] == step
+        ]
+        text = "\n".join(
+            " | ".join(line) for table in build_monitor_tables(result) for line in table
+        )
+        every = next(row for row in found if row["month"] == row["band"] == "all")
+        assert f"{step} | all | all | {every['handed_over']} | {every['mature']} |" in text
 
 
 def test_failure_keeps_no_scores_back(company, monkeypatch):

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, LeadscoreError
+from features.score_tables import QUALIFICATION_COLUMNS
 from serve.export import atomic_folders, export, page_file
 from serve.export.export import ACCOUNTS_SCHEMA, EXPORT_SCHEMA, KEPT_FOLDERS, write_export
 from tests.serve.samples import LATER, MONDAY, TUESDAY, a_reason, a_run, some_accounts, some_scores
@@ -43,6 +44,7 @@ COLUMNS = [
         "expected_close_p50",
         "expected_close_p80",
         "overdue",
+        *QUALIFICATION_COLUMNS,
     ),
     *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3", "model_version"),
 ]

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError, DataError, LeadscoreError
 from features.contracts import INSTANT
-from features.score_tables import FUNNEL_COLUMNS, SCORE_CHECKS, SCORE_RUNS, SCORES
+from features.score_tables import (
+    FUNNEL_COLUMNS,
+    QUALIFICATION_COLUMNS,
+    SCORE_CHECKS,
+    SCORE_RUNS,
+    SCORES,
+)
 from features.tools.instants import from_microseconds
 from serve.store.reader import PREVIOUS_SCORES
 from serve.store.session import Session
@@ -35,7 +41,7 @@ from tests.serve.samples import (
 )
 
 # Columns of the scores table that its first version lacked.
-LATER_COLUMNS = ("outcome_days_50", "outcome_days_80", *FUNNEL_COLUMNS)
+LATER_COLUMNS = ("outcome_days_50", "outcome_days_80", *FUNNEL_COLUMNS, *QUALIFICATION_COLUMNS)
 
 
 def made_old(url, *without):
@@ -45,6 +51,8 @@ def made_old(url, *without):
     do(
         url,
         "DROP VIEW current_scores",
+        # SQLite drops no column of an index.
+        "DROP INDEX IF EXISTS scores_qualified",
         *drops,
         f"CREATE VIEW current_scores AS SELECT {former} FROM scores",
     )
