@@ -43,7 +43,7 @@ from configs.loading.workspace_place import (
 from configs.loading.yaml_file import expand_variables, read_yaml, redact_config, redact_config_text
 from configs.night import Capacity, Publish, Schedule
 from configs.privacy import Privacy
-from configs.qualification import Qualification, check_qualification
+from configs.qualification.handovers import Qualification, check_qualification
 from configs.source_rows import FrozenModel, SourceRows
 from configs.sources import Sources
 from configs.suggestions import did_you_mean

@@ -68,7 +68,7 @@ def settle_falls(
 ) -> tuple[np.ndarray, pa.Array]:
     """Return which falls have settled, and since when each of the others lasts.
 
-    ``below`` has the rows that are too low tonight, ``falling`` the second result of the previous
+    ``below`` has the rows that are too low now, ``falling`` the second result of the previous
     run. A fall settles on the first run that lies ``settle`` or more after the first of an unbroken
     series of runs below; it is null then, as for a row that is not below.
     """

@@ -49,7 +49,7 @@ def build_qualification_table(
     """
     rows = [
         {"as_of": as_of, "step": step, "month": month, "band": band}
-        | _summarize(part, above[step] if band == ALL else None)
+        | _summarize_handovers(part, above[step] if band == ALL else None)
         for step in above
         for month, band, part in _divide_step(followed.filter(pc.equal(followed["step"], step)))
     ]
@@ -67,7 +67,7 @@ def _divide_step(rows: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
                 yield month, band, part
 
 
-def _summarize(rows: pa.Table, above: float | None) -> dict[str, Any]:
+def _summarize_handovers(rows: pa.Table, above: float | None) -> dict[str, Any]:
     """Return the columns of a part; ``above`` is None where no rate of all leads is wanted."""
     mature = rows.filter(rows["label"].is_valid())
     label, due = mature["label"].to_numpy(), rows.filter(rows["is_due"])

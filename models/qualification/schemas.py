@@ -77,10 +77,10 @@ THRESHOLDS = pa.schema(
         ),
         make_field("limit", pa.string(), "capacity or value: which of both sets the threshold"),
         make_field(
-            "tonight",
+            "applied",
             pa.float64(),
-            "probability from which leads were handed over tonight: higher where the places of the "
-            "last seven days are used; null if none can reach it",
+            "probability from which leads were handed over this night: higher where the places of "
+            "the last seven days are used; null if none can reach it",
             nullable=True,
         ),
         make_field(
@@ -100,7 +100,7 @@ THRESHOLDS = pa.schema(
         ),
         make_field("weeks", pa.float64(), "weeks of scores that this is counted over; 1 at first"),
         make_field("used", pa.int64(), "hand-overs of the seven days before, without drawn leads"),
-        make_field("handed_over", pa.int64(), "leads that were handed over tonight"),
-        make_field("open", pa.int64(), "leads that are in the hands of sales after tonight"),
+        make_field("handed_over", pa.int64(), "leads that were handed over this night"),
+        make_field("open", pa.int64(), "leads that are in the hands of sales after this night"),
     ]
 )

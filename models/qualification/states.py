@@ -51,7 +51,7 @@ class StepRules(NamedTuple):
 
 
 class LeadEvidence(NamedTuple):
-    """What is known of each lead at the as-of; instants in microseconds since 1970.
+    """Evidence on each lead at the as-of; instants in microseconds since 1970.
 
     Attributes:
         is_low: Whether the score is below those that keep the state.
@@ -69,15 +69,15 @@ class LeadEvidence(NamedTuple):
 def recycle_leads(
     previous: pa.Table, evidence: LeadEvidence, rules: StepRules, as_of: datetime
 ) -> pa.Table:
-    """Return STATES after the leads that go back tonight; ``previous`` are those of the last night.
+    """Return STATES after the leads that go back; ``previous`` are those of the last night.
 
     Both have one row per lead; a row of nulls is a lead that the last night did not score. Null
     are ``handover_due``, which needs the touches, and ``handover_chance``.
     """
     lower, upper = STEP_STATES[rules.step]
-    handed = _equals(previous["qualification"], upper)
-    since, now = read_instants(previous["qualified_at"]), to_microseconds(as_of)
-    drawn = _equals(previous["qualified_because"], EXPLORED)
+    handed = _match_value(previous["qualification"], upper)
+    since, now = read_nullable_instants(previous["qualified_at"]), to_microseconds(as_of)
+    drawn = _match_value(previous["qualified_because"], EXPLORED)
     # Without the guard, the time of a lead that was never handed over would overflow.
     age = np.where(handed, now - np.where(handed, since, now), 0)
     is_trial = drawn & (age < duration_to_microseconds(rules.horizon))
@@ -111,9 +111,9 @@ def find_candidates(states: pa.Table, rules: StepRules, as_of: datetime) -> np.n
     """Return a mask of the leads that may be handed over: not yet, and not back too recently."""
     lower, _ = STEP_STATES[rules.step]
     is_back = states["recycle_reason"].is_valid().to_numpy()
-    since = np.where(is_back, read_instants(states["qualified_at"]), 0)
+    since = np.where(is_back, read_nullable_instants(states["qualified_at"]), 0)
     waits = is_back & (since + duration_to_microseconds(rules.wait) > to_microseconds(as_of))
-    return _equals(states["qualification"], lower) & ~waits
+    return _match_value(states["qualification"], lower) & ~waits
 
 
 def hand_over_leads(
@@ -124,7 +124,7 @@ def hand_over_leads(
     step: str,
     as_of: datetime,
 ) -> pa.Table:
-    """Return STATES in which the leads of a mask are handed over tonight, each with its chance.
+    """Return STATES in which the leads of a mask are handed over, each with its chance.
 
     A chance of NaN is unknown.
     """
@@ -144,19 +144,19 @@ def hand_over_leads(
 
 def set_due_dates(states: pa.Table, touched: np.ndarray, sla: timedelta, step: str) -> pa.Table:
     """Return STATES with ``handover_due`` of the leads that are handed over and not touched yet."""
-    waits = _equals(states["qualification"], STEP_STATES[step][1]) & ~touched
+    waits = _match_value(states["qualification"], STEP_STATES[step][1]) & ~touched
     due = pc.add(states["qualified_at"], pa.scalar(sla, pa.duration("us")))
     column = pc.if_else(pa.array(waits), due, pa.scalar(None, INSTANT))
     return states.set_column(states.column_names.index("handover_due"), "handover_due", column)
 
 
-def read_instants(column: pa.ChunkedArray) -> np.ndarray:
+def read_nullable_instants(column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of instants as microseconds since 1970, NEVER_US where null."""
     values: np.ndarray = pc.fill_null(pc.cast(column, pa.int64()), NEVER_US).to_numpy()
     return values
 
 
-def _equals(column: pa.ChunkedArray, value: str) -> np.ndarray:
+def _match_value(column: pa.ChunkedArray, value: str) -> np.ndarray:
     is_equal: np.ndarray = pc.fill_null(pc.equal(column, value), False).to_numpy()
     return is_equal
 

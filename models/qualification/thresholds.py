@@ -54,15 +54,15 @@ class HandoverThreshold(NamedTuple):
         break_even: Lowest probability whose expected value exceeds the cost.
         pace: Lowest probability that fits the capacity at the pace of the last weeks.
         standing: The higher of both, from which a lead keeps its qualification.
-        tonight: Lowest probability that is handed over tonight: ``standing``, or higher where the
-            places of the last seven days are used.
+        applied: Lowest probability that is handed over this night: ``standing``, or higher where
+            the places of the last seven days are used.
         per_week: Leads a week that ``standing`` would have handed over in the last weeks.
     """
 
     break_even: float
     pace: float
     standing: float
-    tonight: float
+    applied: float
     per_week: float
 
     @property
@@ -71,12 +71,12 @@ class HandoverThreshold(NamedTuple):
         return "capacity" if self.pace > self.break_even else "value"
 
 
-def find_threshold(
+def find_handover_threshold(
     flow: WeeklyFlow, candidates: np.ndarray, terms: HandoverTerms
 ) -> HandoverThreshold:
     """Return the threshold of a night.
 
-    ``candidates`` are the probabilities of the leads that may be handed over tonight. The
+    ``candidates`` are the probabilities of the leads that may be handed over this night. The
     hand-overs of any seven days never exceed ``terms.per_week``, and neither do those a week that
     the standing threshold would have made.
     """

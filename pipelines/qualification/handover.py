@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.qualification import Handover, Qualification, Recycling
+from configs.qualification.handovers import Handover, Qualification, Recycling
 from features.contracts import INSTANT, Dataset
 from features.labels import find_next_event
 from features.paths.activities import find_activities
@@ -31,7 +31,7 @@ from models.qualification.states import (
     StepRules,
     find_candidates,
     hand_over_leads,
-    read_instants,
+    read_nullable_instants,
     recycle_leads,
     set_due_dates,
 )
@@ -39,7 +39,7 @@ from models.qualification.thresholds import (
     HandoverTerms,
     HandoverThreshold,
     WeeklyFlow,
-    find_threshold,
+    find_handover_threshold,
 )
 from models.scorer import ScoreScale
 from pipelines.training_data import Snapshot
@@ -56,7 +56,7 @@ MQL_STEP = "mql"
 
 
 @dataclass(frozen=True)
-class Step:
+class HandoverStep:
     """A step of the config at one night.
 
     Attributes:
@@ -87,7 +87,7 @@ class StepNight:
         changes: STATE_CHANGES of the earlier nights, and of this one after the draw.
     """
 
-    step: Step
+    step: HandoverStep
     threshold: HandoverThreshold
     terms: HandoverTerms
     weeks: float
@@ -101,7 +101,12 @@ class StepNight:
 
     @classmethod
     def begin(
-        cls, snapshot: Snapshot, step: Step, scores: pa.Table, scale: ScoreScale, store: Store
+        cls,
+        snapshot: Snapshot,
+        step: HandoverStep,
+        scores: pa.Table,
+        scale: ScoreScale,
+        store: Store,
     ) -> Self:
         """Return the states after returns, and after hand-overs by probability.
 
@@ -115,15 +120,15 @@ class StepNight:
         flow = _read_flow(store, *names, as_of, scores)
         terms = _set_terms(step, scores, changes, as_of)
         probability = scores["probability"].to_numpy()
-        # Twice: who goes back depends on the standing threshold, not on the places of tonight.
-        standing = find_threshold(flow, probability[:0], terms).standing
+        # Twice: who goes back depends on the standing threshold, not on the places of the night.
+        standing = find_handover_threshold(flow, probability[:0], terms).standing
         lowest = scale.score(np.array([min(standing, 1.0)]))[0] - snapshot.project.publish.steady
         is_low = (scores["score"].to_numpy() < lowest) | (standing > 1)
         evidence = _gather_evidence(snapshot, step, scores["entity_id"], before, is_low)
         states = recycle_leads(before, evidence, step.rules, as_of)
         candidates = find_candidates(states, step.rules, as_of)
-        threshold = find_threshold(flow, probability[candidates], terms)
-        rows = candidates & (probability >= threshold.tonight)
+        threshold = find_handover_threshold(flow, probability[candidates], terms)
+        rows = candidates & (probability >= threshold.applied)
         chance = np.where(rows, 1.0, np.nan)
         states = hand_over_leads(states, rows, PROBABILITY, chance, step.key, as_of)
         return cls(step, threshold, terms, flow.weeks, states, changes)
@@ -142,33 +147,33 @@ class StepNight:
     def finish(self, snapshot: Snapshot, scores: pa.Table) -> tuple[pa.Table, Self]:
         """Return the scores with QUALIFICATION_COLUMNS, and the night with all its changes."""
         key, names = self.step.key, scores["entity_id"]
-        since = np.where(self.handed, read_instants(self.states["qualified_at"]), NEVER_US)
+        since = np.where(self.handed, read_nullable_instants(self.states["qualified_at"]), NEVER_US)
         touched = find_touches(snapshot, names, since) < to_microseconds(snapshot.as_of)
         sla = self.step.qualification.sla
         states = set_due_dates(self.states, touched, sla, key)
         scores = append_columns(scores, {name: states[name] for name in STATES.names})
         is_new = pc.fill_null(pc.equal(scores["qualified_at"], scores["as_of"]), False)
-        tonight = scores.filter(is_new).select(STATE_CHANGES.names).cast(STATE_CHANGES)
-        changes = pa.concat_tables([self.changes, tonight.sort_by("entity_id")])
+        changed = scores.filter(is_new).select(STATE_CHANGES.names).cast(STATE_CHANGES)
+        changes = pa.concat_tables([self.changes, changed.sort_by("entity_id")])
         return scores, replace(self, states=states, changes=changes)
 
     def describe(self, as_of: datetime) -> dict[str, Any]:
         """Return the row of THRESHOLDS."""
-        found, step = self.threshold, self.step
+        limit, step = self.threshold, self.step
         new = pc.equal(self.states["qualified_at"], pa.scalar(as_of, INSTANT))
         return {
             "as_of": as_of,
             "step": step.key,
             "target": step.handover.target,
-            "threshold": _hide_unreachable(found.standing),
-            "limit": found.limit,
-            "tonight": _hide_unreachable(found.tonight),
-            "break_even": found.break_even if np.isfinite(found.break_even) else None,
+            "threshold": _hide_unreachable(limit.standing),
+            "limit": limit.limit,
+            "applied": _hide_unreachable(limit.applied),
+            "break_even": limit.break_even if np.isfinite(limit.break_even) else None,
             "cost": self.terms.cost,
             "value": None if np.isnan(self.terms.value) else self.terms.value,
             "per_week": step.handover.per_week,
             "explored_per_week": step.explored,
-            "expected_per_week": found.per_week + step.explored,
+            "expected_per_week": limit.per_week + step.explored,
             "weeks": self.weeks,
             "used": self.terms.used,
             "handed_over": int((pc.fill_null(new, False).to_numpy() & self.handed).sum()),
@@ -176,7 +181,7 @@ class StepNight:
         }
 
 
-def find_step(snapshot: Snapshot, target: str) -> Step | None:
+def find_step(snapshot: Snapshot, target: str) -> HandoverStep | None:
     """Return the step whose leads a target scores; None if there is none."""
     project, qualification = snapshot.project, snapshot.project.qualification
     if qualification is None:
@@ -192,7 +197,7 @@ def find_step(snapshot: Snapshot, target: str) -> Step | None:
                 explored = count_explored_places(capacity) * count_owners(
                     snapshot.dataset, capacity
                 )
-            return Step(key, handover, qualification, rules, explored)
+            return HandoverStep(key, handover, qualification, rules, explored)
     return None
 
 
@@ -228,13 +233,13 @@ def _find_next(
 
 def _gather_evidence(
     snapshot: Snapshot,
-    step: Step,
+    step: HandoverStep,
     entities: pa.ChunkedArray,
     before: pa.Table,
     is_low: np.ndarray,
 ) -> LeadEvidence:
     handed = before["qualification"].is_valid().to_numpy()
-    since = np.where(handed, read_instants(before["qualified_at"]), NEVER_US)
+    since = np.where(handed, read_nullable_instants(before["qualified_at"]), NEVER_US)
     recycle = step.qualification.recycle
     rejected, returned = find_answers(snapshot.dataset, entities, since, recycle)
     activities = find_activities(snapshot.dataset, snapshot.project.features.outbound)
@@ -249,7 +254,7 @@ def _gather_evidence(
 def _read_flow(
     store: Store, project: str, target: str, as_of: datetime, scores: pa.Table
 ) -> WeeklyFlow:
-    """Return the pace of the last weeks: one night a week, the newest of each, and tonight.
+    """Return the pace of the last weeks: one night a week, the newest of each, and this night.
 
     Without an earlier night, all leads came in one week.
     """
@@ -271,7 +276,9 @@ def _read_flow(
     return WeeklyFlow(before, peaks["probability_max"].to_numpy(), weeks)
 
 
-def _set_terms(step: Step, scores: pa.Table, changes: pa.Table, as_of: datetime) -> HandoverTerms:
+def _set_terms(
+    step: HandoverStep, scores: pa.Table, changes: pa.Table, as_of: datetime
+) -> HandoverTerms:
     """Return the terms of a night: the places that are left, and what an outcome is worth."""
     recent = changes.filter(pc.greater(changes["as_of"], pa.scalar(as_of - WEEK, INSTANT)))
     used = _is_handed(recent, step.key)

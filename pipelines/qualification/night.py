@@ -23,7 +23,7 @@ from models.qualification.monthly import FOLLOWED_HANDOVERS, build_qualification
 from models.qualification.schemas import QUALIFICATION, THRESHOLDS
 from models.qualification.states import COOLED, REJECTED, RETURNED, SILENT, STEP_STATES
 from pipelines.qualification.handover import (
-    Step,
+    HandoverStep,
     StepNight,
     find_answers,
     find_step,
@@ -102,14 +102,14 @@ def follow_target_handovers(snapshot: Snapshot, target: str, store: Store) -> pa
     newest = store.last_published_run(snapshot.project.project)
     tables = store.night_tables(newest) if newest else {}
     limits = tables.get(THRESHOLD_TABLE, THRESHOLDS.empty_table()).to_pylist()
-    found = {row["step"]: row["break_even"] for row in limits}
-    above = found.get(step.key)
+    by_step = {row["step"]: row["break_even"] for row in limits}
+    above = by_step.get(step.key)
     ends = {step.key: np.inf if above is None else above}
     return build_qualification_table(followed, ends, snapshot.as_of)
 
 
-def follow_handovers(snapshot: Snapshot, step: Step, changes: pa.Table) -> pa.Table:
-    """Return FOLLOWED_HANDOVERS of a step: what became of each by what is known at the as-of.
+def follow_handovers(snapshot: Snapshot, step: HandoverStep, changes: pa.Table) -> pa.Table:
+    """Return FOLLOWED_HANDOVERS of a step: what became of each by the data at the as-of.
 
     ``changes`` are STATE_CHANGES, sorted by as-of. Hand-overs of leads that are no longer in the
     data are left out.
@@ -149,7 +149,7 @@ def follow_handovers(snapshot: Snapshot, step: Step, changes: pa.Table) -> pa.Ta
 
 
 def _find_reasons(
-    snapshot: Snapshot, step: Step, changes: pa.Table, handed: np.ndarray
+    snapshot: Snapshot, step: HandoverStep, changes: pa.Table, handed: np.ndarray
 ) -> pa.Array:
     """Return why each lead of the hand-overs among the changes went back, null if it did not.
 

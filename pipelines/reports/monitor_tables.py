@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.reports.handover_tables import tabulate_handovers
+from pipelines.qualification.text_tables import tabulate_handovers
 from pipelines.reports.metric_tables import format_estimate, format_value
 from serve.monitoring.expectations import METRIC_NAMES
 

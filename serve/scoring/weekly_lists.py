@@ -91,7 +91,7 @@ def count_explored_places(capacity: Capacity) -> int:
 
 
 def find_draw_chances(scores: pa.Table, earlier: pa.Table) -> np.ndarray:
-    """Return with which probability each lead that was drawn tonight was drawn; else NaN.
+    """Return with which probability each lead that was drawn this night was drawn; else NaN.
 
     ``scores`` needs entity_id, owner and listed; ``earlier`` is that of ``add_weekly_list``. All
     leads of an owner that had no place were drawn from with equal probability.

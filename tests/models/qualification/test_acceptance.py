@@ -36,7 +36,7 @@ def test_leads_of_one_account_count_as_one_answer():
     assert pairs.size == pytest.approx(10)
 
 
-def test_no_answer_has_no_rate():
+def test_rate_without_an_answer_is_missing():
     assert estimate_rate(np.array([]), np.array([]), np.array([])) is NO_RATE
 
 

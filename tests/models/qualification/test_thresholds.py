@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from models.qualification.thresholds import (
     HandoverTerms,
     WeeklyFlow,
+    find_handover_threshold,
     find_lowest_fitting,
-    find_threshold,
 )
 
 # Few distinct values, so that ties are frequent; a hundredth is exact enough to be compared.
@@ -48,8 +48,10 @@ def test_lowest_fitting_equals_a_walk_down(flow, most):
 
 @given(FLOWS, st.lists(PROBABILITIES, max_size=30), TERMS, st.sampled_from([1.0, 2.5, 4.0]))
 def test_hand_overs_never_exceed_the_capacity_and_pay_for_their_cost(flow, leads, terms, weeks):
-    found = find_threshold(WeeklyFlow(*to_arrays(flow), weeks), np.array(leads, float), terms)
-    tonight = [p for p in leads if p >= found.tonight]
+    found = find_handover_threshold(
+        WeeklyFlow(*to_arrays(flow), weeks), np.array(leads, float), terms
+    )
+    tonight = [p for p in leads if p >= found.applied]
     assert len(tonight) + min(terms.used, terms.per_week) <= terms.per_week
     assert all(p * terms.value > terms.cost for p in tonight)
     assert found.per_week == count_by_hand(flow, found.standing) / weeks
@@ -62,7 +64,9 @@ def test_hand_overs_never_exceed_the_capacity_and_pay_for_their_cost(flow, leads
 @given(FLOWS, st.lists(PROBABILITIES, max_size=30), TERMS)
 def test_threshold_never_rises_with_capacity_nor_falls_with_cost(flow, leads, terms):
     def tonight(changed):
-        return find_threshold(WeeklyFlow(*to_arrays(flow), 1.0), np.array(leads), changed).tonight
+        return find_handover_threshold(
+            WeeklyFlow(*to_arrays(flow), 1.0), np.array(leads), changed
+        ).applied
 
     usual = tonight(terms)
     assert tonight(terms._replace(per_week=terms.per_week + 3)) <= usual
@@ -73,9 +77,9 @@ def test_threshold_never_rises_with_capacity_nor_falls_with_cost(flow, leads, te
 @given(FLOWS, st.lists(PROBABILITIES, min_size=1, max_size=30), TERMS)
 def test_threshold_is_the_lowest_that_fits_and_pays(flow, leads, terms):
     """Every lower probability of a lead is too many for the places, for the pace, or costs more."""
-    found = find_threshold(WeeklyFlow(*to_arrays(flow), 1.0), np.array(leads), terms)
+    found = find_handover_threshold(WeeklyFlow(*to_arrays(flow), 1.0), np.array(leads), terms)
     places = max(terms.per_week - terms.used, 0)
-    for lower in {p for p in leads if p < found.tonight}:
+    for lower in {p for p in leads if p < found.applied}:
         higher = {p for pair in flow for p in pair if p >= lower}
         is_too_fast = any(count_by_hand(flow, p) > terms.per_week for p in higher)
         is_too_many = sum(p >= lower for p in leads) > places
@@ -89,7 +93,7 @@ def test_threshold_is_the_lowest_that_fits_and_pays(flow, leads, terms):
 def test_limit_is_that_which_is_reached_first(cost, value, limit, standing):
     leads = np.array([0.2, 0.4, 0.6, 0.8])
     flow = WeeklyFlow(np.full(4, -np.inf), leads, 1.0)
-    found = find_threshold(flow, leads, HandoverTerms(2, 0, cost, value))
+    found = find_handover_threshold(flow, leads, HandoverTerms(2, 0, cost, value))
     assert found.limit == limit
     assert found.standing == pytest.approx(standing)
 
@@ -97,5 +101,5 @@ def test_limit_is_that_which_is_reached_first(cost, value, limit, standing):
 def test_value_that_is_unknown_hands_nothing_over():
     leads = np.array([0.9])
     flow = WeeklyFlow(np.array([-np.inf]), leads, 1.0)
-    found = find_threshold(flow, leads, HandoverTerms(5, 0, 1.0, np.nan))
-    assert found.tonight == np.inf
+    found = find_handover_threshold(flow, leads, HandoverTerms(5, 0, 1.0, np.nan))
+    assert found.applied == np.inf

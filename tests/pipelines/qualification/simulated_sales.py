@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from configs.night import Capacity
 from models.qualification.monthly import FOLLOWED_HANDOVERS, build_qualification_table
-from models.qualification.thresholds import HandoverTerms, WeeklyFlow, find_threshold
+from models.qualification.thresholds import HandoverTerms, WeeklyFlow, find_handover_threshold
 from serve.scoring.weekly_lists import EXPLORE, add_weekly_list, find_draw_chances
 from tests.serve.samples import MONDAY
 
@@ -49,8 +49,8 @@ def simulate_sales(seed):
         p, accepts = pool["p"], habit(pool["p"], pool["partner"])
         never = np.full(len(pool), -np.inf)
         # All leads came in one week, so that the pace is that of the pool.
-        threshold = find_threshold(WeeklyFlow(never, p, 1.0), p, TERMS)
-        chance = np.where(p >= threshold.tonight, 1.0, _draw(pool, p >= threshold.tonight, week))
+        threshold = find_handover_threshold(WeeklyFlow(never, p, 1.0), p, TERMS)
+        chance = np.where(p >= threshold.applied, 1.0, _draw(pool, p >= threshold.applied, week))
         truth.append(accepts[p >= threshold.break_even])
         given = ~np.isnan(chance)
         answers = rng.random(len(pool)) < accepts

@@ -35,7 +35,7 @@ def make_row(**values):
 
 def make_limit(**values):
     row = {"as_of": MONDAY, "step": "mql", "target": "opportunity", "threshold": 0.123}
-    row |= {"limit": "capacity", "tonight": 0.2, "break_even": 0.05, "cost": 20.0, "value": 400.0}
+    row |= {"limit": "capacity", "applied": 0.2, "break_even": 0.05, "cost": 20.0, "value": 400.0}
     row |= {"per_week": 30, "explored_per_week": 2, "expected_per_week": 28.5, "weeks": 4.0}
     return row | {"used": 7, "handed_over": 3, "open": 41} | values
 

@@ -29,7 +29,7 @@ UNKNOWN = "–"
 def tabulate_handovers(handovers: pa.Table) -> list[list[list[str]]]:
     """Return one table of QUALIFICATION: each month, and all of them by grade; none without rows.
 
-    Immature hand-overs have no rate: the numbers of mature ones stand beside it.
+    Immature hand-overs have no rate: the numbers of mature ones stand next to it.
     """
     rows = [row for row in handovers.to_pylist() if row["band"] == ALL or row["month"] == ALL]
     return [[[*HEADERS], *(_format_row(row) for row in rows)]] if rows else []

@@ -1,0 +1,1 @@
+"""Hand-overs of leads to sales, as the YAML says them."""
