@@ -138,6 +138,8 @@ def some_tables(run, ids=("c", "a", "b"), seed=0):
             return list(range(len(ids)))
         if field.type == pa.float64():
             return [None if field.nullable and i == 1 else generator.random() for i in range(3)]
+        if field.type == pa.bool_():
+            return [i == 0 for i in range(len(ids))]
         return [run.as_of] * len(ids)
 
     computed = {

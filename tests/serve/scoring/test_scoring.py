@@ -21,6 +21,7 @@ from features.score_tables import SCORES
 from features.spine import build_training_spine
 from models.grades import GradeHysteresis
 from models.learners.amount_model import AmountModel, AmountRows
+from models.qualification.states import STATES
 from models.scorer import Scorer
 from models.scorer_metadata import ScorerMetadata
 from models.training.settings import TrainingSettings
@@ -194,6 +195,8 @@ def test_stamped_scores_with_history_have_contract_schema(company, scorer):
         ZoneInfo("UTC"),
     )
     frame = add_weekly_list(frame, SCORES.empty_table(), None, "")
+    missing = pa.Table.from_pylist([{}] * frame.num_rows, STATES)
+    frame = append_columns(frame, {name: missing[name] for name in STATES.names})
     full = stamp_run_columns(add_funnel_columns(frame, company, NightFunnel()), SCORES, "run", END)
     assert full.schema.equals(SCORES)
     first, *others = full.to_pylist()
