@@ -16,9 +16,9 @@ from configs.schema import Project
 from features.build import build_features
 from features.contracts import ACTIVITY, Dataset
 from features.definitions.catalog import Catalog, build_catalog
-from features.future_activity import count_future_events
 from features.labels import compute_labels
 from features.left_out import LeftOutColumns, read_left_out_columns
+from features.paths.future_activity import count_future_events
 from features.population_checks import explain_empty_spine, list_population_doubts
 from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.contracts import ACTIVITY_SPAN
-from features.future_activity import count_future_events
+from features.paths.future_activity import count_future_events
 from tests.features.logs import dataset, entities, moments, spine_of
 
 TARGET = Target(outcome=("won", "call"), horizon="3d", cutoffs=Cutoffs(every="1d"))
