@@ -56,6 +56,11 @@ class Learning(FrozenModel):
         description="give all rows of an entity together the same weight as those of any other "
         "entity",
     )
+    # Off: on bpi2012 the hazard was slightly worse with it (docs/training.md, "Activity").
+    activity: bool = Field(
+        False,
+        description="let the hazard learner start from a forecast of each lead's activity",
+    )
     # None: recency weights help where buyers change, and cost as much elsewhere.
     recency_half_life: Duration | float | None = Field(
         None,

@@ -80,7 +80,7 @@ class TrainingRows:
     Attributes:
         matrix: Feature matrix, one row per entity and cutoff.
         labels: LABELS of the same rows, in the same order, the column ``cluster``, and ``activity``
-            where rows are followed (``count_future_events``).
+            with ``learning.activity`` (``count_future_events``).
         catalog: Catalog of the matrix's features.
     """
 
@@ -165,8 +165,8 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
     labels = labels.append_column(CLUSTER, dataset.find_clusters(spine["entity_id"]))
-    activity = count_future_events(dataset, spine, target_config)
-    if activity is not None:
+    if project.learning.activity:
+        activity = count_future_events(dataset, spine, target_config)
         labels = labels.append_column(ACTIVITY, pa.array(activity))
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
 

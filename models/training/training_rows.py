@@ -5,7 +5,7 @@ Available are mature rows, and right-censored recent rows as far as they were fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -77,10 +77,14 @@ class TrainingTable:
 
     def take(self, index: np.ndarray) -> TrainingTable:
         """Return the rows at these positions."""
-        columns = self.row_number, self.entity_id, self.cluster, self.cutoff, self.label
-        return TrainingTable(
-            self.matrix,
-            *(column[index] for column in (*columns, self.outcome_at)),
+        return replace(
+            self,
+            row_number=self.row_number[index],
+            entity_id=self.entity_id[index],
+            cluster=self.cluster[index],
+            cutoff=self.cutoff[index],
+            label=self.label[index],
+            outcome_at=self.outcome_at[index],
             activity=None if self.activity is None else self.activity[index],
         )
 

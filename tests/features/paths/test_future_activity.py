@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from configs.targets import ColumnOutcome, Cutoffs, Target
 from features.contracts import ACTIVITY_SPAN
 from features.paths.future_activity import count_future_events
-from tests.features.logs import dataset, entities, moments, spine_of
+from tests.features.logs import START, dataset, entities, moments, spine_of
 
 TARGET = Target(outcome=("won", "call"), horizon="3d", cutoffs=Cutoffs(every="1d"))
 
@@ -44,6 +45,6 @@ def test_future_events_ignore_what_is_known_after_their_week(data, entity, cutof
 
 
 def test_outcome_column_has_no_activity():
-    column = ColumnOutcome(column="Converted", equals=1)
-    target = Target(outcome=column)
-    assert count_future_events(None, spine_of([]), target) is None
+    target = Target(outcome=ColumnOutcome(column="Converted", equals=1))
+    spine = spine_of([("a", START)])
+    assert np.isnan(count_future_events(None, spine, target)).tolist() == [True]
