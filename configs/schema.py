@@ -30,6 +30,7 @@ from configs.checks import Checks
 from configs.durations import localize_instant
 from configs.errors import ConfigError
 from configs.feature_options import Features
+from configs.fit_options import FitOptions
 from configs.goals.goals import Goals
 from configs.learning import Audit, EvaluationConfig, Learning
 from configs.loading.validation_errors import PERSONAL_COLUMN, to_config_error
@@ -75,7 +76,7 @@ SHOWN_VARIABLES = frozenset(
 
 
 # Keys that affect neither features nor models nor scores.
-UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals")
+UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals", "fit")
 
 
 class Project(FrozenModel):
@@ -98,6 +99,7 @@ class Project(FrozenModel):
     privacy: Privacy = Privacy()
     schedule: Schedule = Schedule()
     goals: Goals = Goals()
+    fit: FitOptions = FitOptions()
     words: dict[str, str | tuple[str, ...]] = Field(
         {},
         description="own words for event types, channels, stages, attributes and values, in the "
@@ -350,6 +352,7 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
     if project.capacity_config and project.capacity_config.owner:
         yield "capacity.owner", project.capacity_config.owner
     yield from (("publish.funnel_by", column) for column in project.publish.funnel_by)
+    yield from (("fit.attributes", column) for column in project.fit.attributes)
     if project.goals.by:
         yield "goals.by", project.goals.by
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)

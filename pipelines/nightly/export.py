@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from configs.schema import Project
+from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
@@ -63,7 +64,10 @@ def write_export_from_store(
     accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
-    build_page = make_page_builder(project, store, run, scores, funnel=funnel, forecast=forecast)
+    fit = FitTables.from_tables(tables)
+    build_page = make_page_builder(
+        project, store, run, scores, funnel=funnel, forecast=forecast, fit=fit
+    )
     root = project.workspace_path
     extras = NightFiles(tables, read_table_problems(root, run.run_id))
     return write_export(scores, root, run, form, accounts, build_page, extras)

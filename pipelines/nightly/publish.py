@@ -94,6 +94,7 @@ def _make_night_page_builder(
         registry=context.registry,
         funnel=scored.funnel.result.tables if scored.funnel.result else None,
         forecast=scored.forecast.result,
+        fit=scored.fit.result.tables if scored.fit.result else None,
     )
 
 
@@ -166,10 +167,11 @@ def publish_scores(
 
 def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     """Return the tables of a night other than scores, and why some are missing."""
-    funnel, forecast = scored.funnel, scored.forecast
+    funnel, forecast, fit = scored.funnel, scored.forecast, scored.fit
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
-    problems = {"funnel": funnel.problem, "forecast": forecast.problem}
+    computed |= fit.result.tables.by_name() if fit.result else {}
+    problems = {"funnel": funnel.problem, "forecast": forecast.problem, "fit": fit.problem}
     return NightFiles(
         stamp_night_tables(computed, run),
         {group: problem for group, problem in problems.items() if problem},

@@ -13,6 +13,7 @@ from features.wording.wording import load_wording
 from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
 from models.scorer import Scorer
+from pipelines.fit.night import NightFit, compute_night_fit
 from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
 from pipelines.nightly.publish_checks import check_scores
@@ -34,6 +35,9 @@ from serve.scoring.trends import ScoreHistory, add_score_history, append_columns
 from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
 
+# The tables of the company as a whole.
+Company = tuple[NightFunnel, NightForecast, NightFit]
+
 
 @dataclass(frozen=True)
 class ScoredTargets:
@@ -45,6 +49,7 @@ class ScoredTargets:
         checks: Results of the checks of these scores.
         funnel: The funnel of the same data.
         forecast: The forecast of the same data.
+        fit: The ideal customer profile of the same data, and the fit of its accounts.
     """
 
     scores: pa.Table
@@ -52,6 +57,7 @@ class ScoredTargets:
     checks: list[CheckResult]
     funnel: NightFunnel
     forecast: NightForecast
+    fit: NightFit
 
 
 def score_targets(
@@ -63,13 +69,14 @@ def score_targets(
     log: Callable[[str], None],
 ) -> ScoredTargets:
     """Score the targets that have a scorer, by name, and check them against the past checks."""
-    # Funnel and forecast need none of the models, and the history of a lead is built once for both.
+    # The tables of the company need none of the models, and the history of a lead is built once.
     with run_in_background(_compute_company, snapshot) as computing:
         frames, accounts, checks = _score_each_target(
             snapshot, run, scorers, store, past_checks, log
         )
-    funnel, forecast = computing.result()
-    for name, part in (("funnel", funnel), ("forecast", forecast)):
+    company = computing.result()
+    funnel, forecast, fit = company
+    for name, part in (("funnel", funnel), ("forecast", forecast), ("fit", fit)):
         if part.reason:
             log(f"no {name}: {part.reason}")
         if part.problem:
@@ -78,12 +85,13 @@ def score_targets(
         target: add_funnel_columns(frame, snapshot.dataset, funnel)
         for target, frame in frames.items()
     }
-    return _stamp_tables(frames, accounts, checks, (funnel, forecast), run.run_id)
+    return _stamp_tables(frames, accounts, checks, company, run.run_id)
 
 
-def _compute_company(snapshot: Snapshot) -> tuple[NightFunnel, NightForecast]:
+def _compute_company(snapshot: Snapshot) -> Company:
     funnel = compute_night_funnel(snapshot)
-    return funnel, compute_night_forecast(snapshot, funnel.valued)
+    forecast = compute_night_forecast(snapshot, funnel.valued)
+    return funnel, forecast, compute_night_fit(snapshot, funnel.valued)
 
 
 def _score_each_target(
@@ -168,7 +176,7 @@ def _stamp_tables(
     frames: Mapping[str, pa.Table],
     accounts: list[pa.Table],
     checks: list[CheckResult],
-    company: tuple[NightFunnel, NightForecast],
+    company: Company,
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.

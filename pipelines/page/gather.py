@@ -18,6 +18,7 @@ from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
+from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from models.registry.artifact_paths import is_local
@@ -59,6 +60,7 @@ def gather_page_data(
     registry: Registry | None = None,
     funnel: FunnelTables | None = None,
     forecast: ForecastResult | None = None,
+    fit: FitTables | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
@@ -66,8 +68,8 @@ def gather_page_data(
     A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``find_facts`` returns the facts on the
     leads that are shown in detail; None leaves them out. ``registry`` is one that is open; None
-    opens that of the workspace. ``funnel`` and ``forecast`` are those of the as-of; None if none
-    was published.
+    opens that of the workspace. ``funnel``, ``forecast`` and ``fit`` are those of the as-of; None
+    if none was published.
     """
     if scores is None:
         scores = store.scores(project.project, run.as_of)
@@ -90,6 +92,7 @@ def gather_page_data(
         facts=find_facts(detailed) if find_facts else None,
         funnel=funnel,
         forecast=forecast,
+        fit=fit,
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
@@ -105,6 +108,7 @@ def make_page_builder(
     registry: Registry | None = None,
     funnel: FunnelTables | None = None,
     forecast: ForecastResult | None = None,
+    fit: FitTables | None = None,
 ) -> PageBuilder | None:
     """Return a function that builds the page of a run; None where the config wants no page.
 
@@ -123,7 +127,7 @@ def make_page_builder(
 
         return build_page(
             gather_page_data(
-                project, store, run, find_facts, scores, checks, registry, funnel, forecast
+                project, store, run, find_facts, scores, checks, registry, funnel, forecast, fit
             )
         )
 

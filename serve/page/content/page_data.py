@@ -15,6 +15,7 @@ from configs.schema import Project
 from features.contracts import EVENTS
 from features.score_tables import SCORES
 from models.evaluation.record import EvaluationRecord
+from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from models.registry.records import RegisteredVersion
@@ -67,6 +68,8 @@ class PageData:
         facts: Facts that only the source data has; None if it was not read.
         funnel: The funnel of the as-of, without suppressed leads; None if none was published.
         forecast: The forecast of the as-of, without suppressed leads; None if none was published.
+        fit: The fit of the accounts at the as-of, without suppressed leads; None if none was
+            published.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -87,6 +90,7 @@ class PageData:
     facts: LeadFacts | None = None
     funnel: FunnelTables | None = None
     forecast: ForecastResult | None = None
+    fit: FitTables | None = None
     hides_ids: bool = False
 
     @property
