@@ -1,8 +1,8 @@
 """Classes of fit: A, B and C by what units are expected to bring.
 
-The limits are those that set apart best what the classes of mature units brought. Each unit is
-scored by a profile of other units, so that the limits and the outcomes of the classes are those of
-units that the profile had not seen.
+The limits are those that set apart best what the classes of mature units brought. To see what the
+classes are good for, the units are divided into parts, and each part is classified by a profile and
+limits that were learned on the others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from models.fit.cohort import EntryCohort
 from models.fit.entry_values import EntryValues
-from models.fit.profile import ProfileFit, learn_without_part
+from models.fit.profile import ProfileFit, learn_on_buckets
 from models.survival.bootstrap import BUCKETS
 
 CLASSES = ("A", "B", "C")
@@ -47,45 +47,67 @@ class ClassLimits(NamedTuple):
 NO_LIMITS = ClassLimits(np.inf, -np.inf)
 
 
-def score_held_out(
+def learn_classes(
     fit: ProfileFit, cohort: EntryCohort, values: EntryValues, rows: np.ndarray
+) -> tuple[ClassLimits, np.ndarray]:
+    """Return the limits of the classes, and the class of each unit by what others teach.
+
+    ``rows`` are the cohort's units among those of ``values``. Classes are places in CLASSES, int64
+    (units,). There are three, if units that were held out bring the more the better their class,
+    else A and B if these do, else all are B.
+    """
+    for three in (True, False):
+        held_out = classify_held_out(fit, cohort, values, rows, three)
+        present = np.unique(held_out)
+        means = [cohort.outcome[held_out == place].mean() for place in present]
+        if len(present) == 2 + three and (np.diff(means) < 0).all():
+            score = fit.profile.score_units(values, rows)
+            return choose_most_limits(score, cohort.outcome, three), held_out
+    return NO_LIMITS, np.ones(len(cohort), np.int64)
+
+
+def classify_held_out(
+    fit: ProfileFit, cohort: EntryCohort, values: EntryValues, rows: np.ndarray, three: bool
 ) -> np.ndarray:
-    """Return the score of each unit of a cohort by a profile of the other parts, float64."""
-    score = np.empty(len(cohort))
+    """Return the class of each unit of a cohort by a profile and limits of the other parts."""
+    classes = np.empty(len(cohort), np.int64)
     part_of_bucket = np.arange(BUCKETS) % PARTS
     for part in range(PARTS):
-        profile = learn_without_part(fit, cohort, values, rows, part_of_bucket != part)
-        own = part_of_bucket[cohort.bucket] == part
-        score[own] = profile.score_units(values, rows[own])
-    return score
+        kept = part_of_bucket != part
+        profile = learn_on_buckets(fit, cohort, values, rows, kept)
+        own = ~kept[cohort.bucket]
+        known = profile.score_units(values, rows[~own])
+        limits = choose_most_limits(known, cohort.take(~own).outcome, three)
+        classes[own] = limits.classify_scores(profile.score_units(values, rows[own]))
+    return classes
 
 
-def choose_limits(score: np.ndarray, outcome: np.ndarray) -> ClassLimits:
-    """Return the limits between which the mean outcomes differ most.
+def choose_most_limits(score: np.ndarray, outcome: np.ndarray, three: bool) -> ClassLimits:
+    """Return what ``choose_limits`` does; where it finds no three classes, the limits of two."""
+    limits = choose_limits(score, outcome, three)
+    return choose_limits(score, outcome, False) if three and limits == NO_LIMITS else limits
 
-    That is the largest sum of squares between classes, of which each has MIN_CLASS_SHARE of the
-    units and a higher mean than the next. With two such classes but not three, they are A and B;
-    without, all units are B.
+
+def choose_limits(score: np.ndarray, outcome: np.ndarray, three: bool) -> ClassLimits:
+    """Return the limits between which the mean outcomes of units differ most.
+
+    That is the largest sum of squares between three classes, or two, of which each has
+    MIN_CLASS_SHARE of the units and a higher mean than the next; NO_LIMITS without such classes.
     """
     limits, units, total = _group_scores(np.round(score, DECIMALS), outcome)
     count = np.concatenate([[0.0], np.cumsum(units)])
     sums = np.concatenate([[0.0], np.cumsum(total)])
-    least = MIN_CLASS_SHARE * count[-1]
     best, chosen = 0.0, NO_LIMITS
-    for three in (True, False):
-        for a in range(1, len(limits)):
-            for b in range(1, a) if three else (0,):
-                places = np.array([0, b, a, len(limits)] if three else [0, a, len(limits)])
-                size, amount = np.diff(count[places]), np.diff(sums[places])
-                if size.min() < least or (np.diff(amount / size) <= 0).any():
-                    continue
-                between = float((amount**2 / size).sum())
-                if between > best:
-                    best = between
-                    chosen = ClassLimits(limits[a], limits[b] if three else -np.inf)
-        if chosen != NO_LIMITS:
-            return chosen
-    return NO_LIMITS
+    for a in range(1, len(limits)):
+        for b in range(1, a) if three else (0,):
+            places = np.array([0, b, a, len(limits)] if three else [0, a, len(limits)])
+            size, amount = np.diff(count[places]), np.diff(sums[places])
+            if size.min() < MIN_CLASS_SHARE * count[-1] or (np.diff(amount / size) <= 0).any():
+                continue
+            between = float((amount**2 / size).sum())
+            if between > best:
+                best, chosen = between, ClassLimits(limits[a], limits[b] if three else -np.inf)
+    return chosen
 
 
 def _group_scores(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class EntryCohort:
     def __len__(self) -> int:
         """Return the number of units."""
         return len(self.is_customer)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the units of an index or a mask."""
+        value = None if self.value is None else self.value[rows]
+        return type(self)(self.cluster[rows], self.is_customer[rows], value)
 
     @cached_property
     def outcome(self) -> np.ndarray:

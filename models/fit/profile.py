@@ -111,7 +111,7 @@ def learn_profile(cohort: EntryCohort, values: EntryValues, rows: np.ndarray) ->
     )
 
 
-def learn_without_part(
+def learn_on_buckets(
     fit: ProfileFit, cohort: EntryCohort, values: EntryValues, rows: np.ndarray, kept: np.ndarray
 ) -> IdealProfile:
     """Return the profile of those units of a cohort whose bucket is ``kept`` (buckets,), bool."""
@@ -119,12 +119,8 @@ def learn_without_part(
     lifts = measure_lifts(*sums, values.attribute[fit.compared])
     chosen = np.flatnonzero(choose_rows(lifts, fit.critical))
     own = kept[cohort.bucket]
-    part = EntryCohort(
-        cohort.cluster[own],
-        cohort.is_customer[own],
-        None if cohort.value is None else cohort.value[own],
-    )
-    return fit_chosen(part, values, rows[own], fit.compared[chosen], float(lifts.spread))
+    spread = float(lifts.spread)
+    return fit_chosen(cohort.take(own), values, rows[own], fit.compared[chosen], spread)
 
 
 def choose_compared(sizes: np.ndarray, customers: int, units: int) -> np.ndarray:

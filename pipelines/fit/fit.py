@@ -15,7 +15,7 @@ from features.paths.activities import find_activities
 from features.paths.states import list_funnel_states
 from features.tools.instants import to_microseconds
 from models.fit.accounts import ACTIVE, SILENT, UNKNOWN_STATE, list_fit_reasons, select_white_space
-from models.fit.classes import CLASSES, NO_LIMITS, ClassLimits, choose_limits, score_held_out
+from models.fit.classes import CLASSES, NO_LIMITS, ClassLimits, learn_classes
 from models.fit.entry_values import EntryValues, divide_values
 from models.fit.grid import build_grid_table, find_busy_limit
 from models.fit.profile import MIN_CUSTOMERS, IdealProfile, ProfileFit, learn_profile
@@ -61,7 +61,7 @@ class LearnedFit:
         attributes: Attributes at the entry.
         values: Values of all units.
         fit: The profile; None where all or too few units are customers.
-        held_out: Score of each mature unit by a profile of others.
+        held_out: Class of each mature unit by what others teach, a place in CLASSES, int64.
         limits: Limits of the classes.
     """
 
@@ -138,10 +138,9 @@ def _learn_fit(
     attributes = collect_entry_attributes(snapshot, units, mature, target)
     values = divide_values(attributes.columns, mature.rows)
     fit = learn_profile(mature.cohort, values, mature.rows) if attributes.columns else None
-    held_out, limits = np.ones(len(mature.rows)), NO_LIMITS
+    held_out, limits = np.ones(len(mature.rows), np.int64), NO_LIMITS
     if fit is not None and len(fit.profile.rows):
-        held_out = score_held_out(fit, mature.cohort, values, mature.rows)
-        limits = choose_limits(held_out, mature.cohort.outcome)
+        limits, held_out = learn_classes(fit, mature.cohort, values, mature.rows)
     return LearnedFit(units, mature, attributes, values, fit, held_out, limits)
 
 
@@ -154,8 +153,7 @@ def _build_grid(
 ) -> pa.Table:
     project, units = snapshot.project, learned.units
     events = TouchlessEvents(snapshot.dataset, units, project.features.outbound)
-    past_class = learned.limits.classify_scores(learned.held_out)
-    rows = collect_past_rows(units, learned.mature, wins, valued.history, events, past_class)
+    rows = collect_past_rows(units, learned.mature, wins, valued.history, events, learned.held_out)
     busy = find_busy_limit(rows.activities)
     activities = events.count_before(to_microseconds(snapshot.as_of), len(units))[accounts.unit]
     return build_grid_table(rows, busy, _classify_open(learned, accounts), activities)
@@ -178,11 +176,10 @@ def _summarize_fit(
     fit_accounts = _list_accounts(snapshot, learned, accounts, threshold)
     open_class = _classify_open(learned, accounts)
     white_space = select_white_space(fit_accounts).num_rows
-    held_out_class = learned.limits.classify_scores(learned.held_out)
     tables = FitTables(
         _describe_basis(snapshot, target, learned, threshold),
         build_profile_table(fit, cohort, learned.values, learned.mature.rows),
-        build_class_table(held_out_class, cohort, learned.limits, open_class, white_space),
+        build_class_table(learned.held_out, cohort, learned.limits, open_class, white_space),
         grid,
         fit_accounts,
     )
