@@ -58,12 +58,12 @@ class FitResult:
     """Fit of a company's accounts as known at an as-of.
 
     Attributes:
-        as_of: The as-of, in UTC.
+        as_of: The as-of, in UTC; None in data without times.
         tables: Its tables.
         refused: Evidence by attribute that its value was written after the entry.
     """
 
-    as_of: datetime
+    as_of: datetime | None
     tables: FitTables
     refused: Mapping[str, str]
 

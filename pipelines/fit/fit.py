@@ -183,7 +183,8 @@ def _summarize_fit(
         grid,
         fit_accounts,
     )
-    return FitResult(snapshot.as_of, tables, learned.attributes.refused)
+    as_of = snapshot.as_of if snapshot.dataset.timed else None
+    return FitResult(as_of, tables, learned.attributes.refused)
 
 
 def _describe_basis(

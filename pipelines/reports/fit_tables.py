@@ -124,8 +124,9 @@ def describe_fit(result: FitResult) -> str:
     young = f"; {basis['young']:,} not followed as long" if basis["young"] else ""
     earlier = basis["customers_before_entry"]
     before = f"; {earlier:,} were customers before" if earlier else ""
+    moment = f"as of {format_iso(result.as_of)}: " if result.as_of else ""
     return (
-        f"as of {format_iso(result.as_of)}: {units:,} mature {basis['unit']}s, {customers:,} "
+        f"{moment}{units:,} mature {basis['unit']}s, {customers:,} "
         f"({customers / units:.1%}) were won{within}{amount}{young}{before}"
     )
 

@@ -26,10 +26,13 @@ def build_fit_profile(data: PageData) -> Section | None:
     profile = data.fit.fit_profile.to_pylist()
     title = words.text(NAME, "title")
     facts = _describe_basis(words, basis)
-    notes = [facts, *basis["limits"].splitlines(), *_explain_attributes(words, basis)]
+    notes = [facts, *_explain_attributes(words, basis)]
+    limits = [*_list_limits(words, basis)]
     if not profile:
-        return Section(NAME, GROUP, title, words.text(NAME, "no_profile"), notes=notes)
+        sentence = words.text(NAME, "no_profile")
+        return Section(NAME, GROUP, title, sentence, tables=limits, notes=notes)
     tables = [_list_rows(words, profile), _list_classes(words, data.fit), *_draw_grid(words, data)]
+    tables += limits
     return Section(
         NAME,
         GROUP,
@@ -74,11 +77,19 @@ def _describe_basis(words: PageWords, basis: Row) -> str:
 
 
 def _explain_attributes(words: PageWords, basis: Row) -> Iterator[str]:
-    """Yield which attributes were refused, and which have no history."""
-    if basis["refused"]:
-        yield words.text(NAME, "refused", lines="; ".join(basis["refused"].splitlines()))
+    """Yield which attributes have no history."""
     if basis["undated"]:
         yield words.text(NAME, "undated", names=basis["undated"])
+
+
+def _list_limits(words: PageWords, basis: Row) -> Iterator[Table]:
+    """Yield the attributes that were refused, and the limits of the profile, both in English."""
+    for key in ("refused", "limits"):
+        if basis[key]:
+            rows = [[line] for line in basis[key].splitlines()]
+            heading = words.text(NAME, "evidence")
+            caption = words.text(NAME, key)
+            yield Table(caption, [heading], rows, english=frozenset({0}), folded=True)
 
 
 def _explain_grid(words: PageWords, tables: FitTables) -> Iterator[str]:
