@@ -1,4 +1,4 @@
-"""Evaluation, training and leakage audit: part of a project's YAML."""
+"""Evaluation, training, leakage audit and customer profile: part of a project's YAML."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 
 from configs.durations import Duration, parse_duration
+from configs.names import Name
 from configs.source_rows import FrozenModel
 
 
@@ -100,4 +101,20 @@ class Audit(FrozenModel):
         description="columns that features may use although the audit suspects leakage: they are "
         "known at "
         "the cutoff",
+    )
+
+
+class FitOptions(FrozenModel):
+    """What the ideal customer profile is made of."""
+
+    attributes: tuple[Name, ...] = Field(
+        (),
+        description="attributes of the leads that the profile may use; default: all but "
+        "features.exclude, dates and personal ones",
+    )
+    horizon: Duration | None = Field(
+        None,
+        description="time after its entry in which an account must be won to count as a customer; "
+        "default: the longest of 365d, 180d, 90d and 30d for which half of the accounts have been "
+        "followed",
     )

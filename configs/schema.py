@@ -30,9 +30,8 @@ from configs.checks import Checks
 from configs.durations import localize_instant
 from configs.errors import ConfigError
 from configs.feature_options import Features
-from configs.fit_options import FitOptions
 from configs.goals.goals import Goals
-from configs.learning import Audit, EvaluationConfig, Learning
+from configs.learning import Audit, EvaluationConfig, FitOptions, Learning
 from configs.loading.validation_errors import PERSONAL_COLUMN, to_config_error
 from configs.loading.workspace_place import (
     DEFAULT_WORKSPACE,

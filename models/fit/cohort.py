@@ -1,4 +1,4 @@
-"""Mature accounts: what was known of each at its entry, and what it brought within a horizon.
+"""Mature accounts: what each brought within a horizon after its entry.
 
 A unit is an account, or a lead without one. It enters when its first lead becomes known.
 """

@@ -137,16 +137,16 @@ def fit(
 ) -> None:
     """Show which accounts become customers, and which open ones fit.
 
-    The profile uses only what was known of an account at its entry, and accounts that were followed
-    for the whole horizon. Accounts that fit and are silent are the white space.
+    The profile uses only values that were known at the entry of an account, and accounts that were
+    followed for the whole horizon. Accounts that fit and are silent are the white space.
     """
-    from pipelines.fit.fit import compute_fit
+    from pipelines.fit.fit import compute_account_fit
     from pipelines.reports import terminal
     from pipelines.table_file import require_output_folder, write_table_folder
 
     if out is not None:
         require_output_folder(out)
-    result = compute_fit(read_project(config), as_of, target, log_line)
+    result = compute_account_fit(read_project(config), as_of, target, log_line)
     for file in write_table_folder(out, result.tables.by_name()) if out else []:
         log_line(f"wrote {file}")
     if as_json:

@@ -79,7 +79,7 @@ class LearnedFit:
         return self.fit.profile if self.fit else NO_PROFILE
 
 
-def compute_fit(
+def compute_account_fit(
     project: Project, as_of: str | None, target: str | None = None, log: LogLine = discard_line
 ) -> FitResult:
     """Return the fit as known at an as-of, by default at the end of the data.

@@ -11,16 +11,7 @@ from rich.table import Table
 
 from configs.errors import escape_controls
 from models.fit.accounts import select_white_space
-from pipelines.reports.data_tables import (
-    build_catalog_table,
-    build_event_table,
-    build_form_table,
-    build_source_table,
-    build_target_table,
-    describe_catalog,
-    describe_data,
-)
-from pipelines.reports.fit_tables import (
+from pipelines.reports.company.fit_tables import (
     build_account_table,
     build_fit_class_table,
     build_fit_grid,
@@ -31,7 +22,7 @@ from pipelines.reports.fit_tables import (
     describe_white_space,
     list_refusals,
 )
-from pipelines.reports.forecast_tables import (
+from pipelines.reports.company.forecast_tables import (
     build_accuracy_table,
     build_backtest_table,
     build_change_table,
@@ -43,7 +34,7 @@ from pipelines.reports.forecast_tables import (
     describe_knowledge,
     describe_missing,
 )
-from pipelines.reports.funnel_tables import (
+from pipelines.reports.company.funnel_tables import (
     build_cycle_rows,
     build_entry_rows,
     build_paths_table,
@@ -56,6 +47,15 @@ from pipelines.reports.funnel_tables import (
     describe_order,
     describe_silence,
     iter_segments,
+)
+from pipelines.reports.data_tables import (
+    build_catalog_table,
+    build_event_table,
+    build_form_table,
+    build_source_table,
+    build_target_table,
+    describe_catalog,
+    describe_data,
 )
 from pipelines.reports.lead_tables import (
     MAX_FEATURES,

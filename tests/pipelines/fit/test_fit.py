@@ -7,7 +7,7 @@ import pytest
 
 from configs.errors import ConfigError, DataError
 from configs.schema import load_project
-from pipelines.fit.fit import compute_fit
+from pipelines.fit.fit import compute_account_fit
 from tests.pipelines.fit import company
 
 AS_OF = datetime.fromisoformat(f"{company.AS_OF}T00:00:00+00:00")
@@ -76,7 +76,7 @@ def compute(folder, monkeypatch):
 
     def call(where=folder, as_of=company.AS_OF):
         monkeypatch.chdir(where)
-        return compute_fit(load_project("mills.yaml"), as_of)
+        return compute_account_fit(load_project("mills.yaml"), as_of)
 
     return call
 

@@ -10,7 +10,7 @@ import pytest
 
 from configs.schema import load_project
 from pipelines.fit import night
-from pipelines.fit.fit import compute_fit
+from pipelines.fit.fit import compute_account_fit
 from pipelines.fit.night import NightFit, compute_night_fit
 from pipelines.nightly.night import score_night
 from pipelines.runner import Runner, read_clock
@@ -38,7 +38,7 @@ def snapshot(tmp_path, monkeypatch):
 def test_night_has_the_fit_of_the_command(snapshot):
     computed = compute_night_fit(snapshot(), None)
     assert (computed.reason, computed.problem) == (None, None)
-    expected = compute_fit(load_project("mills.yaml"), company.AS_OF)
+    expected = compute_account_fit(load_project("mills.yaml"), company.AS_OF)
     assert computed.result.to_json() == expected.to_json()
 
 
@@ -71,7 +71,7 @@ def test_tables_are_published_and_exported(guarded_company, tmp_path, monkeypatc
     project = load_project("company.yaml")
     published = score_night(project, tiny.END, Runner()).published
     assert published.tables.keys() == set(NAMES)
-    expected = compute_fit(project, tiny.END).tables.by_name()
+    expected = compute_account_fit(project, tiny.END).tables.by_name()
     with closing(sqlite3.connect("workspace/scores.db")) as database:
         for name in NAMES:
             own = [

@@ -7,7 +7,7 @@ import pytest
 
 from configs.schema import load_project
 from models.fit.result import FitTables
-from pipelines.fit.fit import compute_fit
+from pipelines.fit.fit import compute_account_fit
 from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.sections.fit.profile import build_fit_profile
 from serve.page.sections.fit.white_space import FIRST_ACCOUNTS, build_white_space
@@ -24,7 +24,7 @@ def fit(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("LEADSCORE_WORKSPACE", raising=False)
-        return compute_fit(load_project("mills.yaml"), company.AS_OF).tables
+        return compute_account_fit(load_project("mills.yaml"), company.AS_OF).tables
 
 
 @pytest.fixture

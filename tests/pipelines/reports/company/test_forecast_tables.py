@@ -10,7 +10,7 @@ import pytest
 from models.forecast.accuracy import summarize_backtest
 from models.funnel.schemas import STUCK
 from pipelines.json_output.forecast import ForecastOutput
-from pipelines.reports.forecast_tables import (
+from pipelines.reports.company.forecast_tables import (
     STEPS,
     build_accuracy_table,
     build_backtest_table,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.tools.instants import format_iso
 from models.fit.chance import FALSE_ENTRY_RATE
-from pipelines.reports.funnel_tables import NOTHING, format_amount, format_share
+from pipelines.reports.company.funnel_tables import NOTHING, format_amount, format_share
 
 if TYPE_CHECKING:
     from models.fit.result import FitResult
