@@ -25,7 +25,7 @@ from pipelines.reports.company.forecast_tables import (
     describe_missing,
     format_chance,
 )
-from pipelines.reports.funnel_tables import build_stuck_rows
+from pipelines.reports.company.funnel_tables import build_stuck_rows
 from tests.pipelines import forecasts
 
 UTC = ZoneInfo("UTC")
