@@ -45,7 +45,8 @@ def cells_of(table):
 def test_profile_shows_each_row_class_and_cell(make, fit, language):
     data = make(fit, language)
     section = build_fit_profile(data)
-    profile, classes, grid = (cells_of(table) for table in section.tables)
+    profile, classes, grid, refused, _ = (cells_of(table) for table in section.tables)
+    assert any("segment" in str(row) for row in refused)
     words = data.words
     rows = fit.fit_profile.to_pylist()
     assert [row[1] for row in profile] == [row["value"] for row in rows]
@@ -86,7 +87,9 @@ def test_white_space_lists_accounts_that_fit_and_are_silent(make, fit):
 def test_company_without_a_profile_says_so(make, fit):
     empty = dataclasses.replace(fit, fit_profile=fit.fit_profile.slice(0, 0))
     section = build_fit_profile(make(empty))
-    assert "beyond chance" in section.sentence and not section.tables
+    assert "beyond chance" in section.sentence
+    refused, _ = section.tables
+    assert any("segment" in str(row) for row in cells_of(refused))
     assert build_white_space(make(empty)) is None
     assert build_fit_profile(make(None)) is None and build_white_space(make(None)) is None
 
