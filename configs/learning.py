@@ -1,4 +1,4 @@
-"""Evaluation, training and leakage audit: part of a project's YAML."""
+"""Evaluation, training, leakage audit and customer profile: part of a project's YAML."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 
 from configs.durations import Duration, parse_duration
+from configs.names import Name
 from configs.source_rows import FrozenModel
 
 
@@ -56,6 +57,11 @@ class Learning(FrozenModel):
         description="give all rows of an entity together the same weight as those of any other "
         "entity",
     )
+    # Off: on bpi2012 the hazard was slightly worse with it (docs/training.md, "Activity").
+    activity: bool = Field(
+        False,
+        description="let the hazard learner start from a forecast of each lead's activity",
+    )
     # None: recency weights help where buyers change, and cost as much elsewhere.
     recency_half_life: Duration | float | None = Field(
         None,
@@ -95,4 +101,20 @@ class Audit(FrozenModel):
         description="columns that features may use although the audit suspects leakage: they are "
         "known at "
         "the cutoff",
+    )
+
+
+class FitOptions(FrozenModel):
+    """What the ideal customer profile is made of."""
+
+    attributes: tuple[Name, ...] = Field(
+        (),
+        description="attributes of the leads that the profile may use; default: all but "
+        "features.exclude, dates and personal ones",
+    )
+    horizon: Duration | None = Field(
+        None,
+        description="time after its entry in which an account must be won to count as a customer; "
+        "default: the longest of 365d, 180d, 90d and 30d for which half of the accounts have been "
+        "followed",
     )

@@ -117,6 +117,10 @@ class Publish(FrozenModel):
     forecast: bool = Field(
         True, description="also publish the forecast of this period and the next, and its deals"
     )
+    fit: bool = Field(
+        True,
+        description="also publish the ideal customer profile, and the fit of the open accounts",
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

@@ -31,7 +31,7 @@ from configs.durations import localize_instant
 from configs.errors import ConfigError
 from configs.feature_options import Features
 from configs.goals.goals import Goals
-from configs.learning import Audit, EvaluationConfig, Learning
+from configs.learning import Audit, EvaluationConfig, FitOptions, Learning
 from configs.loading.validation_errors import PERSONAL_COLUMN, to_config_error
 from configs.loading.workspace_place import (
     DEFAULT_WORKSPACE,
@@ -76,7 +76,7 @@ SHOWN_VARIABLES = frozenset(
 
 
 # Keys that affect neither features nor models nor scores.
-UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals", "qualification")
+UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals", "fit", "qualification")
 
 
 class Project(FrozenModel):
@@ -102,6 +102,7 @@ class Project(FrozenModel):
     qualification: Qualification | None = Field(
         None, description="hand-overs to sales: MQL, SAL and SQL; default: none"
     )
+    fit: FitOptions = FitOptions()
     words: dict[str, str | tuple[str, ...]] = Field(
         {},
         description="own words for event types, channels, stages, attributes and values, in the "
@@ -360,6 +361,7 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
     if project.capacity_config and project.capacity_config.owner:
         yield "capacity.owner", project.capacity_config.owner
     yield from (("publish.funnel_by", column) for column in project.publish.funnel_by)
+    yield from (("fit.attributes", column) for column in project.fit.attributes)
     if project.goals.by:
         yield "goals.by", project.goals.by
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)

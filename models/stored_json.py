@@ -27,6 +27,7 @@ MAX_FEATURES = 100_000
 MAX_BAND_BINS, MAX_SCALE_KNOTS, MAX_BASELINE_KNOTS = 20, 101, 210
 MAX_BINS, MAX_SUBJECTS, MAX_WEEKS = 50, 400, 53
 MAX_TYPES, MAX_LENGTHS = 60, 1_000
+MAX_ACTIVITY_WEIGHT = 3.0
 # The CRM's clip of naive Bayes, as log-odds.
 MAX_BAYES_LOG_ODDS = 9.2103
 MAX_DAYS = MAX_DURATION.days
@@ -179,11 +180,20 @@ class StoredBaseline(Stored):
         return self
 
 
+class StoredActivity(Stored):
+    """``ActivityModel``."""
+
+    trees: str
+    weight: float = Field(gt=0, le=MAX_ACTIVITY_WEIGHT)
+    center: Log
+
+
 class StoredHazard(Stored):
     """``Hazard``."""
 
     trees: str
     baseline: StoredBaseline
+    activity: StoredActivity | None = None
 
 
 class StoredTrial(Stored):

@@ -94,7 +94,7 @@ COMMANDS = {
         nightly.outcomes,
         nightly.explain,
     ),
-    SALES_LEAD: (funnel.funnel, funnel.forecast),
+    SALES_LEAD: (funnel.funnel, funnel.forecast, funnel.fit),
     OPERATOR: (nightly.score, nightly.deploy, state.verify),
     CRM: (nightly.export, report.report),
     PRIVACY: (privacy.forget,),

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 from configs.errors import DataError, join_names
 from configs.schema import Project
 from features.build import build_features
-from features.contracts import Dataset
+from features.contracts import ACTIVITY, Dataset
 from features.definitions.catalog import Catalog, build_catalog
 from features.labels import compute_labels
 from features.left_out import LeftOutColumns, read_left_out_columns
+from features.paths.future_activity import count_future_events
 from features.population_checks import explain_empty_spine, list_population_doubts
 from features.sources import list_carried_columns, read_sources
 from features.spine import build_training_spine
@@ -78,7 +79,8 @@ class TrainingRows:
 
     Attributes:
         matrix: Feature matrix, one row per entity and cutoff.
-        labels: LABELS of the same rows, in the same order, and the column ``cluster``.
+        labels: LABELS of the same rows, in the same order, the column ``cluster``, and ``activity``
+            with ``learning.activity`` (``count_future_events``).
         catalog: Catalog of the matrix's features.
     """
 
@@ -163,6 +165,9 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
     labels = labels.append_column(CLUSTER, dataset.find_clusters(spine["entity_id"]))
+    if project.learning.activity:
+        activity = count_future_events(dataset, spine, target_config)
+        labels = labels.append_column(ACTIVITY, pa.array(activity))
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
+from models.fit.schemas import FIT_ACCOUNTS, FIT_BASIS, FIT_CLASSES, FIT_GRID, FIT_PROFILE
 from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, FORECAST_TRACK
 from models.funnel.schemas import (
     AGING,
@@ -89,6 +90,11 @@ NIGHT_TABLES = (
     NightTable("forecast_basis", "forecast", FORECAST_BASIS, ("period",)),
     NightTable("qualification", "qualification", QUALIFICATION, ("step", "month", "band")),
     NightTable("thresholds", "qualification", THRESHOLDS, ("step",)),
+    NightTable("fit_basis", "fit", FIT_BASIS, ("target",)),
+    NightTable("fit_profile", "fit", FIT_PROFILE, ("attribute", "value")),
+    NightTable("fit_classes", "fit", FIT_CLASSES, ("fit_class",)),
+    NightTable("fit_grid", "fit", FIT_GRID, ("cell",)),
+    NightTable("fit_accounts", "fit", FIT_ACCOUNTS, (LEAD_COLUMN,)),
 )
 
 

@@ -64,30 +64,33 @@ class ExpectedAmounts:
 class AmountBase:
     """Amount that a deal is measured by before anything else is learned of it.
 
-    A newest value that shows the amount itself, such as that of a proposal, is the base of its
-    deal: trees, which have steps, would cut large ones off.
+    A newest value that shows the amount itself, such as that of a proposal, gives the base of its
+    deal: trees, which have steps, would cut large ones off. Where values still change on the way,
+    the largest fall back towards the others, as far as the regression of the logs says.
 
     Attributes:
         column: Place of the type whose values show the amount; None if none do.
-        ratio: What wins were worth as a share of these values.
+        slope: Slope of the log of the amount in that of the value, from 0 to 1.
+        ratio: What wins were worth as a share of the values to the power of the slope.
         level: Mean amount of wins without such a value.
     """
 
     column: int | None
+    slope: float
     ratio: float
     level: float
 
     @classmethod
     def learn(cls, newest: np.ndarray, amount: np.ndarray) -> Self:
         """Return the base of known amounts; ``newest`` has a column of values for each type."""
-        places = range(newest.shape[1])
-        noise = [_measure_noise(newest[:, place], amount) for place in places]
+        fits = [_regress_logs(newest[:, place], amount) for place in range(newest.shape[1])]
+        noise = [noise for _, noise in fits]
         column = int(np.argmin(noise)) if min(noise, default=1.0) < MAX_NOISE else None
-        base = cls(column, 1.0, 1.0)
+        base = cls(column, 0.0 if column is None else fits[column][0], 1.0, 1.0)
         shown = base.mark_shown(newest)
-        ratio = amount[shown].sum() / newest[shown, column].sum() if shown.any() else 1.0
+        ratio = amount[shown].sum() / base.find_bases(newest)[shown].sum() if shown.any() else 1.0
         level = float(amount[~shown].mean()) if not shown.all() else float(amount.mean())
-        return cls(column, float(ratio), level if level > 0 else 1.0)
+        return replace(base, ratio=float(ratio), level=level if level > 0 else 1.0)
 
     def mark_shown(self, newest: np.ndarray) -> np.ndarray:
         """Return which deals have a value that shows the amount, bool (deals,)."""
@@ -100,7 +103,7 @@ class AmountBase:
         bases = np.full(len(newest), self.level)
         shown = self.mark_shown(newest)
         if shown.any():
-            bases[shown] = newest[shown, self.column] * self.ratio
+            bases[shown] = newest[shown, self.column] ** self.slope * self.ratio
         return bases
 
 
@@ -270,16 +273,17 @@ def _find_newest_values(
     return np.column_stack(columns) if columns else np.empty((len(lead), 0))
 
 
-def _measure_noise(value: np.ndarray, amount: np.ndarray) -> float:
-    """Return how much of the spread of the logs of amounts is left beside values of one type.
+def _regress_logs(value: np.ndarray, amount: np.ndarray) -> tuple[float, float]:
+    """Return the slope of the log of amounts in that of values, and the share of spread left.
 
-    It is 1 where too few have a value.
+    The share is 1 where too few have a value.
     """
     own = (np.nan_to_num(value) > 0) & (amount > 0)
-    logs = np.log(amount[own])
-    if len(logs) < MIN_SHOWN or not logs.std() > 0:
-        return 1.0
-    return float((logs - np.log(value[own])).std() / logs.std())
+    x, y = np.log(value[own]), np.log(amount[own])
+    if len(x) < MIN_SHOWN or not min(x.std(), y.std()) > 0:
+        return 0.0, 1.0
+    slope = float(np.clip(np.cov(x, y)[0, 1] / x.var(ddof=1), 0.0, 1.0))
+    return slope, float((y - slope * x).std() / y.std())
 
 
 def _join_columns(attributes: DealAttributes, lead: np.ndarray, newest: np.ndarray) -> np.ndarray:

@@ -88,6 +88,13 @@ def build_silence_table(history: FunnelHistory, activities: Activities) -> pa.Ta
     return pa.table(columns, schema=SILENCE)
 
 
+def measure_threshold(history: FunnelHistory, activities: Activities) -> int | None:
+    """Return the days of silence from which on a lead counts as silent; None if from none."""
+    counts = count_silences(history, activities).counts
+    curve = estimate_returns(np.ones((1, BUCKETS)), counts)
+    return find_threshold(curve.at_risk[0].astype(np.int64), curve.returning[0])
+
+
 def count_silences(history: FunnelHistory, activities: Activities) -> Silences:
     """Return the silences within the spells, by bucket of clusters and day."""
     spells = history.paths.spells

@@ -138,7 +138,7 @@ class _Strata:
         share, error = self.measure(labelled, self.of_labelled)
         share_open, error_open = self.measure(to_score, self.of_open)
         bound = max(min_gap, MIN_FILL_ERRORS * np.hypot(error, error_open))
-        far = _compute_odds(share) >= min_odds_ratio * _compute_odds(share_open)
+        far = compute_odds(share) >= min_odds_ratio * compute_odds(share_open)
         return (share, share_open) if share - share_open >= bound and far else None
 
     def measure(self, filled: np.ndarray, stratum: np.ndarray) -> tuple[float, float]:
@@ -159,7 +159,7 @@ def _assign_strata(times: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.where(inside, np.searchsorted(edges[1:-1], times, side="right"), -1)
 
 
-def _compute_odds(share: float) -> float:
+def compute_odds(share: float) -> float:
     """Return the odds of a share, of at most 0.999, so that a full column has some."""
     bounded = min(max(share, 0.001), 0.999)
     return bounded / (1 - bounded)

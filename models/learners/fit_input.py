@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -53,3 +53,8 @@ class FitInput:
         rows_per_cluster = len(cluster) / len(set(cluster))
         weight = compute_sample_weights(entity_id, cutoff, learning)
         return cls(x, categorical, seed, rows_per_cluster, weight, parameters)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the rows at these positions."""
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, x=self.x[rows], weight=weight)

@@ -18,7 +18,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from features.tools.instants import US_PER_DAY
+from features.contracts import ACTIVITY_SPAN
+from features.tools.instants import US_PER_DAY, duration_to_microseconds
+from models.learners.activity_model import ActivityModel
 from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm
 from models.serialization import JsonModel
@@ -33,6 +35,8 @@ POISSON_PARAMETERS = {
     "boost_from_average": False,
     "poisson_max_delta_step": 0.01,
 }
+# The forecast of activity knows how features act together: what is left to learn is nearly a sum.
+RESIDUAL_PARAMETERS = {"num_leaves": 4}
 
 
 @dataclass(frozen=True)
@@ -42,26 +46,38 @@ class FollowUp:
     Attributes:
         days: Days that each row was followed, above 0.
         observed: Whether the outcome was observed at the end of these days.
+        activity: Events of the days after the cutoff, NaN where these days are not over yet; None
+            where events are not counted.
     """
 
     days: np.ndarray
     observed: np.ndarray
+    activity: np.ndarray | None = None
 
     @classmethod
     def from_times(
-        cls, cutoff: np.ndarray, outcome_at: np.ndarray, known_until: int, horizon: int
+        cls,
+        cutoff: np.ndarray,
+        outcome_at: np.ndarray,
+        known_until: int,
+        horizon: int,
+        activity: np.ndarray | None = None,
     ) -> Self:
         """Follow rows from their cutoff until the outcome, the horizon, or ``known_until``.
 
         All in microseconds (int64 UTC), intervals closed at their start. ``cutoff`` lies before
         ``known_until``, ``outcome_at`` at or after ``cutoff``, and beyond every instant where
         there is none. An outcome at the cutoff itself counts as half a microsecond later, so that
-        the follow-up of every row is above 0.
+        the follow-up of every row is above 0. ``activity`` (rows,) holds the events of the
+        ACTIVITY_SPAN after the cutoff.
         """
         last = np.minimum(cutoff + horizon, known_until)
         observed = outcome_at < last
         microseconds = np.maximum(np.where(observed, outcome_at, last) - cutoff, 0.5)
-        return cls(microseconds / US_PER_DAY, observed)
+        if activity is not None:
+            is_over = cutoff + duration_to_microseconds(ACTIVITY_SPAN) <= known_until
+            activity = np.where(is_over, activity, np.nan)
+        return cls(microseconds / US_PER_DAY, observed, activity)
 
 
 @dataclass(frozen=True)
@@ -121,12 +137,14 @@ class Hazard(JsonModel):
     """Proportional hazards: one baseline for all rows, and trees for each row's factor.
 
     Attributes:
-        trees: Model of the log of a row's hazard relative to the baseline.
+        trees: Model of the log of a row's hazard relative to the baseline and the activity.
         baseline: Cumulative hazard common to all rows.
+        activity: Forecast of activity that the trees start from; None without one.
     """
 
     trees: LightGbm
     baseline: BaselineHazard
+    activity: ActivityModel | None = None
     name: ClassVar[str] = "hazard"
     file: ClassVar[str] = "hazard.json"
 
@@ -134,23 +152,33 @@ class Hazard(JsonModel):
     def fit_follow_up(cls, fit_input: FitInput, follow_up: FollowUp, horizon: float) -> Self:
         """Fit on rows that were each followed up for some time within ``horizon`` days.
 
-        The trees start from the baseline of all rows. Their result then gives the baseline its
-        final level and shape.
+        The trees start from the baseline of all rows, and from a forecast of each row's activity
+        where events were counted. Their result then gives the baseline its final level and shape.
         """
         # Twice: the trees need a baseline to start from, and the final baseline needs the relative
         # hazards that only the trees give.
         baseline = BaselineHazard.fit(follow_up, horizon)
-        init_score = np.log(baseline.cumulative_hazard(follow_up.days))
-        parameters = {**fit_input.parameters, **POISSON_PARAMETERS, "seed": fit_input.seed}
         observed = follow_up.observed.astype(float)
+        parameters = {**fit_input.parameters, **POISSON_PARAMETERS, "seed": fit_input.seed}
+        activity, start = None, np.zeros(len(observed))
+        if follow_up.activity is not None:
+            exposure = baseline.cumulative_hazard(follow_up.days)
+            activity = ActivityModel.fit(fit_input, follow_up.activity, observed, exposure)
+        if activity is not None:
+            start = activity.margin(fit_input.x)
+            baseline = BaselineHazard.fit(follow_up, horizon, log_relative=start)
+            parameters |= RESIDUAL_PARAMETERS
+        init_score = start + np.log(baseline.cumulative_hazard(follow_up.days))
         trees = LightGbm.fit_trees(fit_input, observed, parameters, init_score)
         weight = 1.0 if fit_input.weight is None else fit_input.weight
-        log_relative = trees.margin(fit_input.x)
-        return cls(trees, BaselineHazard.fit(follow_up, horizon, weight, log_relative))
+        log_relative = start + trees.margin(fit_input.x)
+        baseline = BaselineHazard.fit(follow_up, horizon, weight, log_relative)
+        return cls(trees, baseline, activity)
 
     def log_relative_hazard(self, x: np.ndarray) -> np.ndarray:
         """Return the log of each row's hazard relative to the baseline."""
-        return self.trees.margin(x)
+        margin = self.trees.margin(x)
+        return margin if self.activity is None else self.activity.margin(x) + margin
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         """Return the log-odds that the outcome happens within the horizon."""
@@ -163,6 +191,8 @@ class Hazard(JsonModel):
         each log-odds is a rising function of the log hazard.
         """
         parts = self.trees.contributions(x)
+        if self.activity is not None:
+            parts = self.activity.contributions(x) + parts
         bias = parts[:, -1].copy()
         total = parts[:, :-1].sum(axis=1)
         base = self._log_odds(bias)
@@ -187,18 +217,26 @@ class Hazard(JsonModel):
 
     def accepts_features(self, is_category: Sequence[bool]) -> bool:
         """Return whether the trees read rows of these features."""
-        return self.trees.accepts_features(is_category)
+        parts = [self.trees] if self.activity is None else [self.trees, self.activity.trees]
+        return all(trees.accepts_features(is_category) for trees in parts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the trees' text and the baseline."""
-        return {"trees": self.trees.to_json(), "baseline": asdict(self.baseline)}
+        """Return the trees' text, the baseline and the activity model."""
+        return {
+            "trees": self.trees.to_json(),
+            "baseline": asdict(self.baseline),
+            "activity": self.activity and self.activity.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Return the model that ``to_json`` described."""
         check_stored(StoredHazard, data)
         baseline = data["baseline"]
+        # Hazards stored by earlier versions have no activity model.
+        activity = data.get("activity")
         return cls(
             LightGbm.from_json(data["trees"]),
             BaselineHazard(tuple(baseline["days"]), tuple(baseline["hazard"])),
+            ActivityModel.from_json(activity) if activity else None,
         )

@@ -122,7 +122,7 @@ class HyperparameterChoice:
 
     def to_json(self) -> dict[str, Any]:
         """Return the choice as JSON values."""
-        learning = self.learning.model_dump(mode="json", exclude={"search"})
+        learning = self.learning.model_dump(mode="json", exclude={"search", "activity"})
         return {"parameters": self.parameters, **learning}
 
 

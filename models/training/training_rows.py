@@ -5,14 +5,14 @@ Available are mature rows, and right-censored recent rows as far as they were fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.errors import DataError
-from features.contracts import SPINE
+from features.contracts import ACTIVITY, SPINE
 from features.tools.instants import NEVER_US
 from models.clusters import CLUSTER
 from models.learners.hazard import FollowUp
@@ -36,6 +36,7 @@ class TrainingTable:
         label: 0 or 1; IMMATURE where it is not known yet.
         outcome_at: First outcome known at or after the cutoff (int64 microseconds UTC); NEVER_US
             where there is none.
+        activity: Events of the ACTIVITY_SPAN after the cutoff, float64; None if not counted.
     """
 
     matrix: pa.Table
@@ -45,12 +46,14 @@ class TrainingTable:
     cutoff: np.ndarray
     label: np.ndarray
     outcome_at: np.ndarray
+    activity: np.ndarray | None = None
 
     @classmethod
     def from_tables(cls, matrix: pa.Table, labels: pa.Table) -> TrainingTable:
         """Join a matrix and its LABELS table row by row; raise DataError if their rows differ.
 
         The labels may have a column ``cluster``; without one, each entity is a cluster of its own.
+        They may also have a column ``activity``.
         """
         spine, expected = select_spine(matrix), select_spine(labels)
         if any(not a.equals(b) for a, b in zip(spine, expected, strict=True)):
@@ -69,13 +72,20 @@ class TrainingTable:
             spine[1].cast(pa.int64()).to_numpy(),
             pc.fill_null(labels["label"], IMMATURE).to_numpy().astype(np.int64),
             pc.fill_null(labels["outcome_at"].cast(pa.int64()), NEVER_US).to_numpy(),
+            activity=labels[ACTIVITY].to_numpy() if ACTIVITY in labels.column_names else None,
         )
 
     def take(self, index: np.ndarray) -> TrainingTable:
         """Return the rows at these positions."""
-        columns = self.row_number, self.entity_id, self.cluster, self.cutoff, self.label
-        return TrainingTable(
-            self.matrix, *(column[index] for column in (*columns, self.outcome_at))
+        return replace(
+            self,
+            row_number=self.row_number[index],
+            entity_id=self.entity_id[index],
+            cluster=self.cluster[index],
+            cutoff=self.cutoff[index],
+            label=self.label[index],
+            outcome_at=self.outcome_at[index],
+            activity=None if self.activity is None else self.activity[index],
         )
 
     @property
@@ -122,7 +132,9 @@ class AvailableRows:
         censored = np.flatnonzero((cutoff < known_until) & (cutoff > known_until - horizon))
         # Mature rows first: models that need labels are fitted on the first rows of the encoding.
         rows = table.take(np.concatenate([train, censored]))
-        follow_up = FollowUp.from_times(rows.cutoff, rows.outcome_at, known_until, horizon)
+        follow_up = FollowUp.from_times(
+            rows.cutoff, rows.outcome_at, known_until, horizon, rows.activity
+        )
         return cls(mature, rows, follow_up)
 
     @property

@@ -1,4 +1,4 @@
-"""Commands for those who lead sales: where leads are and get lost, and what they will bring."""
+"""Commands for those who lead sales: where leads get lost, what they bring, and which fit."""
 
 from __future__ import annotations
 
@@ -123,6 +123,36 @@ def forecast(
         print_json(result.to_json())
     else:
         print_parts(*terminal.render_forecast(result, project.zone, project.goals.currency))
+
+
+def fit(
+    config: Config,
+    as_of: AsOf = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", help="the target whose outcome makes a customer; default: last"),
+    ] = None,
+    out: OutFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Show which accounts become customers, and which open ones fit.
+
+    The profile uses only values that were known at the entry of an account, and accounts that were
+    followed for the whole horizon. Accounts that fit and are silent are the white space.
+    """
+    from pipelines.fit.fit import compute_account_fit
+    from pipelines.reports import terminal
+    from pipelines.table_file import require_output_folder, write_table_folder
+
+    if out is not None:
+        require_output_folder(out)
+    result = compute_account_fit(read_project(config), as_of, target, log_line)
+    for file in write_table_folder(out, result.tables.by_name()) if out else []:
+        log_line(f"wrote {file}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_parts(*terminal.render_fit(result))
 
 
 def _backtest_forecast(

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.json_output import (
     explain,
+    fit,
     forecast,
     funnel,
     nightly,
@@ -31,6 +32,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "funnel": (funnel.FunnelOutput,),
     "forecast": (forecast.ForecastOutput,),
     "forecast --backtest": (forecast.ForecastBacktestOutput,),
+    "fit": (fit.FitOutput,),
     "score": (nightly.ScoreOutput,),
     "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),

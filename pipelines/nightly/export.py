@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from configs.schema import Project
+from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
@@ -63,6 +64,7 @@ def write_export_from_store(
     accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
+    fit = FitTables.from_tables(tables)
     build_page = make_page_builder(
         project,
         store,
@@ -70,6 +72,7 @@ def write_export_from_store(
         scores,
         funnel=funnel,
         forecast=forecast,
+        fit=fit,
         qualification=tables,
     )
     root = project.workspace_path

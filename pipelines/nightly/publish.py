@@ -95,6 +95,7 @@ def _make_night_page_builder(
         funnel=scored.funnel.result.tables if scored.funnel.result else None,
         forecast=scored.forecast.result,
         qualification=scored.qualification.tables,
+        fit=scored.fit.result.tables if scored.fit.result else None,
     )
 
 
@@ -167,13 +168,16 @@ def publish_scores(
 
 def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     """Return the tables of a night other than scores, and why some are missing."""
-    funnel, forecast, qualification = scored.funnel, scored.forecast, scored.qualification
+    funnel, forecast, fit = scored.funnel, scored.forecast, scored.fit
+    qualification = scored.qualification
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
+    computed |= fit.result.tables.by_name() if fit.result else {}
     computed |= qualification.tables
     problems = {
         "funnel": funnel.problem,
         "forecast": forecast.problem,
+        "fit": fit.problem,
         "qualification": qualification.problem,
     }
     return NightFiles(

@@ -15,6 +15,7 @@ from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
 from models.qualification.states import STATES
 from models.scorer import Scorer, ScoreScale
+from pipelines.fit.night import NightFit, compute_night_fit
 from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
 from pipelines.nightly.publish_checks import check_scores
@@ -38,6 +39,9 @@ from serve.scoring.trends import ScoreHistory, add_score_history, append_columns
 from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
 
+# The tables of the company as a whole.
+Company = tuple[NightFunnel, NightForecast, NightFit]
+
 
 @dataclass(frozen=True)
 class ScoredTargets:
@@ -49,6 +53,7 @@ class ScoredTargets:
         checks: Results of the checks of these scores.
         funnel: The funnel of the same data.
         forecast: The forecast of the same data.
+        fit: The ideal customer profile of the same data, and the fit of its accounts.
         qualification: The hand-overs of the same scores.
     """
 
@@ -57,6 +62,7 @@ class ScoredTargets:
     checks: list[CheckResult]
     funnel: NightFunnel
     forecast: NightForecast
+    fit: NightFit
     qualification: NightQualification
 
 
@@ -85,14 +91,14 @@ def score_targets(
     log: Callable[[str], None],
 ) -> ScoredTargets:
     """Score the targets that have a scorer, by name, and check them against the past checks."""
-    # Funnel and forecast need none of the models, and the history of a lead is built once for both.
+    # The tables of the company need none of the models, and the history of a lead is built once.
     with run_in_background(_compute_company, snapshot) as computing:
         scored = _score_each_target(snapshot, run, scorers, store, past_checks, log)
         qualification = compute_night_qualification(snapshot, scored.handovers)
-    funnel, forecast = computing.result()
-    parts: dict[str, NightFunnel | NightForecast | NightQualification]
-    parts = {"funnel": funnel, "forecast": forecast, "qualification": qualification}
-    for name, part in parts.items():
+    funnel, forecast, fit = computing.result()
+    company = (funnel, forecast, fit, qualification)
+    parts = zip(("funnel", "forecast", "fit", "qualification"), company, strict=True)
+    for name, part in parts:
         if part.reason:
             log(f"no {name}: {part.reason}")
         if part.problem:
@@ -101,13 +107,13 @@ def score_targets(
         target: add_funnel_columns(frame, snapshot.dataset, funnel)
         for target, frame in scored.frames.items()
     }
-    company = (funnel, forecast, qualification)
     return _stamp_tables(scored._replace(frames=frames), company, run.run_id)
 
 
-def _compute_company(snapshot: Snapshot) -> tuple[NightFunnel, NightForecast]:
+def _compute_company(snapshot: Snapshot) -> Company:
     funnel = compute_night_funnel(snapshot)
-    return funnel, compute_night_forecast(snapshot, funnel.valued)
+    forecast = compute_night_forecast(snapshot, funnel.valued)
+    return funnel, forecast, compute_night_fit(snapshot, funnel.valued)
 
 
 def _score_each_target(
@@ -218,7 +224,7 @@ def _log_if_trained_later(
 
 def _stamp_tables(
     scored: _TargetScores,
-    company: tuple[NightFunnel, NightForecast, NightQualification],
+    company: tuple[NightFunnel, NightForecast, NightFit, NightQualification],
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.

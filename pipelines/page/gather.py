@@ -18,6 +18,7 @@ from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
+from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from models.registry.artifact_paths import is_local
@@ -60,6 +61,7 @@ def gather_page_data(
     funnel: FunnelTables | None = None,
     forecast: ForecastResult | None = None,
     qualification: Mapping[str, pa.Table] | None = None,
+    fit: FitTables | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
@@ -67,8 +69,8 @@ def gather_page_data(
     A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``find_facts`` returns the facts on the
     leads that are shown in detail; None leaves them out. ``registry`` is one that is open; None
-    opens that of the workspace. ``funnel``, ``forecast`` and ``qualification`` are those of the
-    as-of; None if none was published.
+    opens that of the workspace. ``funnel``, ``forecast``, ``fit`` and ``qualification`` are those
+    of the as-of; None if none was published.
     """
     if scores is None:
         scores = store.scores(project.project, run.as_of)
@@ -92,6 +94,7 @@ def gather_page_data(
         funnel=funnel,
         forecast=forecast,
         qualification=qualification,
+        fit=fit,
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
@@ -108,6 +111,7 @@ def make_page_builder(
     funnel: FunnelTables | None = None,
     forecast: ForecastResult | None = None,
     qualification: Mapping[str, pa.Table] | None = None,
+    fit: FitTables | None = None,
 ) -> PageBuilder | None:
     """Return a function that builds the page of a run; None where the config wants no page.
 
@@ -136,6 +140,7 @@ def make_page_builder(
                 funnel,
                 forecast,
                 qualification,
+                fit,
             )
         )
 

@@ -14,6 +14,7 @@ from configs.loading.workspace_place import REPORT_FOLDER
 from configs.schema import Project
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import format_iso
+from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
@@ -95,6 +96,7 @@ def write_report(
     tables = drop_suppressed_rows(project, store.night_tables(run))
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
+    fit = FitTables.from_tables(tables)
     data = gather_page_data(
         project,
         store,
@@ -103,6 +105,7 @@ def write_report(
         scores,
         funnel=funnel,
         forecast=forecast,
+        fit=fit,
         qualification=tables,
     )
     log("building the page")

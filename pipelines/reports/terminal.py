@@ -10,16 +10,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from configs.errors import escape_controls
-from pipelines.reports.data_tables import (
-    build_catalog_table,
-    build_event_table,
-    build_form_table,
-    build_source_table,
-    build_target_table,
-    describe_catalog,
-    describe_data,
+from models.fit.accounts import select_white_space
+from pipelines.reports.company.fit_tables import (
+    build_account_table,
+    build_fit_class_table,
+    build_fit_grid,
+    build_profile_rows,
+    describe_fit,
+    describe_fit_grid,
+    describe_profile,
+    describe_white_space,
+    list_refusals,
 )
-from pipelines.reports.forecast_tables import (
+from pipelines.reports.company.forecast_tables import (
     build_accuracy_table,
     build_backtest_table,
     build_change_table,
@@ -31,7 +34,7 @@ from pipelines.reports.forecast_tables import (
     describe_knowledge,
     describe_missing,
 )
-from pipelines.reports.funnel_tables import (
+from pipelines.reports.company.funnel_tables import (
     build_cycle_rows,
     build_entry_rows,
     build_paths_table,
@@ -44,6 +47,15 @@ from pipelines.reports.funnel_tables import (
     describe_order,
     describe_silence,
     iter_segments,
+)
+from pipelines.reports.data_tables import (
+    build_catalog_table,
+    build_event_table,
+    build_form_table,
+    build_source_table,
+    build_target_table,
+    describe_catalog,
+    describe_data,
 )
 from pipelines.reports.lead_tables import (
     MAX_FEATURES,
@@ -87,6 +99,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from configs.schema import Project
     from features.definitions.catalog import Catalog
     from models.evaluation.sliced_metrics import SliceMetrics
+    from models.fit.result import FitResult
     from models.forecast.accuracy import ForecastAccuracy
     from models.forecast.result import ForecastBacktest, ForecastResult
     from models.funnel.result import FunnelResult
@@ -308,6 +321,24 @@ def render_forecast(
         parts += _stack_tables(build_deal_table(result.deals.to_pylist(), currency))
     lines = [describe_errors(result), *describe_knowledge(result)]
     return [*parts, "", *map(escape_text, lines)]
+
+
+def render_fit(result: FitResult) -> list[RenderableType]:
+    """Return the profile, the classes, the grid, the white space, and what was refused."""
+    tables, basis = result.tables, result.basis
+    parts: list[RenderableType] = [escape_text(describe_fit(result))]
+    profile = tables.fit_profile.to_pylist()
+    parts += _stack_tables(build_profile_rows(profile)) if profile else []
+    parts += map(escape_text, describe_profile(basis, profile))
+    classes, grid = tables.fit_classes.to_pylist(), tables.fit_grid.to_pylist()
+    parts += _stack_tables(build_fit_class_table(classes)) if profile else []
+    if profile and grid:
+        parts += [*_stack_tables(build_fit_grid(grid)), escape_text(describe_fit_grid(basis, grid))]
+    accounts = tables.fit_accounts.to_pylist()
+    white_space = select_white_space(tables.fit_accounts).to_pylist()
+    parts += ["", escape_text(describe_white_space(basis, accounts, len(white_space)))]
+    parts += _stack_tables(build_account_table(white_space)) if white_space else []
+    return [*parts, "", *map(escape_text, list_refusals(result))]
 
 
 def render_forecast_backtest(

@@ -13,6 +13,8 @@ from serve.page.content.parts import Section
 from serve.page.content.words import PageWords
 from serve.page.render import render_page
 from serve.page.runtime import bundle_chart_library
+from serve.page.sections.fit.profile import build_fit_profile
+from serve.page.sections.fit.white_space import build_white_space
 from serve.page.sections.forecast.section import build_forecast_section
 from serve.page.sections.funnel.aging import build_aging
 from serve.page.sections.funnel.curves import build_curves
@@ -68,6 +70,8 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_forecast_section,
     build_night_changes,
     build_lead_list,
+    build_white_space,
+    build_fit_profile,
     *FUNNEL_SECTIONS,
     build_forecast_track,
     build_promised,

@@ -268,7 +268,7 @@ learning: {{recency_half_life: {half_life}}}
 
 def test_learning_defaults_to_no_weights_and_no_search(tmp_path):
     assert load_text(tmp_path, GOOD).learning == Learning(
-        one_vote=False, recency_half_life=None, search=None
+        one_vote=False, activity=False, recency_half_life=None, search=None
     )
 
 

@@ -40,6 +40,9 @@ def hide_personal_ids(data: PageData) -> PageData:
             _clear_column(data.past, "account_id"),
         )
         data = replace(data, scores=scores, past=past)
+        if data.fit:
+            accounts = _clear_column(data.fit.fit_accounts, "account_id")
+            data = replace(data, fit=replace(data.fit, fit_accounts=accounts))
     if not has_personal_ids(project):
         return data
     names = _Names.of_scores(project, data.scores, data.words)
@@ -54,6 +57,9 @@ def hide_personal_ids(data: PageData) -> PageData:
         else None,
         forecast=replace(data.forecast, deals=names.name_all(data.forecast.deals))
         if data.forecast
+        else None,
+        fit=replace(data.fit, fit_accounts=names.name_all(data.fit.fit_accounts))
+        if data.fit
         else None,
         hides_ids=True,
     )

@@ -15,6 +15,7 @@ from configs.schema import Project
 from features.contracts import EVENTS
 from features.score_tables import SCORES
 from models.evaluation.record import EvaluationRecord
+from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from models.registry.records import RegisteredVersion
@@ -69,6 +70,8 @@ class PageData:
         forecast: The forecast of the as-of, without suppressed leads; None if none was published.
         qualification: Tables of the as-of by name, among them QUALIFICATION and THRESHOLDS if they
             were published.
+        fit: The fit of the accounts at the as-of, without suppressed leads; None if none was
+            published.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -90,6 +93,7 @@ class PageData:
     funnel: FunnelTables | None = None
     forecast: ForecastResult | None = None
     qualification: Mapping[str, pa.Table] | None = None
+    fit: FitTables | None = None
     hides_ids: bool = False
 
     @property

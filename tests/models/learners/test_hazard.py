@@ -1,5 +1,8 @@
 """Hazard model against loops, literal person-periods, and a simulated truth."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -9,6 +12,7 @@ from features.tools.instants import NEVER_US, US_PER_DAY
 from models.learners.fit_input import FitInput
 from models.learners.hazard import MAX_KNOTS, BaselineHazard, FollowUp, Hazard
 from models.learners.lightgbm import LightGbm
+from models.serialization import DamagedModelError
 
 HORIZON = 30.0
 ROWS = st.lists(
@@ -268,3 +272,106 @@ def test_rows_without_weight_have_no_effect():
     first = FollowUp(follow_up.days[:1000], follow_up.observed[:1000])
     alone = Hazard.fit_follow_up(FitInput(x[:1000], [], 1, parameters=fast), first, HORIZON)
     assert np.corrcoef(model.margin(x), alone.margin(x))[0, 1] > 0.9
+
+
+def two_states(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, FollowUp]:
+    """Return features, the log hazard, and a follow-up with the events of the next days.
+
+    The first two features together show whether a row is in a state with six times the events and
+    eight times the outcomes; the third changes the outcomes alone, the others mean nothing.
+    """
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 12))
+    log_rate = np.where(x[:, 0] + x[:, 1] > 0, np.log(8.0), 0.0) + 0.4 * x[:, 2] - 6.0
+    activity = random.poisson(np.where(x[:, 0] + x[:, 1] > 0, 6.0, 1.0)).astype(float)
+    when = random.exponential(np.exp(-log_rate))
+    follow_up = FollowUp(np.minimum(when, HORIZON), when < HORIZON, activity)
+    return x, log_rate, follow_up
+
+
+@pytest.fixture(scope="module")
+def active_hazard() -> Hazard:
+    x, _, follow_up = two_states(3000, 0)
+    return Hazard.fit_follow_up(FitInput(x, [], 1), follow_up, HORIZON)
+
+
+def test_activity_brings_the_hazard_nearer_to_the_truth(active_hazard):
+    x, _, follow_up = two_states(3000, 0)
+    alone = Hazard.fit_follow_up(FitInput(x, [], 1), replace(follow_up, activity=None), HORIZON)
+    later, log_rate, _ = two_states(4000, 1)
+    chance = -np.expm1(-np.exp(log_rate) * HORIZON)
+    without, with_activity = (
+        np.mean(np.logaddexp(0, model.margin(later)) - chance * model.margin(later))
+        for model in (alone, active_hazard)
+    )
+    best = -np.mean(chance * np.log(chance) + (1 - chance) * np.log1p(-chance))
+    assert alone.activity is None
+    assert 0 < with_activity - best < 0.6 * (without - best)
+
+
+def test_contributions_with_activity_sum_to_the_margin(active_hazard):
+    x, _, _ = two_states(300, 2)
+    parts = active_hazard.contributions(x)
+    np.testing.assert_allclose(parts.sum(axis=1), active_hazard.margin(x), atol=1e-9)
+    total = active_hazard.activity.contributions(x).sum(axis=1)
+    np.testing.assert_allclose(total, active_hazard.activity.margin(x), atol=1e-9)
+
+
+def test_weight_of_the_activity_is_the_most_likely_one(active_hazard):
+    x, _, follow_up = two_states(3000, 0)
+    model, seen = active_hazard.activity, follow_up.observed
+    exposure = BaselineHazard.fit(follow_up, HORIZON).cumulative_hazard(follow_up.days)
+    log_activity = model.trees.margin(x) - model.center
+    weights = np.linspace(0, 3, 3001)
+    costs = []
+    for weight in weights:
+        expected = exposure * np.exp(weight * log_activity)
+        # The level at which as many outcomes are expected as there were.
+        rate = expected * seen.sum() / expected.sum()
+        costs.append(np.sum(rate - seen * np.log(rate)) + weight**2 / 2)
+    assert model.weight == pytest.approx(weights[int(np.argmin(costs))], abs=2e-3)
+
+
+def test_saved_activity_loads_with_every_bit(active_hazard, tmp_path):
+    active_hazard.save(tmp_path)
+    x, _, _ = two_states(100, 3)
+    again = Hazard.load(tmp_path)
+    assert again == active_hazard
+    assert again.margin(x).tobytes() == active_hazard.margin(x).tobytes()
+
+
+def test_hazard_of_an_earlier_version_has_no_activity(fitted_hazard):
+    stored = json.loads(json.dumps(fitted_hazard.to_json()))
+    assert stored.pop("activity") is None
+    assert Hazard.from_json(stored) == fitted_hazard
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, 3.5, "1", None])
+def test_stored_weight_outside_its_range_is_refused(active_hazard, weight):
+    stored = json.loads(json.dumps(active_hazard.to_json()))
+    stored["activity"]["weight"] = weight
+    with pytest.raises(DamagedModelError, match=r"activity\.weight"):
+        Hazard.from_json(stored)
+
+
+def test_activity_that_says_nothing_of_outcomes_is_left_out():
+    x, _, follow_up = two_states(3000, 0)
+    noise = np.random.default_rng(5).poisson(2.0, 3000).astype(float)
+    for activity in (np.zeros(3000), noise, np.full(3000, np.nan)):
+        fitted = Hazard.fit_follow_up(
+            FitInput(x, [], 1), replace(follow_up, activity=activity), HORIZON
+        )
+        assert fitted.activity is None
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=9), st.integers(1, 30))
+def test_activity_counts_once_its_days_are_over(start, end):
+    cutoff = np.array(start) * US_PER_DAY
+    kept = cutoff < end * US_PER_DAY
+    cutoff = cutoff[kept]
+    never = np.full(len(cutoff), NEVER_US)
+    count = np.arange(len(cutoff), dtype=float)
+    found = FollowUp.from_times(cutoff, never, end * US_PER_DAY, 30 * US_PER_DAY, count)
+    for number, row in enumerate(cutoff.tolist()):
+        is_over = row + 7 * US_PER_DAY <= end * US_PER_DAY
+        assert found.activity[number] == number if is_over else np.isnan(found.activity[number])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from configs.errors import DataError
 from configs.learning import EvaluationConfig
+from features.contracts import ACTIVITY
 from features.tools.instants import NEVER_US, US_PER_DAY, to_microseconds
 from models.learners import lightgbm
 from models.learners.hazard import FollowUp
@@ -149,6 +150,25 @@ def test_fit_at_an_instant_is_independent_of_later_outcomes():
         fit_at_end(change_later_outcomes(labels, END - 3 * US_PER_DAY), matrix)[0].models["hazard"]
         != reference[0].models["hazard"]
     )
+
+
+def test_fit_at_an_instant_is_independent_of_later_activity():
+    """Only the events of weeks that are over at the instant are learnt from."""
+    matrix, labels = followed_company(leads=300)
+    random = np.random.default_rng(4)
+    count = random.poisson(2 * np.exp(matrix["one"].to_numpy())).astype(float)
+    cutoff = labels["cutoff"].cast(pa.int64()).to_numpy()
+
+    def fit_hazard(known_end: int):
+        """Fit at END after the counts were replaced of weeks that end after an instant."""
+        replaced = np.where(cutoff + 7 * US_PER_DAY > known_end, count[::-1] + 9, count)
+        counted = labels.append_column(ACTIVITY, pa.array(replaced))
+        return fit_at_end(counted, matrix)[0].models["hazard"]
+
+    reference = fit_hazard(NEVER_US)
+    assert reference.activity is not None
+    assert fit_hazard(END) == reference
+    assert fit_hazard(END - 7 * US_PER_DAY) != reference
 
 
 def test_censored_rows_change_the_hazard_model_alone():

@@ -111,6 +111,7 @@ COMMANDS = [
     ("features --ablation", ["--as-of", tiny.END]),
     ("backtest", ["--as-of", tiny.END]),
     ("funnel", ["--as-of", tiny.END]),
+    ("fit", ["--as-of", tiny.END]),
     ("forecast", ["--as-of", tiny.END]),
     ("forecast --backtest", ["--as-of", tiny.END, "--count", "2"]),
     ("train", ["--as-of", tiny.END, "--direct"]),

@@ -28,8 +28,8 @@ CURRENT = "workspace/exports/current"
 TABLES = select_group("funnel")
 NAMES = [table.name for table in TABLES]
 AT = pa.timestamp("us", "UTC")
-# Only the funnel: the forecast has tests of its own.
-BY = {"funnel_by": ["country", "channel"], "forecast": False, "page": False}
+# Only the funnel: forecast and fit have tests of their own.
+BY = {"funnel_by": ["country", "channel"], "forecast": False, "fit": False, "page": False}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from models.forecast.accuracy import summarize_backtest
 from models.funnel.schemas import STUCK
 from pipelines.json_output.forecast import ForecastOutput
-from pipelines.reports.forecast_tables import (
+from pipelines.reports.company.forecast_tables import (
     STEPS,
     build_accuracy_table,
     build_backtest_table,
@@ -25,7 +25,7 @@ from pipelines.reports.forecast_tables import (
     describe_missing,
     format_chance,
 )
-from pipelines.reports.funnel_tables import build_stuck_rows
+from pipelines.reports.company.funnel_tables import build_stuck_rows
 from tests.pipelines import forecasts
 
 UTC = ZoneInfo("UTC")

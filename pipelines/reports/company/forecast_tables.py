@@ -15,7 +15,7 @@ from models.forecast.accuracy import Errors, ForecastAccuracy
 from models.forecast.result import HISTORY
 from models.forecast.safe_goal import SAFE_CHANCE
 from models.forecast.schemas import AMOUNT
-from pipelines.reports.funnel_tables import (
+from pipelines.reports.company.funnel_tables import (
     NOTHING,
     format_amount,
     format_days,

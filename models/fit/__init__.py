@@ -1,0 +1,1 @@
+"""Fit: which accounts become valuable customers, by attributes known at their entry."""

@@ -1,0 +1,1 @@
+"""Fit: who becomes a customer, and which accounts fit and are silent."""
