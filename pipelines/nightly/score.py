@@ -97,8 +97,9 @@ def score_targets(
         qualification = compute_night_qualification(snapshot, scored.handovers)
     funnel, forecast, fit = computing.result()
     company = (funnel, forecast, fit, qualification)
-    parts = zip(("funnel", "forecast", "fit", "qualification"), company, strict=True)
-    for name, part in parts:
+    parts: dict[str, NightFunnel | NightForecast | NightFit | NightQualification]
+    parts = {"funnel": funnel, "forecast": forecast, "fit": fit, "qualification": qualification}
+    for name, part in parts.items():
         if part.reason:
             log(f"no {name}: {part.reason}")
         if part.problem:

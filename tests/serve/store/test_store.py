@@ -618,7 +618,15 @@ def test_text_instants_of_older_postgresql_schema_are_converted(
     ]
     index = "CREATE INDEX scores_by_entity ON scores (project, entity_id)"
     views = "DROP VIEW current_scores, current_account_scores"
-    do(postgresql_url, views, *changes, index, "CREATE VIEW current_scores AS SELECT 1 AS former")
+    newer = "DROP INDEX scores_qualified"
+    do(
+        postgresql_url,
+        views,
+        newer,
+        *changes,
+        index,
+        "CREATE VIEW current_scores AS SELECT 1 AS former",
+    )
     assert ask(postgresql_url, "SELECT DISTINCT as_of FROM scores") == [
         ("2025-07-07T04:30:00.123456Z",)
     ]
@@ -628,7 +636,7 @@ def test_text_instants_of_older_postgresql_schema_are_converted(
     indexes = ask(
         postgresql_url, "SELECT indexname FROM pg_indexes WHERE tablename = 'scores' ORDER BY 1"
     )
-    assert indexes == [("scores_listed",), ("scores_pkey",)]
+    assert indexes == [("scores_listed",), ("scores_pkey",), ("scores_qualified",)]
 
 
 def test_unknown_column_is_an_error_that_names_table(tmp_path):
