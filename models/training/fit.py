@@ -77,6 +77,7 @@ def fit_models(
             learning,
             choice.parameters,
             settings.seed,
+            encoding.names,
         )
 
     table = available.mature
