@@ -120,7 +120,7 @@ class Logistic(JsonModel):
         effects = np.zeros(design.shape[1])
         effects[starts[numbers]] = get_default_effects(fit_input.names, numbers)
         weight = np.ones(len(y)) if weight is None else weight
-        variance = choose_prior_variance(y, weight, fit_input.rows_per_cluster, len(terms))
+        variance = choose_prior_variance(y, weight, fit_input.rows_per_cluster)
         intercept, weights = _fit_weights(design, y, weight, effects / spread, spread, variance)
         ends = starts[1:-1]
         parts = np.split(weights, ends)
@@ -181,7 +181,7 @@ def _fit_weights(
     """
     common = (design @ defaults).astype(np.float32)
     columns = design.shape[1]
-    intercept, fitted = RidgeProblem(
+    intercept, found = RidgeProblem(
         np.column_stack([design, common]),
         np.append(spread, 1.0),
         y,
@@ -189,7 +189,7 @@ def _fit_weights(
         np.append(np.zeros(columns), 1.0),
         np.append(np.full(columns, variance), STRENGTH_VARIANCE),
     ).solve()
-    return intercept, fitted[:-1] + fitted[-1] * defaults
+    return intercept, found[:-1] + found[-1] * defaults
 
 
 def _measure_spread(design: np.ndarray, number_columns: np.ndarray) -> np.ndarray:

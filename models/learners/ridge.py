@@ -68,7 +68,5 @@ class RidgeProblem:
         # More threads would add up in another order: the last bits would depend on the number of
         # cores.
         with threadpool_limits(1):
-            solution = minimize(
-                self.compute_cost, start, jac=True, method="L-BFGS-B", options=options
-            )
-        return float(solution.x[0]), (self.prior_mean + solution.x[1:]) / self.spread
+            found = minimize(self.compute_cost, start, jac=True, method="L-BFGS-B", options=options)
+        return float(found.x[0]), (self.prior_mean + found.x[1:]) / self.spread

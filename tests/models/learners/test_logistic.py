@@ -13,8 +13,8 @@ from models.learners.logistic_prior import (
     DEFAULT_EFFECTS,
     FEW_OUTCOMES,
     MAX_PRIOR_VARIANCE,
+    MIN_PRIOR_VARIANCE,
     STRENGTH_VARIANCE,
-    TOTAL_PRIOR_VARIANCE,
     choose_prior_variance,
     find_default_columns,
     get_default_effects,
@@ -67,7 +67,7 @@ def test_margin_is_the_mode_of_the_posterior(rows, names):
     x, y = draw_rows(rows)
     weight = np.linspace(0.5, 1.5, rows)
     model = Logistic.fit(FitInput(x, [1], 0, 2.0, weight, names=names), y)
-    variance = choose_prior_variance(y, weight, 2.0, 3)
+    variance = choose_prior_variance(y, weight, 2.0)
     effect = DEFAULT_EFFECTS["any_age"] if names else 0.0
     expected = fit_by_powell(x, y, weight, variance, effect)
     np.testing.assert_allclose(model.margin(x), expected, atol=2e-4)
@@ -138,19 +138,19 @@ def test_defaults_help_with_few_outcomes_and_give_way_where_they_are_wrong(sign)
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(1, 400), st.integers(1, 400), st.floats(1, 20), st.integers(1, 200))
-def test_prior_widens_with_outcomes_per_feature(positive, negative, rows_per_cluster, features):
+@given(st.integers(1, 400), st.integers(1, 400), st.floats(1, 20))
+def test_prior_widens_with_independent_outcomes(positive, negative, rows_per_cluster):
     y = np.repeat([1, 0], [positive, negative])
-    variance = choose_prior_variance(y, np.ones(len(y)), rows_per_cluster, features)
+    variance = choose_prior_variance(y, np.ones(len(y)), rows_per_cluster)
     outcomes = min(positive, negative) / rows_per_cluster
-    wanted = TOTAL_PRIOR_VARIANCE / features * max(1.0, outcomes / FEW_OUTCOMES)
+    wanted = MIN_PRIOR_VARIANCE * max(1.0, outcomes / FEW_OUTCOMES)
     assert variance == pytest.approx(min(wanted, MAX_PRIOR_VARIANCE))
 
 
 def test_prior_counts_unequal_weights_as_fewer_outcomes():
     y = np.arange(4_000) % 2
     even, uneven = np.ones(4_000), np.where(np.arange(4_000) < 2_000, 1.9, 0.1)
-    assert choose_prior_variance(y, uneven, 1.0, 9) < choose_prior_variance(y, even, 1.0, 9)
+    assert choose_prior_variance(y, uneven, 1.0) < choose_prior_variance(y, even, 1.0)
 
 
 def test_default_effects_belong_to_names():
