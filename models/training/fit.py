@@ -77,7 +77,6 @@ def fit_models(
             learning,
             choice.parameters,
             settings.seed,
-            encoding.names,
         )
 
     table = available.mature

@@ -29,8 +29,7 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     ``matrix`` holds SPINE and feature columns (float64 or string), ``labels`` is a LABELS table in
     the same row order. Rows without a label are right-censored: they are trained on as far as they
     were followed up, and never tested on. The candidate with the lowest pooled out-of-time log
-    loss is chosen; LightGBM stays unless another is better beyond noise, and with few outcomes the
-    logistic regression does.
+    loss is chosen; LightGBM stays unless another is better beyond noise.
 
     Raise DataError, with counts, for tables that do not match, too few mature rows or outcomes, or
     too short a history.
@@ -39,7 +38,7 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
     # Chosen before the refit, so that only the chosen learner is fitted on all rows.
-    learner = choose_learner(table, predictions, settings)
+    learner = choose_learner(predictions, settings)
     scorer = refit_scorer(table, predictions, learner, settings)
     out_of_time = tabulate_predictions(predictions, learner.name)
     return TrainResult(out_of_time, describe_folds(table, folds), learner.name, scorer)
@@ -52,7 +51,7 @@ def backtest_learners(
     table = TrainingTable.from_tables(matrix, labels)
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
-    learner = choose_learner(table, predictions, settings)
+    learner = choose_learner(predictions, settings)
     out_of_time = tabulate_predictions(predictions, learner.name)
     return BacktestResult(out_of_time, describe_folds(table, folds), learner.name)
 
