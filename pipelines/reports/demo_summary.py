@@ -37,7 +37,7 @@ NEXT_STEPS = {
     "report CONFIG": "the page for sales: the goal, stuck deals, the best leads",
     "forecast CONFIG": "what the month and quarter will bring, chance of the goal",
     "funnel CONFIG": "where leads get stuck and drop off, how long a win takes",
-    "fit CONFIG": "which accounts become customers, and which silent ones fit",
+    "fit CONFIG": "which accounts become customers, the silent ones that fit",
     "explain CONFIG ID": "one lead's score and its reasons",
     "check CONFIG": "the data, and the rows that were quarantined",
     "audit CONFIG": "the planted column that leaks the outcome",

@@ -146,6 +146,8 @@ def test_export_of_a_night_equals_its_table(run, trained, monkeypatch):
     assert run_in(run, folder, monkeypatch, "export", "company.yaml", "--format", "jsonl")[0] == 0
     # Not compared as a whole: the difference of two pages would take minutes to show.
     again = read_export(current)
+    # The company hands no leads over.
+    tables = [table for table in NIGHT_TABLES if table.group != "qualification"]
     assert [name for name in night if again[name] != night[name]] == []
     assert (
         set(again)
@@ -153,7 +155,7 @@ def test_export_of_a_night_equals_its_table(run, trained, monkeypatch):
         == {
             "manifest.json",
             *(f"{name}.{form}" for name in ("scores", "accounts") for form in ("csv", "jsonl")),
-            *(f"{table.name}.{form}" for table in NIGHT_TABLES for form in ("csv", "parquet")),
+            *(f"{table.name}.{form}" for table in tables for form in ("csv", "parquet")),
         }
     )
 
