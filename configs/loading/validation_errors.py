@@ -37,7 +37,9 @@ def to_config_error(
     unknown = first["type"] == "extra_forbidden"
     fix = "see `leadscore schema` for all keys"
     if unknown:
-        hint = did_you_mean(str(first["loc"][-1]), known_keys)
+        name = str(first["loc"][-1])
+        # A key that other places know is no answer to itself.
+        hint = did_you_mean(name, set(known_keys) - {name})
         fix = hint or "remove it; `leadscore schema` lists all keys"
     fix = first["ctx"]["fix"] if first["type"] == ADDRESS_ERROR else fix
     return ConfigError(
