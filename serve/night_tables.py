@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
+from models.buying_roles import BUYING_ROLES
 from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, FORECAST_TRACK
 from models.funnel.schemas import (
     AGING,
@@ -86,6 +87,7 @@ NIGHT_TABLES = (
     NightTable("forecast_changes", "forecast", CHANGES, ("unit", "step")),
     NightTable("forecast_track", "forecast", FORECAST_TRACK, ("unit", "forecast_as_of")),
     NightTable("forecast_basis", "forecast", FORECAST_BASIS, ("period",)),
+    NightTable("buying_roles", "accounts", BUYING_ROLES, ("target", "role")),
 )
 
 

@@ -169,7 +169,9 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     funnel, forecast = scored.funnel, scored.forecast
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
+    computed |= scored.roles.list_tables()
     problems = {"funnel": funnel.problem, "forecast": forecast.problem}
+    problems["accounts"] = scored.roles.problem
     return NightFiles(
         stamp_night_tables(computed, run),
         {group: problem for group, problem in problems.items() if problem},

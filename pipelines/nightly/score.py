@@ -13,6 +13,7 @@ from features.wording.wording import load_wording
 from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
 from models.scorer import Scorer
+from pipelines.buying_group.roles import NightRoles, compute_night_roles, make_group_rules
 from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
 from pipelines.nightly.publish_checks import check_scores
@@ -45,6 +46,7 @@ class ScoredTargets:
         checks: Results of the checks of these scores.
         funnel: The funnel of the same data.
         forecast: The forecast of the same data.
+        roles: Which roles of an account's people go with the outcome, from the same data.
     """
 
     scores: pa.Table
@@ -52,6 +54,7 @@ class ScoredTargets:
     checks: list[CheckResult]
     funnel: NightFunnel
     forecast: NightForecast
+    roles: NightRoles
 
 
 def score_targets(
@@ -65,20 +68,23 @@ def score_targets(
     """Score the targets that have a scorer, by name, and check them against the past checks."""
     # Funnel and forecast need none of the models, and the history of a lead is built once for both.
     with run_in_background(_compute_company, snapshot) as computing:
+        roles = compute_night_roles(snapshot, sorted(scorers))
         frames, accounts, checks = _score_each_target(
-            snapshot, run, scorers, store, past_checks, log
+            snapshot, run, scorers, store, past_checks, log, roles
         )
     funnel, forecast = computing.result()
-    for name, part in (("funnel", funnel), ("forecast", forecast)):
-        if part.reason:
-            log(f"no {name}: {part.reason}")
+    for name, reason in (("funnel", funnel.reason), ("forecast", forecast.reason)):
+        if reason:
+            log(f"no {name}: {reason}")
+    parts = (("funnel", funnel), ("forecast", forecast), ("comparison of roles", roles))
+    for name, part in parts:
         if part.problem:
             log(f"warn: no {name} is published: {part.problem}")
     frames = {
         target: add_funnel_columns(frame, snapshot.dataset, funnel)
         for target, frame in frames.items()
     }
-    return _stamp_tables(frames, accounts, checks, (funnel, forecast), run.run_id)
+    return _stamp_tables(frames, accounts, checks, (funnel, forecast, roles), run.run_id)
 
 
 def _compute_company(snapshot: Snapshot) -> tuple[NightFunnel, NightForecast]:
@@ -93,6 +99,7 @@ def _score_each_target(
     store: Store,
     past_checks: pa.Table,
     log: Callable[[str], None],
+    roles: NightRoles,
 ) -> tuple[dict[str, pa.Table], list[pa.Table], list[CheckResult]]:
     """Return by target the scores without the funnel's columns, the accounts, and the checks."""
     frames, accounts, checks = dict[str, pa.Table](), list[pa.Table](), list[CheckResult]()
@@ -109,7 +116,8 @@ def _score_each_target(
         ) as reasons:
             if snapshot.project.publish.accounts:
                 dependence = WithinAccountDependence.from_json(scorer.metadata.within_account)
-                accounts.append(score_accounts(snapshot.dataset, frame, dependence))
+                rules = make_group_rules(snapshot, target, roles)
+                accounts.append(score_accounts(snapshot.dataset, frame, dependence, rules))
             history = ScoreHistory.load(store, run.project, target, snapshot.as_of)
             frame = add_history_columns(snapshot, target, frame, history, store)
             checks += check_scores(
@@ -168,7 +176,7 @@ def _stamp_tables(
     frames: Mapping[str, pa.Table],
     accounts: list[pa.Table],
     checks: list[CheckResult],
-    company: tuple[NightFunnel, NightForecast],
+    company: tuple[NightFunnel, NightForecast, NightRoles],
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.
