@@ -11,6 +11,7 @@ from configs.schema import Project
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
+from pipelines.buying_group.roles import BUYING_ROLES_TABLE
 from pipelines.nightly.context import NightContext
 from pipelines.page.gather import make_page_builder
 from pipelines.runner import read_clock
@@ -19,7 +20,7 @@ from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.export import StagedExport, require_export_format, write_export
 from serve.export.night_files import NightFiles, read_table_problems
 from serve.export.page_file import CurrentExport
-from serve.export.suppress import drop_suppressed, drop_suppressed_rows, keep_complete_accounts
+from serve.export.suppress import drop_suppressed, drop_suppressed_rows, read_shown_accounts
 from serve.run import Run
 from serve.store.store import Store
 
@@ -60,10 +61,19 @@ def write_export_from_store(
     ``scores`` are its SCORES and ``tables`` its further tables, both without suppressed leads;
     accounts are those whose leads are all in the scores.
     """
-    accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
+    accounts = read_shown_accounts(project, store, run, scores)
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
-    build_page = make_page_builder(project, store, run, scores, funnel=funnel, forecast=forecast)
+    build_page = make_page_builder(
+        project,
+        store,
+        run,
+        scores,
+        funnel=funnel,
+        forecast=forecast,
+        accounts=accounts,
+        roles=tables.get(BUYING_ROLES_TABLE),
+    )
     root = project.workspace_path
     extras = NightFiles(tables, read_table_problems(root, run.run_id))
     return write_export(scores, root, run, form, accounts, build_page, extras)

@@ -67,6 +67,9 @@ class PageData:
         facts: Facts that only the source data has; None if it was not read.
         funnel: The funnel of the as-of, without suppressed leads; None if none was published.
         forecast: The forecast of the as-of, without suppressed leads; None if none was published.
+        accounts: ACCOUNT_SCORES of the as-of without those of suppressed people, and without run_id
+            and scored_at; None if there are none.
+        roles: BUYING_ROLES of the as-of; None if titles are not mapped.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -87,6 +90,8 @@ class PageData:
     facts: LeadFacts | None = None
     funnel: FunnelTables | None = None
     forecast: ForecastResult | None = None
+    accounts: pa.Table | None = None
+    roles: pa.Table | None = None
     hides_ids: bool = False
 
     @property
