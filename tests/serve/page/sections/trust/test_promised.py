@@ -66,6 +66,7 @@ def make_report(**changed):
         "warnings": [],
         "champion": "2",
         "recommendation": {"retrain": False, "reasons": [], "doubts": []},
+        "handovers": [],
     }
     report = {"targets": {"close": target | changed}}
     OutcomesOutput.model_validate(report)
