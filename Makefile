@@ -30,7 +30,7 @@ TESTS = $(BIN)/python -m pytest tests --ignore=tests/benchmarks -n $(WORKERS) --
 test: $(READY)
 	$(TESTS)
 
-# The unit tests: no servers, no killed processes, no simulated company. About a minute.
+# The unit tests: no servers, no killed processes, no simulated company. About three minutes on two cores.
 test-fast: $(READY)
 	$(TESTS) -m "not slow and not server"
 
