@@ -94,7 +94,7 @@ def _make_night_page_builder(
         registry=context.registry,
         funnel=scored.funnel.result.tables if scored.funnel.result else None,
         forecast=scored.forecast.result,
-        qualification=scored.qualification.tables,
+        qualification=scored.qualification.result or {},
         fit=scored.fit.result.tables if scored.fit.result else None,
     )
 
@@ -173,7 +173,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
     computed |= fit.result.tables.by_name() if fit.result else {}
-    computed |= qualification.tables
+    computed |= qualification.result or {}
     problems = {
         "funnel": funnel.problem,
         "forecast": forecast.problem,

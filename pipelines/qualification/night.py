@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,48 +29,29 @@ from pipelines.qualification.handover import (
     find_touches,
 )
 from pipelines.training_data import Snapshot
-from serve.failure import describe_failed_part
-from serve.night_tables import prepare_night_table, select_group
+from serve.night_part import NightPart, compute_night_part
 from serve.store.store import Store
 
 TABLE, THRESHOLD_TABLE = "qualification", "thresholds"
 
 
-@dataclass(frozen=True)
-class NightQualification:
-    """The tables on hand-overs, if they could be computed.
-
-    Attributes:
-        tables: QUALIFICATION and THRESHOLDS by name; empty if there are none.
-        reason: Always None: what is missing is not configured, or failed.
-        problem: Why there are none, where something failed.
-    """
-
-    tables: Mapping[str, pa.Table] = field(default_factory=dict)
-    reason: str | None = None
-    problem: str | None = None
+# QUALIFICATION and THRESHOLDS by name.
+NightQualification = NightPart[dict[str, pa.Table]]
 
 
 def compute_night_qualification(
     snapshot: Snapshot, nights: Sequence[StepNight]
 ) -> NightQualification:
-    """Return the tables of the hand-overs of the steps that a night scores, none without a step.
-
-    Never raises for a failure: the scores are worth more than their tables.
-    """
+    """Return the tables of the hand-overs of the steps that a night scores, none without a step."""
     if not nights:
         return NightQualification()
-    try:
-        tables = build_handover_tables(snapshot, nights)
-        # Rows that the database would refuse must not be found while the scores are written.
-        for table in select_group("qualification"):
-            prepare_night_table(table, tables[table.name])
-        return NightQualification(tables)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    # BaseException: a panic in a library written in Rust is no Exception.
-    except BaseException as error:  # noqa: BLE001
-        return NightQualification(problem=describe_failed_part(error))
+    return compute_night_part(
+        "qualification",
+        lambda: build_handover_tables(snapshot, nights),
+        lambda tables: tables,
+        # What is missing is not configured, or failed.
+        reasons=(),
+    )
 
 
 def build_handover_tables(snapshot: Snapshot, nights: Sequence[StepNight]) -> dict[str, pa.Table]:
