@@ -147,7 +147,7 @@ class DealAmounts:
     @property
     def mean(self) -> float:
         """Mean amount of the wins so far, 0 without any."""
-        return float(self.past.mean()) if len(self.past) else 0.0
+        return _average_amounts(self.past)
 
     def list_quick_wins(self, span: int) -> np.ndarray:
         """Return amounts of the wins that came within a span of the deal's begin.
@@ -157,6 +157,10 @@ class DealAmounts:
         """
         quick = self.past[self.past_age < span]
         return quick if len(quick) >= MIN_SHOWN else self.past
+
+    def average_quick_wins(self, span: int) -> float:
+        """Return the mean amount of the wins of ``list_quick_wins``, 0 without any."""
+        return _average_amounts(self.list_quick_wins(span))
 
     def expect_amounts(self, lead: np.ndarray, at: np.ndarray | int) -> ExpectedAmounts:
         """Return what wins of leads are worth, from the values before instants."""
@@ -292,6 +296,10 @@ def _join_columns(attributes: DealAttributes, lead: np.ndarray, newest: np.ndarr
 
 def _divide_safely(amount: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.divide(amount, expected, out=np.full(len(amount), np.nan), where=expected > 0)
+
+
+def _average_amounts(amounts: np.ndarray) -> float:
+    return float(amounts.mean()) if len(amounts) else 0.0
 
 
 def _measure_spread(ratio: np.ndarray) -> float:

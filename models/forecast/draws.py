@@ -103,9 +103,9 @@ def _draw_open(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return draws of the wins of open deals and, where these have ones, of their amounts."""
     flat = np.concatenate(list(weights)).T
-    size = max(MAX_CELLS // max(len(chances), 1), 1)
+    odds, size = find_odds(chances), max(MAX_CELLS // max(len(chances), 1), 1)
     parts = parallel_map(
-        lambda begin: _draw_part(find_odds(chances), flat, shared[begin : begin + size], begin),
+        lambda begin: _draw_part(odds, flat, shared[begin : begin + size], begin),
         range(0, DRAWS, size),
     )
     sums = np.concatenate(list(parts)).reshape(DRAWS, chances.shape[1], *weights.shape[:2])

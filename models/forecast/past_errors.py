@@ -238,7 +238,7 @@ def _forecast_again(
         np.array([np.count_nonzero(new_ends < end) for end in ends]),
         None if amounts is None else (then or amounts).expect_amounts(lead, at),
         None if amounts is None else amounts.of_lead[lead],
-        None if then is None else float(then.list_quick_wins(int(ahead[0])).mean()),
+        None if then is None else then.average_quick_wins(int(ahead[0])),
         None if amounts is None else amounts.of_lead[spells.lead[is_new & (spells.end < ends[0])]],
     )
 

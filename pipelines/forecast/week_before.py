@@ -121,7 +121,7 @@ def _expect_total(
     mean_amount = 1.0
     if unit == AMOUNT and inputs.amounts is not None:
         amount[at] = inputs.amounts.expect_amounts(deals.lead, history.as_of).amount
-        mean_amount = _average_amounts(inputs.amounts.list_quick_wins(int(prediction.spans[0])))
+        mean_amount = inputs.amounts.average_quick_wins(int(prediction.spans[0]))
     spells = history.paths.spells
     begin, end = to_microseconds(period.start), to_microseconds(period.end)
     own = (spells.exit == history.states.won) & (spells.end >= begin) & (spells.end < end)
@@ -129,7 +129,3 @@ def _expect_total(
     np.add.at(won, place[spells.lead[own]], value[own])
     from_new = float(prediction.new_wins[0]) * mean_amount
     return ExpectedTotal(chances, stage, amount, won, from_new)
-
-
-def _average_amounts(amounts: np.ndarray) -> float:
-    return float(amounts.mean()) if len(amounts) else 0.0
