@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 from configs.addresses.fields import FOLDER
 from configs.addresses.redaction import MIN_SECRET
 from configs.addresses.variables import REFERENCE
+from configs.buying_group import ROLE_ATTRIBUTE, BuyingGroup
 from configs.checks import Checks
 from configs.durations import localize_instant
 from configs.errors import ConfigError
@@ -103,6 +104,9 @@ class Project(FrozenModel):
         None, description="hand-overs to sales: MQL, SAL and SQL; default: none"
     )
     fit: FitOptions = FitOptions()
+    accounts: BuyingGroup = Field(
+        BuyingGroup(), description="roles of the people at an account, from their titles"
+    )
     words: dict[str, str | tuple[str, ...]] = Field(
         {},
         description="own words for event types, channels, stages, attributes and values, in the "
@@ -181,6 +185,24 @@ class Project(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _check_roles_against_sources(self) -> Self:
+        leads = self.sources.leads
+        if not self.accounts.roles:
+            return self
+        if self.features.role:
+            raise ValueError("features.role and accounts.roles both name roles: remove one of them")
+        for key in ("account_id", "created_at", "known_at"):
+            if leads is None or getattr(leads, key) is None:
+                why = (
+                    ", since a person counts from when it was known: contacts are added as a deal "
+                    "advances. Name the column of created_at only if its times are those of entry"
+                    if key == "known_at"
+                    else ""
+                )
+                raise ValueError(f"accounts.roles requires sources.leads.{key}{why}")
+        return self
+
+    @model_validator(mode="after")
     def _check_half_life_against_sources(self) -> Self:
         half_life, leads = self.learning.recency_half_life, self.sources.leads
         if half_life is None or self.timed or leads is None:
@@ -241,6 +263,11 @@ class Project(FrozenModel):
     def capacity_config(self) -> Capacity | None:
         """Return the capacity in its long form, or None."""
         return Capacity(per_week=self.capacity) if isinstance(self.capacity, int) else self.capacity
+
+    @property
+    def role_attribute(self) -> str | None:
+        """Return the attribute with a person's role at the account, as given or from titles."""
+        return ROLE_ATTRIBUTE if self.accounts.roles else self.features.role
 
     @property
     def timed(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from configs.buying_group import BuyingGroup
 from configs.errors import ConfigError, DataError
 from configs.schema import Project
 from configs.source_rows import LeadRows
@@ -76,6 +77,8 @@ def _list_left_out(project: Project, leads: LeadRows, dataset: Dataset) -> list[
     dated = set(dataset.values["attribute"].unique().to_pylist())
     reserved |= {*LEADS.names, *dataset.attributes, *dated}
     reserved |= list_carried_columns(project) | project.privacy.hidden_columns
+    # A title is personal, whether the config says so or not.
+    reserved.add(project.accounts.title)
     # A column without a heading is no attribute either.
     return [name for name in names if name not in reserved and not is_unnamed(name)]
 
@@ -92,6 +95,7 @@ def _read_columns(
         key: target.model_copy(update={"amount": None}) for key, target in project.targets.items()
     }
     changed = {"sources": sources, "privacy": privacy, "targets": targets}
+    changed |= {"accounts": BuyingGroup()}
     asked = project.model_copy(update=changed)
     table, _, readings, _ = read_leads(
         asked, leads, None, Objections(asked, Merges()), TimeLimits()

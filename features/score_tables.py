@@ -234,6 +234,58 @@ QUALIFICATION_COLUMNS = (
     "handover_chance",
     "cooling_since",
 )
+# Columns of ACCOUNT_SCORES on the people of an account. A person counts from when its lead row was
+# known. It is engaged if it has an event, not a touch of ours (features.outbound), in the window.
+_GROUP_FIELDS = (
+    make_field(
+        "roles_present",
+        pa.string(),
+        "roles of accounts.roles that its people known before the as-of have, in the config's "
+        "order, separated by a comma and a blank; null if none",
+        nullable=True,
+    ),
+    make_field("roles_missing", pa.string(), "the other roles, likewise", nullable=True),
+    make_field(
+        "engaged_people_30d",
+        pa.int64(),
+        "its people with an event of their own, no touch of ours, in [as-of − 30 days, as-of)",
+        nullable=True,
+    ),
+    make_field(
+        "new_people_14d",
+        pa.int64(),
+        "its people whose lead row became known in [as-of − 14 days, as-of)",
+        nullable=True,
+    ),
+    make_field(
+        "concentration",
+        pa.float64(),
+        "share of the most engaged person in the events that engaged_people_30d counts people by, "
+        "0 to 1; null without such events",
+        nullable=True,
+    ),
+    make_field(
+        "single_threaded",
+        pa.bool_(),
+        "whether exactly one person of this account with an open entity is engaged",
+        nullable=True,
+    ),
+    make_field(
+        "who_next",
+        pa.string(),
+        "role that is not engaged here and, of those, raises the odds of the outcome most where it "
+        "is; null if none is proven to, or all that are proven are engaged",
+        nullable=True,
+    ),
+    make_field(
+        "next_contact",
+        pa.string(),
+        "entity_id of a known person in the role who_next: the most probable one that is scored, "
+        "else the one known last; null if nobody is known",
+        nullable=True,
+    ),
+)
+GROUP_COLUMNS = tuple(field.name for field in _GROUP_FIELDS)
 
 # One row per (project, target, account_id, as_of), ordered by (target, rank). Entities without an
 # account are not included.
@@ -273,6 +325,7 @@ ACCOUNT_SCORES = pa.schema(
             "number of these with an event in [as-of − 30 days, as-of)",
             nullable=True,
         ),
+        *_GROUP_FIELDS,
         make_field("model_version", pa.string(), "version of the registered model"),
         make_field("run_id", pa.string(), "the run that published it"),
         make_field("scored_at", INSTANT, "when the run published it, by the machine's clock"),

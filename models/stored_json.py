@@ -305,6 +305,7 @@ class StoredCatalog(Stored):
     ends: Subjects = []
     role: Name = ""
     roles: Subjects = []
+    role_features: bool = False
     timezone: Annotated[Name, AfterValidator(_require_timezone)] = "UTC"
     accounts: bool = False
     hours: bool = True

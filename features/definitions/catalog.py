@@ -20,6 +20,7 @@ from features.definitions.aggregates import (
 )
 from features.definitions.attributes import infer_attribute_kinds
 from features.definitions.feature import Feature
+from features.definitions.group_features import declare_group_features
 from features.definitions.sequences import (
     declare_journey_features,
     declare_lead_features,
@@ -52,6 +53,7 @@ class Catalog(Vocabulary):
             ]
         if self.has_history and self.accounts:
             features += [*declare_account_features(self), *declare_peer_features(self)]
+            features += declare_group_features(self)
         features += declare_lead_features(self)
         selected = set(self.only)
         return tuple(
@@ -104,8 +106,9 @@ def build_catalog(
         outbound=tuple(sorted({*settings.outbound} & {*types})),
         offline=tuple(sorted({*settings.offline} & {*channels})),
         ends=tuple(sorted({*settings.ends} & {*types})),
-        role=settings.role or "",
+        role=project.role_attribute or "",
         roles=_list_roles(project, dataset),
+        role_features=bool(project.accounts.roles),
         dated=tuple((name, kind) for name, kind in dated.items() if name not in excluded),
         readings=tuple((name, columns[name].stored) for name in used if name in columns),
         timezone=project.timezone,
@@ -147,9 +150,12 @@ def _has_hours(project: Project, dataset: Dataset) -> bool:
 
 
 def _list_roles(project: Project, dataset: Dataset) -> tuple[str, ...]:
-    role = project.features.role
+    role = project.role_attribute
     if role is None:
         return ()
+    # In their order, which is that of the config: a model keeps their numbers.
+    if project.accounts.roles:
+        return tuple(project.accounts.roles)
     if role not in dataset.attributes:
         where, fix = f"{project.path}: features.role", "list it in sources.leads.attributes"
         raise ConfigError(

@@ -52,6 +52,9 @@ ACTIVITY_KEYS = (
     "people",
     "new_people",
     "roles",
+    "role_known",
+    "role_people",
+    "engaged_people",
     "age",
 )
 
@@ -102,6 +105,7 @@ NEUTRAL_KEYS = (
     "office_hours",
     "weekend",
     "created_hour",
+    "top_share",
     "attribute",
     "dated",
 )

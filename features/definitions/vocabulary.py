@@ -48,6 +48,7 @@ class Vocabulary:
         ends: event types that close a spell.
         role: the attribute that gives a person's role at the account, empty for none.
         roles: the most frequent values of ``role``.
+        role_features: each of ``roles`` has features of its own, as where the config maps titles.
         timezone: time zone of the hours of the day.
         accounts: leads share accounts.
         hours: the hour at which a lead was created is known, not only the day.
@@ -69,6 +70,7 @@ class Vocabulary:
     ends: tuple[str, ...] = ()
     role: str = ""
     roles: tuple[str, ...] = ()
+    role_features: bool = False
     timezone: str = "UTC"
     accounts: bool = False
     hours: bool = True

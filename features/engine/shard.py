@@ -12,6 +12,7 @@ from features.definitions.catalog import Catalog
 from features.definitions.feature import Feature
 from features.engine.event_log import group_by_account
 from features.engine.kernels import account_peers, amounts, decay, distinct, rhythm, windows
+from features.engine.kernels.buying_group import GroupPlan, Members, compute_buying_group
 from features.engine.kernels.kernel_plan import KernelPlan
 from features.engine.kernels.sequence import SEQUENCE_COLUMNS, compute_sequence
 from features.engine.kernels.stages import JOURNEY_COLUMNS, StageVisits, compute_journey
@@ -79,6 +80,7 @@ class ShardTask:
         account: kernels of the account's events; they write to an array of their own, whose columns
             are in the order of ``account_columns``.
         account_peers: plan of the account's other entities, None if there is nothing to compute.
+        group: plan of the account's buying group, None if there is nothing to compute.
     """
 
     catalog: Catalog
@@ -87,6 +89,7 @@ class ShardTask:
     account_columns: tuple[int, ...]
     account: AggregateKernels
     account_peers: KernelPlan | None
+    group: GroupPlan | None
 
     @classmethod
     def from_catalog(cls, catalog: Catalog) -> Self:
@@ -106,6 +109,7 @@ class ShardTask:
             tuple(column for column, _ in requested["account"]),
             AggregateKernels.from_features(catalog, account),
             KernelPlan.from_features(catalog, requested["others"], account_peers.AGGREGATES),
+            GroupPlan.from_features(catalog, account),
         )
 
 
@@ -198,6 +202,10 @@ def _compute_account_features(
     )
     values = np.empty((len(task.account_columns), len(distinct_rows)))
     task.account.compute(events, account_lookups, values, shard.roles)
+    if task.group is not None:
+        members = Members(shard.known_at, shard.ends, shard.roles)
+        at_rows = account[position][distinct_rows]
+        compute_buying_group(events, account_lookups, at_rows, members, account, task.group, values)
     for column, account_values in zip(task.account_columns, values, strict=True):
         out[column, lookups.output_row] = account_values[lookup_of_row]
     if task.account_peers is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.buying_group import ROLE_ATTRIBUTE
 from configs.errors import ConfigError
 from configs.schema import Project
 from configs.source_rows import AllExcept, LeadRows
@@ -39,6 +40,7 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, read_rows
 from features.intake.repeated_rows import note_repeated_rows
+from features.intake.roles import read_roles
 from features.intake.row_order import require_rising_rows
 from features.intake.time_columns import TimeColumns
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
@@ -88,7 +90,8 @@ def read_leads(
     warnings += _describe_ids(project, source, raw, leads, equal)
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
-    table, readings = _build_lead_table(kept, names, raw, rules, list_carried_columns(project))
+    plain = list_carried_columns(project) | _list_derived(project)
+    table, readings = _build_lead_table(kept, names, raw, rules, plain)
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
     count = quarantine_rows(
         "leads", verdict, bad, quarantine, project.sources, len(equal.conflicts)
@@ -125,6 +128,8 @@ def _required_columns(project: Project, source: LeadRows) -> dict[str, str]:
     }
     if owner := _owner_column(project):
         needed["capacity.owner"] = owner
+    if project.accounts.title:
+        needed["accounts.title"] = project.accounts.title
     if project.privacy.suppress_where is not None:
         needed["privacy.suppress_where.column"] = project.privacy.suppress_where.column
     return needed
@@ -164,8 +169,10 @@ def _owner_column(project: Project) -> str | None:
 
 
 def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list[str]:
-    """Return the columns to keep: the attributes, and the carried columns after them."""
+    """Return the columns to keep: the attributes, the carried and the derived columns."""
     mapped = {source.entity_id, source.created_at, source.known_at, source.account_id, source.order}
+    # All columns of a source may be attributes, and a title is none: each is nearly a name.
+    mapped |= {project.accounts.title}
     chosen = source.attributes
     if isinstance(chosen, AllExcept):
         for name in chosen.all_except:
@@ -178,6 +185,14 @@ def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list
     _refuse_misspelled_personal(project, raw, names)
     # A carried column may be an attribute as well; it is read once.
     names = list(dict.fromkeys([*names, *sorted(list_carried_columns(project))]))
+    if taken := [name for name in names if name in _list_derived(project)]:
+        raise ConfigError(
+            "accounts.roles gives the leads an attribute of this name",
+            where=f"{project.path}: sources.leads.attributes",
+            found=taken[0],
+            fix="leave the column out, or remove accounts.roles and name it in features.role",
+        )
+    names += sorted(_list_derived(project))
     if taken := [name for name in names if name in LEADS.names]:
         raise ConfigError(
             "an attribute has the name of a column of the leads table",
@@ -187,6 +202,11 @@ def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list
         )
     _check_amounts(project, names)
     return names
+
+
+def _list_derived(project: Project) -> set[str]:
+    """Return the attributes that are computed from another column, and are in no source."""
+    return {ROLE_ATTRIBUTE} if project.accounts.roles else set()
 
 
 def _list_unnamed(raw: RawRows) -> list[str]:
@@ -252,8 +272,11 @@ def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[
             pa.nulls(size, pa.float64()),
             pa.nulls(size, pa.string()),
         )
+    derived = _list_derived(project)
     for i, name in enumerate(names):
-        columns[f"a{i}"] = clean_values(raw, name, source)
+        columns[f"a{i}"] = (
+            read_roles(project, raw, source) if name in derived else clean_values(raw, name, source)
+        )
     return pa.table(columns)
 
 
@@ -355,11 +378,11 @@ def _sort_leads(kept: pa.Table, source: LeadRows) -> pa.Table:
 
 
 def _build_lead_table(
-    kept: pa.Table, names: list[str], raw: RawRows, rules: ReadingRules, carried: set[str]
+    kept: pa.Table, names: list[str], raw: RawRows, rules: ReadingRules, plain: set[str]
 ) -> tuple[pa.Table, dict[str, ColumnReading]]:
     """Return LEADS with the attributes of sorted leads, and how these were read.
 
-    A column of ``carried`` is a number only if all its values are, since an outcome or owner that
+    A column of ``plain`` is a number only if all its values are, since an outcome or owner that
     does not fit must not become a missing one.
     """
     columns = {"entity_id": kept["entity_id"], "account_id": kept["account_id"]}
@@ -371,7 +394,9 @@ def _build_lead_table(
     # Only now: a rejected row must not decide whether an attribute is a number.
     locate, readings = make_locator(raw, kept["nr"]), dict[str, ColumnReading]()
     for i, name in enumerate(names):
-        if name in carried:
+        if name == ROLE_ATTRIBUTE and name in plain:
+            values = to_text(kept[f"a{i}"])
+        elif name in plain:
             values = infer_attribute(kept[f"a{i}"])
         else:
             typed = not is_text_column(raw.column(name, ""))

@@ -174,11 +174,13 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     computed |= forecast.result.list_night_tables() if forecast.result else {}
     computed |= fit.result.tables.by_name() if fit.result else {}
     computed |= qualification.result or {}
+    computed |= scored.roles.list_tables()
     problems = {
         "funnel": funnel.problem,
         "forecast": forecast.problem,
         "fit": fit.problem,
         "qualification": qualification.problem,
+        "accounts": scored.roles.problem,
     }
     return NightFiles(
         stamp_night_tables(computed, run),

@@ -15,6 +15,7 @@ from models.accounts import WithinAccountDependence
 from models.grades import GradeHysteresis
 from models.qualification.states import STATES
 from models.scorer import Scorer, ScoreScale
+from pipelines.buying_group.roles import NightRoles, compute_night_roles, make_group_rules
 from pipelines.fit.night import NightFit, compute_night_fit
 from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
@@ -55,6 +56,7 @@ class ScoredTargets:
         forecast: The forecast of the same data.
         fit: The ideal customer profile of the same data, and the fit of its accounts.
         qualification: The hand-overs of the same scores.
+        roles: Which roles of an account's people go with the outcome, from the same data.
     """
 
     scores: pa.Table
@@ -64,6 +66,7 @@ class ScoredTargets:
     forecast: NightForecast
     fit: NightFit
     qualification: NightQualification
+    roles: NightRoles
 
 
 class _TargetScores(NamedTuple):
@@ -93,13 +96,13 @@ def score_targets(
     """Score the targets that have a scorer, by name, and check them against the past checks."""
     # The tables of the company need none of the models, and the history of a lead is built once.
     with run_in_background(_compute_company, snapshot) as computing:
-        scored = _score_each_target(snapshot, run, scorers, store, past_checks, log)
+        roles = compute_night_roles(snapshot, sorted(scorers))
+        scored = _score_each_target(snapshot, run, scorers, store, past_checks, log, roles)
         qualification = compute_night_qualification(snapshot, scored.handovers)
     funnel, forecast, fit = computing.result()
-    company = (funnel, forecast, fit, qualification)
-    parts: dict[str, NightFunnel | NightForecast | NightFit | NightQualification]
-    parts = {"funnel": funnel, "forecast": forecast, "fit": fit, "qualification": qualification}
-    for name, part in parts.items():
+    company = (funnel, forecast, fit, qualification, roles)
+    names = ("funnel", "forecast", "fit", "qualification", "comparison of roles")
+    for name, part in zip(names, company, strict=True):
         if part.reason:
             log(f"no {name}: {part.reason}")
         if part.problem:
@@ -124,6 +127,7 @@ def _score_each_target(
     store: Store,
     past_checks: pa.Table,
     log: Callable[[str], None],
+    roles: NightRoles,
 ) -> _TargetScores:
     """Return the scores of all targets, without the columns of the funnel."""
     frames, accounts, checks = dict[str, pa.Table](), list[pa.Table](), list[CheckResult]()
@@ -141,7 +145,8 @@ def _score_each_target(
         ) as reasons:
             if snapshot.project.publish.accounts:
                 dependence = WithinAccountDependence.from_json(scorer.metadata.within_account)
-                accounts.append(score_accounts(snapshot.dataset, frame, dependence))
+                rules = make_group_rules(snapshot, target, roles)
+                accounts.append(score_accounts(snapshot.dataset, frame, dependence, rules))
             history = ScoreHistory.load(store, run.project, target, snapshot.as_of)
             frame, handover = add_history_columns(
                 snapshot, target, frame, history, store, scorer.scale
@@ -225,7 +230,7 @@ def _log_if_trained_later(
 
 def _stamp_tables(
     scored: _TargetScores,
-    company: tuple[NightFunnel, NightForecast, NightFit, NightQualification],
+    company: tuple[NightFunnel, NightForecast, NightFit, NightQualification, NightRoles],
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.

@@ -12,6 +12,7 @@ from features.contracts import INSTANT, Dataset
 from features.score_tables import ACCOUNT_SCORES
 from features.tools.instants import to_microseconds
 from models.accounts import WithinAccountDependence
+from serve.scoring.buying_group import NO_ROLES, GroupRules, describe_groups
 
 # The breadth of a buying group counts people with an event in the last 30 days.
 ACTIVE_WITHIN = timedelta(days=30)
@@ -24,14 +25,18 @@ UNSTAMPED_ACCOUNT_SCORES = pa.schema(
 
 
 def score_accounts(
-    dataset: Dataset, scores: pa.Table, dependence: WithinAccountDependence
+    dataset: Dataset,
+    scores: pa.Table,
+    dependence: WithinAccountDependence,
+    rules: GroupRules = NO_ROLES,
 ) -> pa.Table:
     """Return ACCOUNT_SCORES of one target at one as-of, one row per account, by rank.
 
     The columns run_id and scored_at are missing; the publishing run adds them.
 
     ``scores`` holds SCORES rows of that target, sorted by rank; leads without an account are
-    ignored. ``dataset`` holds the data available before the as-of.
+    ignored. ``dataset`` holds the data available before the as-of. ``rules`` describe the buying
+    groups.
 
     Raises ValueError if the scores are not sorted by rank.
     """
@@ -44,7 +49,8 @@ def score_accounts(
     ids, group = accounts.dictionary, accounts.indices.to_numpy()
     # Rows are sorted by rank, so the first row of an account is its most probable lead.
     _, main = np.unique(group, return_index=True)
-    people, active = _count_people(dataset, ids, rows["as_of"][0].as_py())
+    as_of = rows["as_of"][0].as_py()
+    people, active = _count_people(dataset, ids, as_of)
     columns = {name: pa.repeat(rows[name][0], len(ids)) for name in SHARED_COLUMNS} | {
         "account_id": ids,
         "probability": pa.array(
@@ -57,6 +63,7 @@ def score_accounts(
         "people": people,
         "active_people": active,
     }
+    columns |= describe_groups(dataset, rows, ids, as_of, rules)
     ranked = pa.table(columns).sort_by([("probability", "descending"), ("account_id", "ascending")])
     ranked = ranked.append_column("rank", pa.array(np.arange(1, len(ids) + 1)))
     return ranked.select(UNSTAMPED_ACCOUNT_SCORES.names).cast(UNSTAMPED_ACCOUNT_SCORES)

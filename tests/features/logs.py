@@ -61,6 +61,7 @@ CATALOG = Catalog(
     ends=("mail", "won"),
     role="role",
     roles=("buyer", "user"),
+    role_features=True,
     timezone="Europe/Berlin",
     accounts=True,
 )

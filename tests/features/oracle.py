@@ -7,6 +7,7 @@ event to the cutoff, and a window w contains ``0 < back <= w``.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -265,6 +266,36 @@ def roles(row, feature):
     return len(acting & {*row.catalog.roles})
 
 
+def role_known(row, feature):
+    world, role = row.world, row.catalog.roles[feature.index]
+    home = world.account[row.entity]
+    mates = [name for name, account in world.account.items() if account == home]
+    return sum(
+        world.joined[name] < row.cutoff and world.leads[name][row.catalog.role] == role
+        for name in mates
+    )
+
+
+def engaged(row, feature):
+    """Return the number of events that are no touch of ours in the window, by person."""
+    whole = (event for event in row.seen["account"] if row.inside(event, feature.span))
+    return Counter(event.entity for event in whole if event.type not in row.catalog.outbound)
+
+
+def role_people(row, feature):
+    role = row.catalog.roles[feature.index]
+    return sum(row.world.leads[name][row.catalog.role] == role for name in engaged(row, feature))
+
+
+def engaged_people(row, feature):
+    return len(engaged(row, feature))
+
+
+def top_share(row, feature):
+    acts = engaged(row, feature).values()
+    return max(acts) / sum(acts) if acts else MISSING
+
+
 def nth_newest(row, index):
     """Return the entity's (index + 1)-th newest event, None if there are fewer."""
     own = row.seen["entity"]
@@ -418,6 +449,7 @@ FIGURES = {
         for each in (age, first, gap_mean, gap_std, gap_max, silence, active_days)
     },
     **{each.__name__: each for each in (kinds, ways, people, new_people, roles)},
+    **{each.__name__: each for each in (role_known, role_people, engaged_people, top_share)},
     "last_type": lambda row, feature: known_type(row, nth_newest(row, feature.index)),
     "last_gap": last_gap,
     "first_type": lambda row, feature: known_type(row, oldest(row)),

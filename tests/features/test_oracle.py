@@ -30,6 +30,7 @@ CATALOG = Catalog(
     ends=("lost", "won"),
     role="role",
     roles=("buyer", "user"),
+    role_features=True,
     timezone="Europe/Berlin",
     accounts=True,
 )
@@ -543,6 +544,19 @@ def test_account_and_peers(holds):
         "account_any_first_age": 10,
         "account_any_silence": 0.5 / 2.375,
         "account_any_trend_1d": 1,
+    }
+    # The mail of 10 and 6 days ago is ours, and e was not known yet.
+    account |= {
+        "account_role_buyer_known": 2,
+        "account_role_user_known": 1,
+        "account_role_buyer_people_1d": 1,
+        "account_role_buyer_people_7d": 2,
+        "account_role_user_people_1d": 0,
+        "account_role_user_people_7d": 1,
+        "account_engaged_people_1d": 1,
+        "account_engaged_people_7d": 3,
+        "account_top_share_1d": 1,
+        "account_top_share_7d": 1 / 3,
     }
     others = {
         "others_any_count_7d": 3,

@@ -109,7 +109,7 @@ class KernelPlan:
             np.array(state_index),
             np.array([column for column, _ in requested]),
             np.array([aggregates.index(feature.aggregate) for _, feature in requested]),
-            np.array([_window_edge(span) for span in spans]),
+            list_window_edges(spans),
             np.array([duration_to_microseconds(h) for h in vocabulary.half_lives], np.int64),
             np.array([spans.index(window) for window in windows], np.int64),
             np.array([spans.index(2 * window) for window in windows], np.int64),
@@ -162,9 +162,10 @@ def _list_spans(vocabulary: Vocabulary, doubled: bool) -> list[timedelta | None]
     return [*sorted({*vocabulary.windows, *doubles}), None]
 
 
-def _window_edge(span: timedelta | None) -> int:
-    """Return the length of a window in microseconds; all of history (None) has no end."""
-    return NEVER_US if span is None else duration_to_microseconds(span)
+def list_window_edges(spans: Sequence[timedelta | None]) -> np.ndarray:
+    """Return lengths of windows in microseconds, int64; all of history (None) has no end."""
+    edges = [NEVER_US if span is None else duration_to_microseconds(span) for span in spans]
+    return np.array(edges, np.int64)
 
 
 def _lay_out_slots(

@@ -1,0 +1,1 @@
+"""Which roles of the people at an account go with an outcome."""
