@@ -22,37 +22,44 @@ from models.registry.registry import Registry
 from models.training.results import TrainResult
 from pipelines.results.training import TargetTraining
 from pipelines.runner import read_clock
+from pipelines.simulated.committees import CommitteeLaw
 from pipelines.simulated.oracle import compute_oracle
 from pipelines.simulated.simulate import write_company
 from pipelines.training_data import load_snapshot
 from pipelines.workspace import open_workspace
 
 CONFIG_PATH = Path(configs.__file__).parent / "demo.yaml"
+# Its true probabilities are not known: they depend on what the contacts will do.
+COMMITTEES_PATH = CONFIG_PATH.with_name("demo_committees.yaml")
 COPY_WORKSPACE = "workspace: workspace"
 
 
-def create_company(leads: int, seed: int, log: Callable[[str], None]) -> Project:
-    """Write the simulated company's files into the workspace and return its config."""
-    project = load_project(_prepare_config())
+def create_company(
+    leads: int, seed: int, log: Callable[[str], None], committees: bool = False
+) -> Project:
+    """Write the simulated company's files into the workspace and return its config.
+
+    With ``committees`` accounts have buying groups, and the config is that of COMMITTEES_PATH.
+    """
+    project = load_project(_prepare_config(COMMITTEES_PATH if committees else CONFIG_PATH))
     folder = project.workspace_path / "data"
     log(f"simulating {leads:,} leads in {folder}")
-    summary = write_company(folder, leads=leads, seed=seed)
+    law = CommitteeLaw() if committees else None
+    summary = write_company(folder, leads=leads, seed=seed, committees=law)
     log(f"simulated {summary.events:,} events")
     return project
 
 
-def _prepare_config() -> str:
+def _prepare_config(config: Path) -> str:
     """Return the path of the demo's config, in the current directory where it is no clone.
 
     Raises ConfigError for another file of this name.
     """
-    if CONFIG_PATH.is_relative_to(Path.cwd()) or os.environ.get(WORKSPACE_VARIABLE):
-        return os.path.relpath(CONFIG_PATH)
+    if config.is_relative_to(Path.cwd()) or os.environ.get(WORKSPACE_VARIABLE):
+        return os.path.relpath(config)
     # The folder of an installed package is no place for a company's data.
-    text = CONFIG_PATH.read_text(encoding="utf-8").replace(
-        "workspace: ../workspace", COPY_WORKSPACE
-    )
-    path = Path(CONFIG_PATH.name)
+    text = config.read_text(encoding="utf-8").replace("workspace: ../workspace", COPY_WORKSPACE)
+    path = Path(config.name)
     if not path.exists():
         write_atomically(path, text)
     if path.read_text(encoding="utf-8", errors="replace") != text:

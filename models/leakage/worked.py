@@ -52,7 +52,9 @@ def find_filled_when_worked(
     if strata is None:
         return
     counts = f"{len(labelled):,} leads with a label", f"{len(strata.of_open):,} leads to score"
-    for name, column in sample.columns.items():
+    # Counts of an account's people are no columns of a lead.
+    of_leads = {name: c for name, c in sample.columns.items() if name in leads.columns}
+    for name, column in of_leads.items():
         filled, filled_open = column.filled[labelled], leads.columns[name].filled
         if shares := strata.compare(filled, filled_open, strata.min_gap, MIN_ODDS_RATIO):
             yield (

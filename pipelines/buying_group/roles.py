@@ -29,6 +29,7 @@ from serve.scoring.buying_group import ENGAGED_WITHIN, GroupRules
 
 # Rows that are compared, spread evenly: an odds ratio of 1.5 needs no more.
 MAX_ROWS = 20_000
+BUYING_ROLES_TABLE = "buying_roles"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class NightRoles:
 
     def list_tables(self) -> dict[str, pa.Table]:
         """Return the tables of the night by name; none without rows."""
-        return {"buying_roles": self.effects} if self.effects.num_rows else {}
+        return {BUYING_ROLES_TABLE: self.effects} if self.effects.num_rows else {}
 
 
 def compute_night_roles(snapshot: Snapshot, targets: Sequence[str]) -> NightRoles:

@@ -20,6 +20,10 @@ def demo(
         int, typer.Option(min=100, help="number of leads of the simulated company")
     ] = 6_000,
     seed: Annotated[int, typer.Option(help="seed of the simulation; it fixes the company")] = 7,
+    committees: Annotated[
+        bool,
+        typer.Option("--committees", help="give accounts buying groups, with roles from titles"),
+    ] = False,
     prefect: Annotated[
         bool, typer.Option("--prefect/--direct", help="run as Prefect flows, or without Prefect")
     ] = True,
@@ -28,7 +32,8 @@ def demo(
     """Simulate a company, train on it and score its leads.
 
     The true probabilities of the simulated company are known. The result shows the best leads, the
-    file for the CRM, and the share of the knowable that the models know.
+    file for the CRM, and the share of the knowable that the models know; with --committees the true
+    probabilities are not known.
     """
     from pipelines.orchestration.temporary_server import start_temporary_server
 
@@ -38,7 +43,7 @@ def demo(
     from pipelines.reports import demo_summary
     from pipelines.results.demo import DemoResult
 
-    project = create_company(leads, seed, log_line)
+    project = create_company(leads, seed, log_line, committees)
     if server is not None:
         prepare_registry(project)
         server.result()
@@ -47,7 +52,7 @@ def demo(
     refused = any(training.error for training in trainings)
     night = None if refused else run_night(config, None, "csv", prefect)
     # The file does not need the true probabilities, so they are computed once it is written.
-    oracles = compute_oracle_metrics(project, trainings, log_line)
+    oracles = {} if committees else compute_oracle_metrics(project, trainings, log_line)
     if as_json:
         print_json(DemoResult(trainings, night, oracles).to_json(), stored=True)
     else:

@@ -12,6 +12,7 @@ from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
+from pipelines.buying_group.roles import BUYING_ROLES_TABLE
 from pipelines.nightly.context import NightContext
 from pipelines.page.gather import make_page_builder
 from pipelines.runner import read_clock
@@ -20,7 +21,7 @@ from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.export import StagedExport, require_export_format, write_export
 from serve.export.night_files import NightFiles, read_table_problems
 from serve.export.page_file import CurrentExport
-from serve.export.suppress import drop_suppressed, drop_suppressed_rows, keep_complete_accounts
+from serve.export.suppress import drop_suppressed, drop_suppressed_rows, read_shown_accounts
 from serve.run import Run
 from serve.store.store import Store
 
@@ -61,7 +62,7 @@ def write_export_from_store(
     ``scores`` are its SCORES and ``tables`` its further tables, both without suppressed leads;
     accounts are those whose leads are all in the scores.
     """
-    accounts = keep_complete_accounts(store.account_scores(project.project, run.as_of), scores)
+    accounts = read_shown_accounts(project, store, run, scores)
     funnel = FunnelTables.from_tables(tables)
     forecast = ForecastResult.from_tables(tables, run.as_of)
     fit = FitTables.from_tables(tables)
@@ -74,6 +75,8 @@ def write_export_from_store(
         forecast=forecast,
         fit=fit,
         qualification=tables,
+        accounts=accounts,
+        roles=tables.get(BUYING_ROLES_TABLE),
     )
     root = project.workspace_path
     extras = NightFiles(tables, read_table_problems(root, run.run_id))

@@ -17,6 +17,7 @@ from features.contracts import Dataset
 from features.tools.parallel import run_in_background
 from models.registry.records import RegisteredVersion
 from models.scorer import Scorer
+from pipelines.buying_group.roles import BUYING_ROLES_TABLE
 from pipelines.nightly.attempt import create_run, record_and_enforce, record_attempt
 from pipelines.nightly.context import NightContext
 from pipelines.nightly.publish_checks import check_data, load_champion_scorers
@@ -96,6 +97,8 @@ def _make_night_page_builder(
         forecast=scored.forecast.result,
         qualification=scored.qualification.result or {},
         fit=scored.fit.result.tables if scored.fit.result else None,
+        accounts=scored.accounts,
+        roles=scored.roles.list_tables().get(BUYING_ROLES_TABLE),
     )
 
 

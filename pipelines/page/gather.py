@@ -16,6 +16,7 @@ from configs.loading.workspace_place import OUTCOMES_FILE, REPORT_FOLDER
 from configs.schema import Project
 from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
+from models.buying_roles import BUYING_ROLES
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
 from models.fit.result import FitTables
@@ -62,6 +63,8 @@ def gather_page_data(
     forecast: ForecastResult | None = None,
     qualification: Mapping[str, pa.Table] | None = None,
     fit: FitTables | None = None,
+    accounts: pa.Table | None = None,
+    roles: pa.Table | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
@@ -69,8 +72,9 @@ def gather_page_data(
     A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``find_facts`` returns the facts on the
     leads that are shown in detail; None leaves them out. ``registry`` is one that is open; None
-    opens that of the workspace. ``funnel``, ``forecast``, ``fit`` and ``qualification`` are those
-    of the as-of; None if none was published.
+    opens that of the workspace. ``funnel``, ``forecast``, ``fit``, ``qualification``, ``accounts``
+    (ACCOUNT_SCORES) and ``roles`` (BUYING_ROLES) are those of the as-of; None if none was
+    published.
     """
     if scores is None:
         scores = store.scores(project.project, run.as_of)
@@ -95,6 +99,8 @@ def gather_page_data(
         forecast=forecast,
         qualification=qualification,
         fit=fit,
+        accounts=select_page_accounts(accounts),
+        roles=roles.select(BUYING_ROLES.names) if roles is not None else None,
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
@@ -112,6 +118,8 @@ def make_page_builder(
     forecast: ForecastResult | None = None,
     qualification: Mapping[str, pa.Table] | None = None,
     fit: FitTables | None = None,
+    accounts: pa.Table | None = None,
+    roles: pa.Table | None = None,
 ) -> PageBuilder | None:
     """Return a function that builds the page of a run; None where the config wants no page.
 
@@ -141,10 +149,19 @@ def make_page_builder(
                 forecast,
                 qualification,
                 fit,
+                accounts,
+                roles,
             )
         )
 
     return build
+
+
+def select_page_accounts(accounts: pa.Table | None) -> pa.Table | None:
+    """Return ACCOUNT_SCORES without the columns of the run; None without any row."""
+    if accounts is None or not accounts.num_rows:
+        return None
+    return accounts.drop_columns([*OWN_TO_RUN])
 
 
 def select_page_scores(project: Project, scores: pa.Table) -> pa.Table:

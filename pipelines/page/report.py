@@ -18,12 +18,13 @@ from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
+from pipelines.buying_group.roles import BUYING_ROLES_TABLE
 from pipelines.page.gather import gather_page_data
 from pipelines.page.lead_facts import read_lead_facts
 from pipelines.runner import read_clock
 from pipelines.workspace import find_published_run, open_store, open_workspace
 from serve.export.page_file import PAGE_NAME
-from serve.export.suppress import drop_suppressed, drop_suppressed_rows
+from serve.export.suppress import drop_suppressed, drop_suppressed_rows, read_shown_accounts
 from serve.page.build import build_page
 from serve.page.content.page_data import LeadFacts
 
@@ -107,6 +108,8 @@ def write_report(
         forecast=forecast,
         fit=fit,
         qualification=tables,
+        accounts=read_shown_accounts(project, store, run, scores),
+        roles=tables.get(BUYING_ROLES_TABLE),
     )
     log("building the page")
     page = build_page(data)

@@ -9,14 +9,14 @@ who ignores when they became known reads the outcome from them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contracts import EVENTS, INSTANT, LEADS
+from features.contracts import INSTANT
 from features.tools.instants import US_PER_DAY, column_to_microseconds, to_microseconds
 from pipelines.simulated.company import END, BusinessClock
 
@@ -97,12 +97,20 @@ def build_no_boosts(accounts: int) -> Boosts:
 
 
 def draw_contacts(
-    rng: np.random.Generator, law: CommitteeLaw, arrival: np.ndarray, end: float
+    rng: np.random.Generator,
+    law: CommitteeLaw,
+    arrival: np.ndarray,
+    recorded: np.ndarray,
+    end: float,
 ) -> Contacts:
-    """Draw the contacts of accounts from the arrival (business days) of each one's first lead."""
+    """Draw the contacts of accounts from the arrival (business days) of each one's first lead.
+
+    Accounts that are not ``recorded`` have none: nobody could be added to them.
+    """
     found: list[tuple[int, float, str]] = []
     events: list[tuple[int, float]] = []
-    for account, first in enumerate(arrival.tolist()):
+    for account in np.flatnonzero(recorded).tolist():
+        first = float(arrival[account])
         for role, chance in law.joining.items():
             joined = first + rng.exponential(law.join_days)
             if rng.random() >= chance or joined >= end:
@@ -178,26 +186,21 @@ def add_contacts(
 ) -> tuple[pa.Table, pa.Table]:
     """Return leads and events of a block with those of contacts, and titles of all people.
 
-    Contacts of leads without a recorded account are left out. ``account`` is that of each lead.
+    ``account`` is that of each lead.
     """
     leads, events = block
     _, first = np.unique(account, return_index=True)
-    own = leads["account_id"].take(pa.array(first))
-    keep = own.take(pa.array(contacts.account)).is_valid().to_numpy()
     joined = _make_people(leads, first[contacts.account], clock.to_instants(contacts.joined), "C")
     late, known, role = _draw_late_contacts(rng, law, leads, events, account)
     created = column_to_microseconds(leads["created_at"])[first[account[late]]]
     entered = _make_people(leads, late, known, "D", created)
-    roles = [rng.choice(["user", "other"], leads.num_rows), contacts.role[keep], role]
-    people = pa.concat_tables([leads, joined.filter(pa.array(keep)), entered])
+    roles = [rng.choice(["user", "other"], leads.num_rows), contacts.role, role]
+    people = pa.concat_tables([leads, joined, entered])
     titles = [rng.choice(TITLES[name]) for name in np.concatenate(roles)]
     people = people.append_column("title", pa.array([title or None for title in titles]))
     done = _make_events(rng, clock, joined["entity_id"], contacts)
-    at_account = pa.array(keep[contacts.event_contact])
-    done = done.filter(at_account).filter(
-        pc.less(done.filter(at_account)["event_time"], pa.scalar(END, INSTANT))
-    )
-    return people, pa.concat_tables([events, done.select(events.column_names)])
+    done = done.select(events.column_names).cast(events.schema)
+    return people, pa.concat_tables([events, done])
 
 
 def _make_people(

@@ -22,6 +22,15 @@ from numba import njit
 from features.contracts import EVENTS, INSTANT, LEADS
 from features.tools.instants import US_PER_DAY, to_microseconds
 from pipelines.simulated import company
+from pipelines.simulated.committees import (
+    Boosts,
+    CommitteeLaw,
+    Contacts,
+    add_contacts,
+    build_no_boosts,
+    compute_boosts,
+    draw_contacts,
+)
 from pipelines.simulated.company import (
     CHANGE_AT,
     END,
@@ -98,19 +107,22 @@ def write_company(
     leads: int = 20_000,
     seed: int = 7,
     progress: Callable[[int, int], None] | None = None,
+    committees: CommitteeLaw | None = None,
 ) -> SimulationSummary:
     """Write a company to ``directory``: leads.csv, crm.csv and web/part-*.parquet.
 
     Each file is replaced when the new one is complete. The same seed and number of leads give the
     same bytes. ``progress(done, total)`` is called with numbers of leads after each block. Times in
-    leads.csv have no offset and mean UTC.
+    leads.csv have no offset and mean UTC. With ``committees`` it also has contacts, and columns
+    title and known_at.
     """
     with _stage_files(directory) as stage, CompanyWriter(stage) as writer:
         for number, first in enumerate(range(0, leads, BLOCK_LEADS)):
             count = min(BLOCK_LEADS, leads - first)
             # The untidy rows have a random stream of their own, so they change no true row.
             writer.add_block(
-                *simulate_block(seed, number, count), np.random.default_rng([seed, number, 1])
+                *simulate_block(seed, number, count, committees=committees),
+                np.random.default_rng([seed, number, 1]),
             )
             if progress is not None:
                 progress(first + count, leads)
@@ -118,15 +130,23 @@ def write_company(
 
 
 def simulate_block(
-    seed: int, number: int, leads: int, law: CompanyLaw | None = None
+    seed: int,
+    number: int,
+    leads: int,
+    law: CompanyLaw | None = None,
+    committees: CommitteeLaw | None = None,
 ) -> SimulatedBlock:
     """Return the true rows of one block of whole accounts, as known at END.
 
-    The rows depend on the arguments alone.
+    The rows depend on the arguments alone. With ``committees`` there are contacts besides the
+    leads, and a column ``title``; `compute_oracle` does not know them.
     """
     rng = np.random.default_rng([seed, number, 0])
     clock = company.build_demo_clock()
     table, arrival, account = _draw_leads(rng, clock, number, leads)
+    # Contacts have a random stream of their own, so that without them no value changes.
+    own_rng = np.random.default_rng([seed, number, 4])
+    contacts = _draw_committees(own_rng, committees, clock, table, arrival, account)
     happened = simulate_marks(
         rng,
         law or company.build_demo_law(),
@@ -135,6 +155,9 @@ def simulate_block(
         arrival,
         company.compute_fit(table),
         company.find_entry_rows(table),
+        compute_boosts(committees, contacts, clock, account.max(initial=-1) + 1)
+        if committees and contacts
+        else None,
     )
     events = _build_events(rng, clock, table, happened)
     leads_with_people = _add_personal_columns(rng, table, events)
@@ -143,7 +166,27 @@ def simulate_block(
     owners = _draw_owners(np.random.default_rng([seed, number, 2]), account)
     amount = _draw_win_amounts(np.random.default_rng([seed, number, 3]), table, events)
     events = events.set_column(events.column_names.index("value"), EVENTS.field("value"), amount)
-    return SimulatedBlock(leads_with_people.append_column("owner", owners), events)
+    block = SimulatedBlock(leads_with_people.append_column("owner", owners), events)
+    if committees is None or contacts is None:
+        return block
+    return SimulatedBlock(*add_contacts(own_rng, committees, clock, block, account, contacts))
+
+
+def _draw_committees(
+    rng: np.random.Generator,
+    law: CommitteeLaw | None,
+    clock: BusinessClock,
+    leads: pa.Table,
+    arrival: np.ndarray,
+    account: np.ndarray,
+) -> Contacts | None:
+    """Return the contacts of all accounts; None without a law of committees."""
+    if law is None:
+        return None
+    _, first = np.unique(account, return_index=True)
+    recorded = leads["account_id"].take(pa.array(first)).is_valid().to_numpy()
+    end = float(clock.to_business_days(np.array([to_microseconds(END)]))[0])
+    return draw_contacts(rng, law, arrival[first], recorded, end)
 
 
 def _draw_leads(
@@ -199,15 +242,20 @@ def simulate_marks(
     arrival: np.ndarray,
     fits: np.ndarray,
     entry: np.ndarray,
+    boosts: Boosts | None = None,
 ) -> _MarkLog:
     """Simulate the marks and outcomes of leads from arrival (business days) to END.
 
-    ``account`` numbers the accounts 0, 1, … in the order of the leads.
+    ``account`` numbers the accounts 0, 1, … in the order of the leads; ``boosts`` are factors of
+    their rates of wins.
     """
+    boosts = boosts or build_no_boosts(int(account.max(initial=-1)) + 1)
     change, end = clock.to_business_days(
         np.array([to_microseconds(CHANGE_AT), to_microseconds(END)])
     )
-    return _MarkLog(*_simulate_accounts(rng, law, account, arrival, fits, entry, change, end))
+    return _MarkLog(
+        *_simulate_accounts(rng, law, account, arrival, fits, entry, (change, end), boosts)
+    )
 
 
 @njit(cache=True)
@@ -218,8 +266,8 @@ def _simulate_accounts(
     arrival: np.ndarray,
     fits: np.ndarray,
     entry: np.ndarray,
-    change: float,
-    end: float,
+    span: tuple[float, float],
+    boosts: Boosts,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Simulate each account's own path, then its leads given that path.
 
@@ -233,10 +281,12 @@ def _simulate_accounts(
         last = row
         while last < len(account) and account[last] == account[row]:
             last += 1
-        path = _account_path(rng, law, arrival[row:last].min(), end)
+        path = _account_path(rng, law, arrival[row:last].min(), span[1])
+        steps = slice(boosts.first[account[row]], boosts.first[account[row] + 1])
+        boost = (boosts.tau[steps], boosts.factor[steps])
         for lead in range(row, last):
             start = (lead, arrival[lead], fits[lead], entry[lead])
-            _simulate_lead(rng, law, path, start, (change, end), log)
+            _simulate_lead(rng, law, path, boost, start, span, log)
         row = last
     kind = np.array(log[2])[1:]
     late = np.zeros(len(kind), np.bool_)
@@ -280,26 +330,35 @@ def _simulate_lead(
     rng: np.random.Generator,
     law: CompanyLaw,
     path: tuple[np.ndarray, int],
+    boost: tuple[np.ndarray, np.ndarray],
     lead: tuple[int, float, float, int],
     span: tuple[float, float],
     log: tuple[list[int], list[float], list[int]],
 ) -> None:
     """Simulate one lead (row, arrival, fit, entry) until it is done or ``span`` ends.
 
-    Its marks and outcomes are appended to ``log`` (row, time, kind).
+    Its marks and outcomes are appended to ``log`` (row, time, kind). ``boost`` holds steps (time,
+    factor) of the rate of wins.
     """
     (switches, z), (row, time, fit, entry), (change, end) = path, lead, span
     intents, marks = law.x_rate.shape[1], law.mark_rate.shape[3]
     rates = np.empty(intents + marks + 2)
     x, phase, flip = _draw_index(rng, law.entry[entry]), 0, 0
+    step, factor = 0, 1.0
     while phase < 2 and time < end:
         while switches[flip] <= time:
             flip, z = flip + 1, 1 - z
+        while step < len(boost[0]) and boost[0][step] <= time:
+            step, factor = step + 1, boost[1][step]
         regime = 1 if time >= change else 0
         bound = min(switches[flip], end if regime == 1 else change)
+        if step < len(boost[0]):
+            bound = min(bound, boost[0][step])
         rates[:intents] = law.x_rate[z, x]
         rates[intents : intents + marks] = law.mark_rate[regime, phase, x]
         rates[intents + marks] = law.exit_rate[phase, 0, z, x] * fit
+        if phase == 1:
+            rates[intents + marks] *= factor
         rates[intents + marks + 1] = law.exit_rate[phase, 1, z, x]
         # Rates are constant up to the bound; past it the waiting time is drawn again, which is
         # exact because exponential waiting times are memoryless.

@@ -136,6 +136,10 @@ def _lay_out_leads(leads: pa.Table) -> pa.Table:
         "account_id": leads["account_id"],
         "created_at": created,
     }
+    # Only contacts of committees become known later than they were created.
+    if "title" in leads.column_names:
+        known = leads["available_at"].cast(pa.timestamp("us"))
+        columns["known_at"] = pc.cast(known, pa.string())
     rest = {
         name: pc.cast(leads[name], pa.string())
         for name in leads.column_names

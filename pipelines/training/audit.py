@@ -19,6 +19,7 @@ from features.left_out import LeftOutColumns
 from features.sources import list_carried_columns
 from features.spine import build_scoring_spine
 from features.tools.instants import US_PER_DAY, column_to_microseconds, to_microseconds
+from models.leakage.early import find_known_too_early
 from models.leakage.origins import ColumnOrigins, LeadColumns
 from models.leakage.suspects import Suspect, describe_limits, find_suspects
 from models.leakage.worked import MIN_COMPARED_LEADS
@@ -34,6 +35,8 @@ from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot, TrainingRows, build_training_rows, load_snapshot
 
 ACCOUNT = "account_id"
+# Number of people known in a role, and how the audit names what it comes from.
+ROLE_KNOWN, ROLE_COLUMN = "role_known", "accounts.roles.{}"
 
 
 def audit_targets(
@@ -70,11 +73,34 @@ def audit_rows(snapshot: Snapshot, target: str, rows: TrainingRows) -> TargetAud
     leads = _gather_leads(snapshot, target, rows)
     origins = replace(trace_origins(snapshot, rows), leads=leads)
     suspects = find_suspects(rows.matrix, rows.labels, target, origins)
+    suspects += _find_early_roles(target, rows, origins, {s.column for s in suspects})
+    suspects.sort(key=lambda suspect: suspect.column)
     limits = [describe_limits(rows.labels), left_out.problem and _describe_unread(left_out)]
     return TargetAudit(
         tuple(AuditFinding(suspect, _describe_state(suspect, origins)) for suspect in suspects),
         tuple(limit for limit in limits if limit),
     )
+
+
+def _find_early_roles(
+    target: str, rows: TrainingRows, origins: ColumnOrigins, named: set[str]
+) -> list[Suspect]:
+    """Return the roles whose people were known too early, and that no other rule names."""
+    found = find_known_too_early(rows.matrix, rows.labels, _list_role_counts(rows.catalog))
+    return [
+        Suspect(target, column, evidence, column in origins.allowed)
+        for column, evidence in found
+        if column not in named
+    ]
+
+
+def _list_role_counts(catalog: Catalog) -> dict[str, str]:
+    """Return how the audit names each count of known people, by feature."""
+    return {
+        f.name: ROLE_COLUMN.format(f.meaning.name)
+        for f in catalog.features
+        if f.aggregate == ROLE_KNOWN
+    }
 
 
 def _describe_unread(left_out: LeftOutColumns) -> str:
@@ -163,6 +189,11 @@ def drop_suspects(
         for feature, column in features.items()
         if (column, is_dated) in suspected
     }
+    # Where people of a role were known too early, so was what they did.
+    roles = {f.subject for f in rows.catalog.features if f.aggregate == ROLE_KNOWN} & {
+        f.subject for f in rows.catalog.features if f.name in dropped
+    }
+    dropped |= {f.name for f in rows.catalog.features if f.subject in roles}
     if not dropped:
         return rows, audit
     remaining = [feature.name for feature in rows.catalog.features if feature.name not in dropped]
@@ -186,6 +217,8 @@ def trace_origins(snapshot: Snapshot, rows: TrainingRows) -> ColumnOrigins:
         for feature in rows.catalog.features
     }
     current = {f.name: f.subject for f in rows.catalog.features if f.aggregate == "attribute"}
+    # Contacts that were entered after the outcome show it like a column, if known_at is wrong.
+    current |= _list_role_counts(rows.catalog)
     dated = {
         name: column for name, column in origins.items() if name not in current
     } | _trace_roles(rows.catalog)

@@ -12,6 +12,8 @@ from features.intake.objections import find_listed
 from features.score_tables import ACCOUNT_SCORES
 from features.tools.duckdb_sql import run_query
 from serve.night_tables import LEAD_COLUMN
+from serve.run import Run
+from serve.store.store import Store
 
 
 def drop_suppressed(project: Project, scores: pa.Table) -> pa.Table:
@@ -31,6 +33,18 @@ def drop_suppressed_rows(project: Project, tables: Mapping[str, pa.Table]) -> di
         name: drop_suppressed(project, table) if LEAD_COLUMN in table.column_names else table
         for name, table in tables.items()
     }
+
+
+def read_shown_accounts(project: Project, store: Store, run: Run, scores: pa.Table) -> pa.Table:
+    """Return the ACCOUNT_SCORES of a run that may be shown, by target and rank.
+
+    ``scores`` are its SCORES without suppressed leads. An account is left out if one of its scored
+    leads is suppressed, or the contact that it names. Raises as ``drop_suppressed``.
+    """
+    stored = store.account_scores(project.project, run.as_of)
+    accounts = keep_complete_accounts(stored, scores)
+    named = pc.fill_null(accounts["next_contact"], "")
+    return accounts.filter(pc.invert(find_listed(project, named)))
 
 
 def keep_complete_accounts(accounts: pa.Table, scores: pa.Table) -> pa.Table:

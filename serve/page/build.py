@@ -25,6 +25,7 @@ from serve.page.sections.funnel.losses import build_losses
 from serve.page.sections.funnel.missing import build_missing
 from serve.page.sections.funnel.paths import build_paths
 from serve.page.sections.funnel.stuck import build_stuck
+from serve.page.sections.leads.committees import build_committees
 from serve.page.sections.leads.lead_list import build_lead_list
 from serve.page.sections.leads.night_changes import build_night_changes
 from serve.page.sections.models.champions import build_champions
@@ -72,6 +73,7 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_lead_list,
     build_white_space,
     build_fit_profile,
+    build_committees,
     *FUNNEL_SECTIONS,
     build_forecast_track,
     build_promised,

@@ -97,7 +97,7 @@ def _erase_accounts(session: Session, project: str, ids: list[str]) -> int:
     )
     is_member = sa.tuple_(*(accounts[name] for name in ACCOUNT_KEY)).in_(own_accounts)
     is_removed = (accounts.project == project) & (
-        is_member | _is_any_of(accounts.main_contact, ids)
+        is_member | _is_any_of(accounts.main_contact, ids) | _is_any_of(accounts.next_contact, ids)
     )
     count = _count_matching_rows(session, ACCOUNTS_TABLE, is_removed)
     session.execute(sa.delete(ACCOUNTS_TABLE).where(is_removed))

@@ -127,17 +127,19 @@ def is_not_suppressed_since() -> sa.ColumnElement[bool]:
     return ~sa.exists().where(*_match_suppressed_since())
 
 
-def _match_suppressed_since() -> tuple[sa.ColumnElement[bool], ...]:
-    rows, suppressions = SCORES_TABLE.c, SUPPRESSIONS_TABLE.c
+def _match_suppressed_since(
+    table: sa.Table = SCORES_TABLE, entity: str = "entity_id"
+) -> tuple[sa.ColumnElement[bool], ...]:
+    rows, suppressions = table.c, SUPPRESSIONS_TABLE.c
     is_later = (suppressions.last_as_of > rows.as_of) | (suppressions.noted_at > rows.scored_at)
-    return suppressions.project == rows.project, suppressions.entity_id == rows.entity_id, is_later
+    return suppressions.project == rows.project, suppressions.entity_id == rows[entity], is_later
 
 
 def select_current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:
     """Select the rows of each target's latest published as-of, without entities suppressed since.
 
-    For account scores, leave out each account of which one member was suppressed: its score is
-    derived from the member's.
+    For account scores, leave out each account of which one scored member, or the contact that it
+    names, was suppressed.
     """
     newest = _restrict_to_newest(sa.select(table), table)
     if table is SCORES_TABLE:
@@ -149,7 +151,9 @@ def select_current(table: sa.Table = SCORES_TABLE) -> sa.Select[Any]:
         SCORES_TABLE.c.account_id.is_not(None), *_match_suppressed_since()
     )
     return newest.where(
-        sa.tuple_(*(table.c[name] for name in ACCOUNT_KEY)).not_in(suppressed_accounts)
+        sa.tuple_(*(table.c[name] for name in ACCOUNT_KEY)).not_in(suppressed_accounts),
+        # A contact need not be scored.
+        ~sa.exists().where(*_match_suppressed_since(table, "next_contact")),
     )
 
 

@@ -39,7 +39,8 @@ def hide_personal_ids(data: PageData) -> PageData:
             _clear_column(data.scores, "account_id"),
             _clear_column(data.past, "account_id"),
         )
-        data = replace(data, scores=scores, past=past)
+        # A group without a name of its account is of use to nobody.
+        data = replace(data, scores=scores, past=past, accounts=None)
         if data.fit:
             accounts = _clear_column(data.fit.fit_accounts, "account_id")
             data = replace(data, fit=replace(data.fit, fit_accounts=accounts))
@@ -61,6 +62,7 @@ def hide_personal_ids(data: PageData) -> PageData:
         fit=replace(data.fit, fit_accounts=names.name_all(data.fit.fit_accounts))
         if data.fit
         else None,
+        accounts=names.name_contacts(data.accounts) if data.accounts is not None else None,
         hides_ids=True,
     )
 
@@ -95,12 +97,15 @@ class _Names:
         names = pc.binary_join_element_wise(before, places["target"], between, rank, after, "")
         return cls(places["entity_id"].combine_chunks(), names.combine_chunks())
 
-    def name_all(self, table: pa.Table) -> pa.Table:
+    def name_all(self, table: pa.Table, column: str = "entity_id") -> pa.Table:
         """Return a table with names in place of ids; null for a lead that has none."""
-        places = pc.index_in(table["entity_id"], value_set=self.ids)
-        place = table.column_names.index("entity_id")
-        field = table.schema.field("entity_id")
+        places = pc.index_in(table[column], value_set=self.ids)
+        place, field = table.column_names.index(column), table.schema.field(column)
         return table.set_column(place, field, pc.take(self.names, places))
+
+    def name_contacts(self, accounts: pa.Table) -> pa.Table:
+        """Return accounts with names in place of the ids of people."""
+        return self.name_all(self.name_all(accounts, "main_contact"), "next_contact")
 
     def rename(self, table: pa.Table) -> pa.Table:
         """Return a table with names in place of ids, without the leads that have none."""

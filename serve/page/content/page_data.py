@@ -72,6 +72,9 @@ class PageData:
             were published.
         fit: The fit of the accounts at the as-of, without suppressed leads; None if none was
             published.
+        accounts: ACCOUNT_SCORES of the as-of without those of suppressed people, and without run_id
+            and scored_at; None if there are none.
+        roles: BUYING_ROLES of the as-of; None if titles are not mapped.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -94,6 +97,8 @@ class PageData:
     forecast: ForecastResult | None = None
     qualification: Mapping[str, pa.Table] | None = None
     fit: FitTables | None = None
+    accounts: pa.Table | None = None
+    roles: pa.Table | None = None
     hides_ids: bool = False
 
     @property

@@ -111,9 +111,7 @@ def test_person_known_after_the_as_of_changes_nothing(people, events, later, del
     place = more.leads.column_names.index("available_at")
     field = more.leads.schema.field("available_at")
     leads = more.leads.set_column(place, field, pa.array(times, field.type))
-    after = describe_groups(
-        replace(more, leads=leads).cut_at(MONDAY), scores, IDS, MONDAY, RULES
-    )
+    after = describe_groups(replace(more, leads=leads).cut_at(MONDAY), scores, IDS, MONDAY, RULES)
     assert pa.table(after) == pa.table(before)
 
 

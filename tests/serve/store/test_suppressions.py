@@ -178,3 +178,19 @@ def account_scores_of(run, entities):
     return pa.Table.from_pylist(
         [dict.fromkeys(ACCOUNT_SCORES.names) | row for row in rows], schema=ACCOUNT_SCORES
     )
+
+
+def test_account_that_names_a_suppressed_contact_is_hidden(store, url):
+    """The contact to reach next need not be scored."""
+    first = a_run("r1", MONDAY)
+    store.start(first)
+    accounts = account_scores_of(first, {"X": 1, "Y": 1}).to_pylist()
+    accounts[0]["next_contact"] = "nobody scored"
+    rows = pa.Table.from_pylist(accounts, schema=ACCOUNT_SCORES)
+    scores = some_scores(first, account_id=["X", None, "Y"])
+    store.publish(scores, "r1", LATER, accounts=rows)
+    shown = "SELECT account_id FROM current_account_scores ORDER BY 1"
+    assert [row[0] for row in ask(url, shown)] == ["X", "Y"]
+    later = a_run("r0", MONDAY - timedelta(days=1), started_at=LATER + timedelta(days=1))
+    publish_without(store, later, ["c"], ("nobody scored", "list"))
+    assert [row[0] for row in ask(url, shown)] == ["Y"]
