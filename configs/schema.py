@@ -23,10 +23,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from configs.accounts.buying_group import ROLE_ATTRIBUTE, BuyingGroup
 from configs.addresses.fields import FOLDER
 from configs.addresses.redaction import MIN_SECRET
 from configs.addresses.variables import REFERENCE
-from configs.buying_group import ROLE_ATTRIBUTE, BuyingGroup
 from configs.checks import Checks
 from configs.durations import localize_instant
 from configs.errors import ConfigError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from configs.buying_group import BuyingGroup
+from configs.accounts.buying_group import BuyingGroup
 from configs.errors import ConfigError, DataError
 from configs.schema import Project
 from configs.source_rows import LeadRows

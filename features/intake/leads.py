@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.buying_group import ROLE_ATTRIBUTE
+from configs.accounts.buying_group import ROLE_ATTRIBUTE
 from configs.errors import ConfigError
 from configs.schema import Project
 from configs.source_rows import AllExcept, LeadRows
@@ -40,11 +40,11 @@ from features.intake.quarantine import (
 )
 from features.intake.reading import RawRows, read_rows
 from features.intake.repeated_rows import note_repeated_rows
-from features.intake.roles import read_roles
 from features.intake.row_order import require_rising_rows
 from features.intake.time_columns import TimeColumns
 from features.intake.time_limits import ExcludedLeads, TimeLimits, describe_excluded_rows
 from features.intake.values import infer_attribute, read_clean_column, read_times
+from features.names.roles import map_titles
 from features.names.twins import describe_twins, find_text_twins
 from features.readings.columns import ColumnReading, ReadingRules
 from features.tools.distinct_texts import DistinctTexts
@@ -90,8 +90,7 @@ def read_leads(
     warnings += _describe_ids(project, source, raw, leads, equal)
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
-    plain = list_carried_columns(project) | _list_derived(project)
-    table, readings = _build_lead_table(kept, names, raw, rules, plain)
+    table, readings = _build_lead_table(kept, names, raw, rules, _list_plain(project))
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
     count = quarantine_rows(
         "leads", verdict, bad, quarantine, project.sources, len(equal.conflicts)
@@ -209,6 +208,11 @@ def _list_derived(project: Project) -> set[str]:
     return {ROLE_ATTRIBUTE} if project.accounts.roles else set()
 
 
+def _list_plain(project: Project) -> set[str]:
+    """Return the columns that are read as they are, whatever most of their values are."""
+    return list_carried_columns(project) | _list_derived(project)
+
+
 def _list_unnamed(raw: RawRows) -> list[str]:
     """Return the columns without a heading, whose meaning is unknown."""
     return [name for name in raw.names if is_unnamed(name)]
@@ -272,11 +276,12 @@ def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[
             pa.nulls(size, pa.float64()),
             pa.nulls(size, pa.string()),
         )
-    derived = _list_derived(project)
     for i, name in enumerate(names):
-        columns[f"a{i}"] = (
-            read_roles(project, raw, source) if name in derived else clean_values(raw, name, source)
-        )
+        if name in _list_derived(project):
+            titles = read_clean_column(raw, project.accounts.title or "", source)
+            columns[f"a{i}"] = map_titles(to_text(titles), project.accounts.roles)
+        else:
+            columns[f"a{i}"] = clean_values(raw, name, source)
     return pa.table(columns)
 
 

@@ -343,8 +343,7 @@ def _simulate_lead(
     (switches, z), (row, time, fit, entry), (change, end) = path, lead, span
     intents, marks = law.x_rate.shape[1], law.mark_rate.shape[3]
     rates = np.empty(intents + marks + 2)
-    x, phase, flip = _draw_index(rng, law.entry[entry]), 0, 0
-    step, factor = 0, 1.0
+    x, phase, flip, step, factor = _draw_index(rng, law.entry[entry]), 0, 0, 0, 1.0
     while phase < 2 and time < end:
         while switches[flip] <= time:
             flip, z = flip + 1, 1 - z
@@ -356,9 +355,7 @@ def _simulate_lead(
             bound = min(bound, boost[0][step])
         rates[:intents] = law.x_rate[z, x]
         rates[intents : intents + marks] = law.mark_rate[regime, phase, x]
-        rates[intents + marks] = law.exit_rate[phase, 0, z, x] * fit
-        if phase == 1:
-            rates[intents + marks] *= factor
+        rates[intents + marks] = law.exit_rate[phase, 0, z, x] * fit * factor**phase
         rates[intents + marks + 1] = law.exit_rate[phase, 1, z, x]
         # Rates are constant up to the bound; past it the waiting time is drawn again, which is
         # exact because exponential waiting times are memoryless.

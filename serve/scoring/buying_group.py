@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.buying_group import ROLE_ATTRIBUTE, ROLE_SEPARATOR
+from configs.accounts.buying_group import ROLE_ATTRIBUTE, ROLE_SEPARATOR
 from features.contracts import INSTANT, Dataset
 from features.score_tables import ACCOUNT_SCORES, GROUP_COLUMNS
 from features.tools.instants import to_microseconds

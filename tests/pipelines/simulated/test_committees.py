@@ -10,8 +10,8 @@ import pytest
 
 from configs.schema import load_project
 from features.contracts import Dataset
-from features.intake.roles import find_role
 from features.left_out import LeftOutColumns
+from features.names.roles import find_role
 from features.sources import read_sources
 from features.tools.instants import column_to_microseconds, to_microseconds
 from models.buying_roles import compute_odds_ratio

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.buying_group import ROLE_SEPARATOR
+from configs.accounts.buying_group import ROLE_SEPARATOR
 from features.wording.language import humanize_name
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import LeadCell, Section, Table

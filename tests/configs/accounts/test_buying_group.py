@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError
-from features.intake.roles import find_role
+from features.names.roles import find_role
 from tests.serve.page.pages import CONFIG, make_project
 
 ROLES = {"boss": ["ceo", "head of"], "it": ["it", "ит"], "finance": ["CFO", "финансовый директор"]}

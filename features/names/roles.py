@@ -6,21 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from configs.buying_group import OTHER_ROLE, split_title_words
-from configs.schema import Project
-from configs.source_rows import LeadRows
-from features.intake.formats.texts import to_text
-from features.intake.reading import RawRows
-from features.intake.values import read_clean_column
+from configs.accounts.buying_group import OTHER_ROLE, split_title_words
 from features.tools.distinct_texts import DistinctTexts
 
 
-def read_roles(project: Project, raw: RawRows, source: LeadRows) -> pa.Array:
-    """Return the role of each row's title as text; null for a row without a title."""
-    column = read_clean_column(raw, project.accounts.title or "", source)
-    titles = DistinctTexts.from_column(to_text(column))
-    roles = [find_role(title or "", project.accounts.roles) for title in titles.texts.to_pylist()]
-    return pa.array(roles, pa.string()).take(titles.indices)
+def map_titles(titles: pa.ChunkedArray, roles: Mapping[str, Sequence[str]]) -> pa.Array:
+    """Return the role of each title as text; null for a missing title or one without a word."""
+    distinct = DistinctTexts.from_column(titles)
+    found = [find_role(title or "", roles) for title in distinct.texts.to_pylist()]
+    return pa.array(found, pa.string()).take(distinct.indices)
 
 
 def find_role(title: str, roles: Mapping[str, Sequence[str]]) -> str | None:

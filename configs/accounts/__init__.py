@@ -1,0 +1,1 @@
+"""Keys of a project on accounts and the people there."""
