@@ -1,6 +1,6 @@
 """Which engaged roles go with the outcome, among accounts with as many engaged people.
 
-Accounts where more people are engaged have the outcome more often, whoever they are. So rows are
+Accounts where more people are engaged have the outcome more often, in any role. So rows are
 compared within strata of equal numbers of engaged people, by the odds ratio of Mantel and Haenszel
 ("Statistical aspects of the analysis of data from retrospective studies of disease", Journal of the
 National Cancer Institute 22, 1959). Its interval is by bootstrap over clusters.
@@ -93,7 +93,7 @@ def estimate_buying_roles(target: str, roles: Sequence[str], rows: RoleRows) -> 
     engaged = rows.engaged[used]
     weights = [*draw_cluster_weights(account, SEED, REPLICATES)]
     z = NormalDist().inv_cdf(1 - TAIL / max(len(roles), 1))
-    found = []
+    effects = []
     for code, role in enumerate(roles):
         has = engaged[:, code].astype(np.int64)
         cell = (stratum * 2 + has) * 2 + label
@@ -101,7 +101,7 @@ def estimate_buying_roles(target: str, roles: Sequence[str], rows: RoleRows) -> 
         drawn = [compute_odds_ratio(_count_cells(cell, weight)) for weight in weights]
         low, ratio, high = _bound_ratio(compute_odds_ratio(counts), np.array(drawn), z)
         engaged_share, other_share = _compare_shares(counts)
-        found.append(
+        effects.append(
             {
                 "target": target,
                 "role": role,
@@ -115,7 +115,7 @@ def estimate_buying_roles(target: str, roles: Sequence[str], rows: RoleRows) -> 
                 "proven": low is not None and low > 1,
             }
         )
-    return pa.Table.from_pylist(found, schema=BUYING_ROLES)
+    return pa.Table.from_pylist(effects, schema=BUYING_ROLES)
 
 
 def rank_winning_roles(effects: pa.Table, target: str) -> list[str]:

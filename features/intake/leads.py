@@ -209,7 +209,7 @@ def _list_derived(project: Project) -> set[str]:
 
 
 def _list_plain(project: Project) -> set[str]:
-    """Return the columns that are read as they are, whatever most of their values are."""
+    """Return the columns that are read as they are written, not by the kind of most values."""
     return list_carried_columns(project) | _list_derived(project)
 
 
@@ -383,12 +383,12 @@ def _sort_leads(kept: pa.Table, source: LeadRows) -> pa.Table:
 
 
 def _build_lead_table(
-    kept: pa.Table, names: list[str], raw: RawRows, rules: ReadingRules, plain: set[str]
+    kept: pa.Table, names: list[str], raw: RawRows, rules: ReadingRules, as_written: set[str]
 ) -> tuple[pa.Table, dict[str, ColumnReading]]:
     """Return LEADS with the attributes of sorted leads, and how these were read.
 
-    A column of ``plain`` is a number only if all its values are, since an outcome or owner that
-    does not fit must not become a missing one.
+    A column of ``as_written`` is a number only if all its values are, since an outcome or owner
+    that does not fit must not become a missing one.
     """
     columns = {"entity_id": kept["entity_id"], "account_id": kept["account_id"]}
     columns |= {
@@ -399,9 +399,9 @@ def _build_lead_table(
     # Only now: a rejected row must not decide whether an attribute is a number.
     locate, readings = make_locator(raw, kept["nr"]), dict[str, ColumnReading]()
     for i, name in enumerate(names):
-        if name == ROLE_ATTRIBUTE and name in plain:
+        if name == ROLE_ATTRIBUTE and name in as_written:
             values = to_text(kept[f"a{i}"])
-        elif name in plain:
+        elif name in as_written:
             values = infer_attribute(kept[f"a{i}"])
         else:
             typed = not is_text_column(raw.column(name, ""))

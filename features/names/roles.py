@@ -13,8 +13,8 @@ from features.tools.distinct_texts import DistinctTexts
 def map_titles(titles: pa.ChunkedArray, roles: Mapping[str, Sequence[str]]) -> pa.Array:
     """Return the role of each title as text; null for a missing title or one without a word."""
     distinct = DistinctTexts.from_column(titles)
-    found = [find_role(title or "", roles) for title in distinct.texts.to_pylist()]
-    return pa.array(found, pa.string()).take(distinct.indices)
+    matched = [find_role(title or "", roles) for title in distinct.texts.to_pylist()]
+    return pa.array(matched, pa.string()).take(distinct.indices)
 
 
 def find_role(title: str, roles: Mapping[str, Sequence[str]]) -> str | None:

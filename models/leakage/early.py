@@ -1,6 +1,6 @@
-"""The rule for people who are known before anybody could have entered them.
+"""The rule for people whose rows were entered because of the outcome.
 
-What is known at a cutoff tells less of an outcome the later it comes. A contact that was entered
+The later an outcome comes, the less a cutoff holds information on it. A contact that was entered
 because of the outcome, with the date of an older row as known_at, is there from the first cutoff
 on. So rows are compared whose outcome came only after the horizon, and rows without any.
 """

@@ -4,7 +4,7 @@ Contacts join an account after its first lead and take part in turns, at times t
 lead. While a role is engaged, which is 30 days from each event of a contact in it, opportunities of
 the account are won at its factor times the rate. So the effect of a role is known. Other contacts
 are entered only because a deal advanced, with the date of the account as that of their creation:
-who ignores when they became known reads the outcome from them.
+without their known_at they show the outcome.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def draw_contacts(
 
     Accounts that are not ``recorded`` have none: nobody could be added to them.
     """
-    found: list[tuple[int, float, str]] = []
+    people: list[tuple[int, float, str]] = []
     events: list[tuple[int, float]] = []
     for account in np.flatnonzero(recorded).tolist():
         first = float(arrival[account])
@@ -115,13 +115,13 @@ def draw_contacts(
             joined = first + rng.exponential(law.join_days)
             if rng.random() >= chance or joined >= end:
                 continue
-            events += [(len(found), tau) for tau in _draw_acts(rng, law, joined, end)]
-            found.append((account, joined, role))
+            events += [(len(people), tau) for tau in _draw_acts(rng, law, joined, end)]
+            people.append((account, joined, role))
     contact, tau = (np.array([event[i] for event in events]) for i in (0, 1))
     return Contacts(
-        np.array([row[0] for row in found], np.int64),
-        np.array([row[1] for row in found]),
-        np.array([row[2] for row in found], object),
+        np.array([row[0] for row in people], np.int64),
+        np.array([row[1] for row in people]),
+        np.array([row[2] for row in people], object),
         contact.astype(np.int64),
         tau,
     )

@@ -86,10 +86,10 @@ def _find_early_roles(
     target: str, rows: TrainingRows, origins: ColumnOrigins, named: set[str]
 ) -> list[Suspect]:
     """Return the roles whose people were known too early, and that no other rule names."""
-    found = find_known_too_early(rows.matrix, rows.labels, _list_role_counts(rows.catalog))
+    early = find_known_too_early(rows.matrix, rows.labels, _list_role_counts(rows.catalog))
     return [
         Suspect(target, column, evidence, column in origins.allowed)
-        for column, evidence in found
+        for column, evidence in early
         if column not in named
     ]
 

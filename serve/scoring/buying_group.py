@@ -98,8 +98,8 @@ def _find_members(dataset: Dataset, ids: pa.Array, as_of: datetime, rules: Group
     role = np.full(leads.num_rows, -1)
     if rules.roles:
         names = pa.array(rules.roles, pa.string())
-        found = pc.index_in(leads[ROLE_ATTRIBUTE], value_set=names)
-        role = pc.fill_null(found, -1).to_numpy()
+        position = pc.index_in(leads[ROLE_ATTRIBUTE], value_set=names)
+        role = pc.fill_null(position, -1).to_numpy()
     account = pc.fill_null(place, -1).to_numpy()
     return _Members(row, account[row], acts[row], role[row])
 
@@ -114,17 +114,17 @@ def _describe_roles(
     present[people.account[has_role], people.role[has_role]] = True
     active = has_role & (people.acts > 0)
     engaged[people.account[active], people.role[active]] = True
-    wanted = np.full(count, -1)
+    next_role = np.full(count, -1)
     # From the weakest to the strongest, so that the strongest role that is not engaged stays.
     for name in reversed(rules.winning):
         code = list(rules.roles).index(name)
-        wanted[~engaged[:, code]] = code
-    contact = _choose_contacts(dataset, scores, people, wanted)
+        next_role[~engaged[:, code]] = code
+    contact = _choose_contacts(dataset, scores, people, next_role)
     names = pa.array(rules.roles, pa.string())
     return {
         "roles_present": _join_roles(present, rules.roles),
         "roles_missing": _join_roles(~present, rules.roles),
-        "who_next": names.take(pa.array(wanted, mask=wanted < 0)),
+        "who_next": names.take(pa.array(next_role, mask=next_role < 0)),
         "next_contact": dataset.leads["entity_id"]
         .take(pa.array(contact, mask=contact < 0))
         .combine_chunks(),
@@ -141,13 +141,13 @@ def _join_roles(has: np.ndarray, roles: Sequence[str]) -> pa.Array:
 
 
 def _choose_contacts(
-    dataset: Dataset, scores: pa.Table, people: _Members, wanted: np.ndarray
+    dataset: Dataset, scores: pa.Table, people: _Members, next_role: np.ndarray
 ) -> np.ndarray:
-    """Return the row of a known person in each account's wanted role, -1 if there is none.
+    """Return the row of a known person in each account's next_role role, -1 if there is none.
 
     It is the most probable of the scored ones, else the one known last; ties by entity_id.
     """
-    candidate = np.flatnonzero((people.role >= 0) & (people.role == wanted[people.account]))
+    candidate = np.flatnonzero((people.role >= 0) & (people.role == next_role[people.account]))
     row = people.row[candidate]
     ids = dataset.leads["entity_id"].take(pa.array(row))
     place = pc.index_in(ids, value_set=scores["entity_id"])
@@ -156,6 +156,6 @@ def _choose_contacts(
     # Leads are ordered by entity_id, so the row number stands for it.
     order = np.lexsort((row, -known, -probability, people.account[candidate]))
     account, first = np.unique(people.account[candidate][order], return_index=True)
-    contact = np.full(len(wanted), -1)
+    contact = np.full(len(next_role), -1)
     contact[account] = row[order][first]
     return contact
