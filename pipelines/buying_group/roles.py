@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,59 +15,34 @@ from features.definitions.catalog import build_catalog
 from features.labels import compute_labels
 from features.sources import list_carried_columns
 from features.spine import build_training_spine
-from models.buying_roles import (
-    BUYING_ROLES,
-    RoleRows,
-    estimate_buying_roles,
-    rank_winning_roles,
-)
+from models.buying_roles import RoleRows, estimate_buying_roles, rank_winning_roles
 from models.encoding import sample_evenly
 from pipelines.training_data import Snapshot
-from serve.failure import describe_failed_part
-from serve.night_tables import prepare_night_table, select_group
+from serve.night_part import NightPart, compute_night_part
 from serve.scoring.buying_group import ENGAGED_WITHIN, GroupRules
 
 # Rows that are compared, spread evenly: an odds ratio of 1.5 needs no more.
 MAX_ROWS = 20_000
 BUYING_ROLES_TABLE = "buying_roles"
-
-
-@dataclass(frozen=True)
-class NightRoles:
-    """The roles of a night's data.
-
-    Attributes:
-        effects: BUYING_ROLES of all targets; no rows where titles are not mapped.
-        problem: Why there are none, where something failed.
-    """
-
-    effects: pa.Table = field(default_factory=BUYING_ROLES.empty_table)
-    problem: str | None = None
-
-    def list_tables(self) -> dict[str, pa.Table]:
-        """Return the tables of the night by name; none without rows."""
-        return {BUYING_ROLES_TABLE: self.effects} if self.effects.num_rows else {}
+# BUYING_ROLES of all targets of a night's data.
+NightRoles = NightPart[pa.Table]
 
 
 def compute_night_roles(snapshot: Snapshot, targets: Sequence[str]) -> NightRoles:
-    """Return which roles go with the outcome of each target.
-
-    Never raises for a failure: the scores are worth more than this.
-    """
+    """Return which roles go with the outcome of each target, if titles are mapped."""
     project = snapshot.project
     if not (project.accounts.roles and project.publish.accounts):
         return NightRoles()
-    try:
-        effects = pa.concat_tables([compare_roles(snapshot, target) for target in targets])
-        # Rows that the database would refuse must not be found while the scores are written.
-        for table in select_group("accounts"):
-            prepare_night_table(table, effects)
-        return NightRoles(effects)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    # BaseException: a panic in a library written in Rust is no Exception.
-    except BaseException as error:  # noqa: BLE001
-        return NightRoles(problem=describe_failed_part(error))
+    return compute_night_part(
+        "accounts",
+        lambda: pa.concat_tables([compare_roles(snapshot, target) for target in targets]),
+        list_role_tables,
+    )
+
+
+def list_role_tables(effects: pa.Table | None) -> dict[str, pa.Table]:
+    """Return the tables of a night by name; none where no roles were compared."""
+    return {} if effects is None else {BUYING_ROLES_TABLE: effects}
 
 
 def make_group_rules(snapshot: Snapshot, target: str, roles: NightRoles) -> GroupRules:
@@ -76,7 +51,7 @@ def make_group_rules(snapshot: Snapshot, target: str, roles: NightRoles) -> Grou
     return GroupRules(
         tuple(project.accounts.roles),
         project.features.outbound,
-        rank_winning_roles(roles.effects, target),
+        [] if roles.result is None else rank_winning_roles(roles.result, target),
     )
 
 

@@ -17,7 +17,7 @@ from features.contracts import Dataset
 from features.tools.parallel import run_in_background
 from models.registry.records import RegisteredVersion
 from models.scorer import Scorer
-from pipelines.buying_group.roles import BUYING_ROLES_TABLE
+from pipelines.buying_group.roles import list_role_tables
 from pipelines.nightly.attempt import create_run, record_and_enforce, record_attempt
 from pipelines.nightly.context import NightContext
 from pipelines.nightly.publish_checks import check_data, load_champion_scorers
@@ -98,7 +98,7 @@ def _make_night_page_builder(
         qualification=scored.qualification.result or {},
         fit=scored.fit.result.tables if scored.fit.result else None,
         accounts=scored.accounts,
-        roles=scored.roles.list_tables().get(BUYING_ROLES_TABLE),
+        roles=scored.roles.result,
     )
 
 
@@ -177,7 +177,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     computed |= forecast.result.list_night_tables() if forecast.result else {}
     computed |= fit.result.tables.by_name() if fit.result else {}
     computed |= qualification.result or {}
-    computed |= scored.roles.list_tables()
+    computed |= list_role_tables(scored.roles.result)
     problems = {
         "funnel": funnel.problem,
         "forecast": forecast.problem,

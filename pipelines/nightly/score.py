@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -26,6 +26,7 @@ from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
 from serve.checks.checks import CheckResult
 from serve.checks.score_checks import check_any_scored
+from serve.night_part import NightPart
 from serve.run import Run
 from serve.scoring.accounts import score_accounts
 from serve.scoring.review_dates import add_review_dates
@@ -42,6 +43,8 @@ from serve.store.store import Store
 
 # The tables of the company as a whole.
 Company = tuple[NightFunnel, NightForecast, NightFit]
+# What the log names the parts of a night beside its scores, in the order of ScoredTargets.
+PARTS = ("funnel", "forecast", "fit", "qualification", "comparison of roles")
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ def score_targets(
         qualification = compute_night_qualification(snapshot, scored.handovers)
     funnel, forecast, fit = computing.result()
     company = (funnel, forecast, fit, qualification, roles)
-    names = ("funnel", "forecast", "fit", "qualification", "comparison of roles")
-    for name, part in zip(names, company, strict=True):
+    parts: dict[str, NightFunnel | NightPart[Any]] = dict(zip(PARTS, company, strict=True))
+    for name, part in parts.items():
         if part.reason:
             log(f"no {name}: {part.reason}")
         if part.problem:
