@@ -8,7 +8,7 @@ National Cancer Institute 22, 1959). Its interval is by bootstrap over clusters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -54,6 +54,8 @@ BUYING_ROLES = pa.schema(
         make_field("proven", pa.bool_(), "whether the lower end is above 1"),
     ]
 )
+# Name of this table among those of a night.
+ROLES_TABLE = "buying_roles"
 # Rows with more engaged people are one stratum: they are rare.
 MAX_PEOPLE = 4
 REPLICATES = 200
@@ -116,6 +118,11 @@ def estimate_buying_roles(target: str, roles: Sequence[str], rows: RoleRows) -> 
             }
         )
     return pa.Table.from_pylist(effects, schema=BUYING_ROLES)
+
+
+def select_role_effects(tables: Mapping[str, pa.Table]) -> pa.Table | None:
+    """Return BUYING_ROLES among a night's tables by name; None if it is absent."""
+    return tables[ROLES_TABLE].select(BUYING_ROLES.names) if ROLES_TABLE in tables else None
 
 
 def rank_winning_roles(effects: pa.Table, target: str) -> list[str]:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
-from models.buying_roles import BUYING_ROLES
+from models.buying_roles import BUYING_ROLES, ROLES_TABLE
 from models.fit.schemas import FIT_ACCOUNTS, FIT_BASIS, FIT_CLASSES, FIT_GRID, FIT_PROFILE
 from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, FORECAST_TRACK
 from models.funnel.schemas import (
@@ -96,7 +96,7 @@ NIGHT_TABLES = (
     NightTable("fit_classes", "fit", FIT_CLASSES, ("fit_class",)),
     NightTable("fit_grid", "fit", FIT_GRID, ("cell",)),
     NightTable("fit_accounts", "fit", FIT_ACCOUNTS, (LEAD_COLUMN,)),
-    NightTable("buying_roles", "accounts", BUYING_ROLES, ("target", "role")),
+    NightTable(ROLES_TABLE, "accounts", BUYING_ROLES, ("target", "role")),
 )
 
 

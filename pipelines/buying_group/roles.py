@@ -15,7 +15,7 @@ from features.definitions.catalog import build_catalog
 from features.labels import compute_labels
 from features.sources import list_carried_columns
 from features.spine import build_training_spine
-from models.buying_roles import RoleRows, estimate_buying_roles, rank_winning_roles
+from models.buying_roles import ROLES_TABLE, RoleRows, estimate_buying_roles, rank_winning_roles
 from models.encoding import sample_evenly
 from pipelines.training_data import Snapshot
 from serve.night_part import NightPart, compute_night_part
@@ -23,7 +23,6 @@ from serve.scoring.buying_group import ENGAGED_WITHIN, GroupRules
 
 # Rows that are compared, spread evenly: an odds ratio of 1.5 needs no more.
 MAX_ROWS = 20_000
-BUYING_ROLES_TABLE = "buying_roles"
 # BUYING_ROLES of all targets of a night's data.
 NightRoles = NightPart[pa.Table]
 
@@ -42,7 +41,7 @@ def compute_night_roles(snapshot: Snapshot, targets: Sequence[str]) -> NightRole
 
 def list_role_tables(effects: pa.Table | None) -> dict[str, pa.Table]:
     """Return the tables of a night by name; none where no roles were compared."""
-    return {} if effects is None else {BUYING_ROLES_TABLE: effects}
+    return {} if effects is None else {ROLES_TABLE: effects}
 
 
 def make_group_rules(snapshot: Snapshot, target: str, roles: NightRoles) -> GroupRules:

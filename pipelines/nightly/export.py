@@ -8,11 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from configs.schema import Project
-from models.fit.result import FitTables
-from models.forecast.result import ForecastResult
-from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
-from pipelines.buying_group.roles import BUYING_ROLES_TABLE
 from pipelines.nightly.context import NightContext
 from pipelines.page.gather import make_page_builder
 from pipelines.runner import read_clock
@@ -63,21 +59,7 @@ def write_export_from_store(
     accounts are those whose leads are all in the scores.
     """
     accounts = read_shown_accounts(project, store, run, scores)
-    funnel = FunnelTables.from_tables(tables)
-    forecast = ForecastResult.from_tables(tables, run.as_of)
-    fit = FitTables.from_tables(tables)
-    build_page = make_page_builder(
-        project,
-        store,
-        run,
-        scores,
-        funnel=funnel,
-        forecast=forecast,
-        fit=fit,
-        qualification=tables,
-        accounts=accounts,
-        roles=tables.get(BUYING_ROLES_TABLE),
-    )
+    build_page = make_page_builder(project, store, run, scores, tables=tables, accounts=accounts)
     root = project.workspace_path
     extras = NightFiles(tables, read_table_problems(root, run.run_id))
     return write_export(scores, root, run, form, accounts, build_page, extras)

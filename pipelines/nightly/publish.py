@@ -63,7 +63,7 @@ def publish_night(
         staged_form = form if is_newest_and_complete(context, run) else None
         root, checks_of_run = context.project.workspace_path, describe_checks(recorded, run)
         extras = collect_night_files(scored, run)
-        build_page = _make_night_page_builder(context, run, scored, checks_of_run, snapshot)
+        build_page = _make_night_page_builder(context, run, scored, checks_of_run, snapshot, extras)
         # Writing the files takes seconds, so it runs while the table is written. Nothing points to
         # them until the scores are committed.
         with run_in_background(
@@ -82,7 +82,12 @@ def publish_night(
 
 
 def _make_night_page_builder(
-    context: NightContext, run: Run, scored: ScoredTargets, checks: pa.Table, snapshot: Snapshot
+    context: NightContext,
+    run: Run,
+    scored: ScoredTargets,
+    checks: pa.Table,
+    snapshot: Snapshot,
+    extras: NightFiles,
 ) -> PageBuilder | None:
     """Return the builder of a run's page from what the run has in hand."""
     return make_page_builder(
@@ -93,12 +98,8 @@ def _make_night_page_builder(
         checks=checks,
         dataset=snapshot.dataset,
         registry=context.registry,
-        funnel=scored.funnel.result.tables if scored.funnel.result else None,
-        forecast=scored.forecast.result,
-        qualification=scored.qualification.result or {},
-        fit=scored.fit.result.tables if scored.fit.result else None,
+        tables=extras.tables,
         accounts=scored.accounts,
-        roles=scored.roles.result,
     )
 
 

@@ -16,7 +16,7 @@ from configs.loading.workspace_place import OUTCOMES_FILE, REPORT_FOLDER
 from configs.schema import Project
 from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
-from models.buying_roles import BUYING_ROLES
+from models.buying_roles import select_role_effects
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
 from models.fit.result import FitTables
@@ -59,12 +59,8 @@ def gather_page_data(
     scores: pa.Table | None = None,
     checks: pa.Table | None = None,
     registry: Registry | None = None,
-    funnel: FunnelTables | None = None,
-    forecast: ForecastResult | None = None,
-    qualification: Mapping[str, pa.Table] | None = None,
-    fit: FitTables | None = None,
+    tables: Mapping[str, pa.Table] | None = None,
     accounts: pa.Table | None = None,
-    roles: pa.Table | None = None,
 ) -> PageData:
     """Return the contents of the page of a run.
 
@@ -72,10 +68,10 @@ def gather_page_data(
     A run that is about to publish has both in hand; what is not given is read. The contents
     are the same before the run has published and after it. ``find_facts`` returns the facts on the
     leads that are shown in detail; None leaves them out. ``registry`` is one that is open; None
-    opens that of the workspace. ``funnel``, ``forecast``, ``fit``, ``qualification``, ``accounts``
-    (ACCOUNT_SCORES) and ``roles`` (BUYING_ROLES) are those of the as-of; None if none was
-    published.
+    opens that of the workspace. ``tables`` are NIGHT_TABLES of the as-of by name and ``accounts``
+    its ACCOUNT_SCORES, both without suppressed leads; None if there are none.
     """
+    tables = tables or {}
     if scores is None:
         scores = store.scores(project.project, run.as_of)
     run = _complete_models(run, scores)
@@ -95,12 +91,12 @@ def gather_page_data(
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),
         facts=find_facts(detailed) if find_facts else None,
-        funnel=funnel,
-        forecast=forecast,
-        qualification=qualification,
-        fit=fit,
+        funnel=FunnelTables.from_tables(tables),
+        forecast=ForecastResult.from_tables(tables, run.as_of),
+        qualification=tables,
+        fit=FitTables.from_tables(tables),
         accounts=select_page_accounts(accounts),
-        roles=roles.select(BUYING_ROLES.names) if roles is not None else None,
+        roles=select_role_effects(tables),
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
@@ -114,12 +110,8 @@ def make_page_builder(
     checks: pa.Table | None = None,
     dataset: Dataset | None = None,
     registry: Registry | None = None,
-    funnel: FunnelTables | None = None,
-    forecast: ForecastResult | None = None,
-    qualification: Mapping[str, pa.Table] | None = None,
-    fit: FitTables | None = None,
+    tables: Mapping[str, pa.Table] | None = None,
     accounts: pa.Table | None = None,
-    roles: pa.Table | None = None,
 ) -> PageBuilder | None:
     """Return a function that builds the page of a run; None where the config wants no page.
 
@@ -145,12 +137,8 @@ def make_page_builder(
                 scores,
                 checks,
                 registry,
-                funnel,
-                forecast,
-                qualification,
-                fit,
+                tables,
                 accounts,
-                roles,
             )
         )
 

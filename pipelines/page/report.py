@@ -14,11 +14,7 @@ from configs.loading.workspace_place import REPORT_FOLDER
 from configs.schema import Project
 from features.tools.atomic_file import write_atomically
 from features.tools.instants import format_iso
-from models.fit.result import FitTables
-from models.forecast.result import ForecastResult
-from models.funnel.result import FunnelTables
 from pipelines.as_of import parse_as_of
-from pipelines.buying_group.roles import BUYING_ROLES_TABLE
 from pipelines.page.gather import gather_page_data
 from pipelines.page.lead_facts import read_lead_facts
 from pipelines.runner import read_clock
@@ -95,21 +91,14 @@ def write_report(
         return None if published else read_lead_facts(project, entities, run.as_of, clock, log)
 
     tables = drop_suppressed_rows(project, store.night_tables(run))
-    funnel = FunnelTables.from_tables(tables)
-    forecast = ForecastResult.from_tables(tables, run.as_of)
-    fit = FitTables.from_tables(tables)
     data = gather_page_data(
         project,
         store,
         run,
         find_facts,
         scores,
-        funnel=funnel,
-        forecast=forecast,
-        fit=fit,
-        qualification=tables,
+        tables=tables,
         accounts=read_shown_accounts(project, store, run, scores),
-        roles=tables.get(BUYING_ROLES_TABLE),
     )
     log("building the page")
     page = build_page(data)
