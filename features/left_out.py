@@ -14,7 +14,8 @@ from configs.source_rows import LeadRows
 from features.contracts import LEADS, Dataset
 from features.intake.csv_text.header import is_unnamed
 from features.intake.formats.files import Selection
-from features.intake.leads import ROW_ORDER, list_carried_columns, read_leads
+from features.intake.leads.columns import ROW_ORDER, list_carried_columns
+from features.intake.leads.table import read_leads
 from features.intake.objections import Objections
 from features.intake.reading import SourceReader
 from features.intake.time_limits import TimeLimits

@@ -18,7 +18,8 @@ from features.fingerprint import compute_fingerprint
 from features.intake.events.log import read_events
 from features.intake.formats.files import Selection
 from features.intake.histories.value_history import read_values
-from features.intake.leads import list_carried_columns, read_leads
+from features.intake.leads.columns import list_carried_columns
+from features.intake.leads.table import read_leads
 from features.intake.objections import Objections
 from features.intake.reading import NO_COLUMN, SourceReader
 from features.intake.same_as import describe_unknown_survivors, read_merges

@@ -13,7 +13,7 @@ from configs.errors import LeadscoreError
 from configs.schema import Project
 from features.contracts import EVENTS, INSTANT, Dataset, filter_available_before
 from features.definitions.attributes import as_of_join
-from features.intake.leads import list_carried_columns
+from features.intake.leads.columns import list_carried_columns
 from features.sources import read_sources
 from features.tools.id_index import IdIndex
 from features.tools.instants import to_microseconds

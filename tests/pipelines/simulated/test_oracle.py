@@ -21,6 +21,7 @@ from features.spine import build_training_spine
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
 from pipelines.simulated.company import CHANGE_AT, END, LATE_DELAY, MARKS, OUTCOMES, CompanyLaw
+from pipelines.simulated.marks import simulate_marks
 from pipelines.simulated.oracle import compute_oracle
 
 CLOCK = company.build_demo_clock()
@@ -205,7 +206,7 @@ def test_oracle_equals_monte_carlo_after_a_shared_history() -> None:
     born = [to_microseconds(datetime(2024, 10, day, tzinfo=UTC)) for day in (10, 28)]
     arrival = np.tile(CLOCK.to_business_days(np.array(born)), count)
     account, entry = np.repeat(np.arange(count), 2), np.zeros(2 * count, np.int64)
-    done = simulate.simulate_marks(rng, law, CLOCK, account, arrival, np.ones(2 * count), entry)
+    done = simulate_marks(rng, law, CLOCK, account, arrival, np.ones(2 * count), entry)
     happened = CLOCK.to_instants(done.tau)
     known = happened + done.late * (LATE_DELAY // timedelta(microseconds=1))
     quiet = np.ones(count, bool)

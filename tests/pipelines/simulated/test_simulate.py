@@ -19,7 +19,7 @@ from configs.errors import DataError
 from configs.schema import load_project
 from features.contracts import EVENTS, LEADS
 from features.definitions.catalog import build_catalog
-from features.intake.leads import list_carried_columns
+from features.intake.leads.columns import list_carried_columns
 from features.sources import read_sources
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate

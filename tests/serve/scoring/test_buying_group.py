@@ -64,7 +64,7 @@ def describe_by_loop(people, events, account):
     """Return the columns of an account by the definitions of docs/accounts.md."""
     own = [at for at, person in enumerate(people) if person[0] == account]
     acts = {
-        at: sum(age <= 30 * DAY and kind != "call" for e, age, kind in events if e == at)
+        at: sum(age <= 30 * DAY and kind != "call" for e, age, kind in set(events) if e == at)
         for at in own
     }
     engaged = [at for at in own if acts[at]]

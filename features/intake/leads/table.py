@@ -11,21 +11,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.accounts.buying_group import ROLE_ATTRIBUTE
-from configs.errors import ConfigError
 from configs.schema import Project
 from configs.source_rows import AllExcept, LeadRows
-from configs.suggestions import did_you_mean, nearest_name
-from configs.targets import ColumnOutcome
 from features.arrivals import Arrivals
 from features.contracts import INSTANT, LEADS, SourceCount
 from features.intake.column_kinds import list_warnings, make_locator, make_rules, read_attribute
 from features.intake.contract import ContractCheck, note_breaches
-from features.intake.csv_text.header import is_unnamed
 from features.intake.formats.number_form import list_attribute_form
 from features.intake.formats.texts import is_text_column, to_plain_text, to_text
 from features.intake.identity.equal_ids import EqualIds, find_equal_ids
 from features.intake.identity.id_doubts import find_scientific, open_id_doubts
 from features.intake.ids import read_ids
+from features.intake.leads.columns import (
+    ROW_ORDER,
+    get_owner_column,
+    list_carried_columns,
+    list_derived_columns,
+    list_outcome_columns,
+    list_plain_columns,
+    list_required_columns,
+    list_unnamed_columns,
+    select_columns,
+)
 from features.intake.names import clean_values
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -50,9 +57,6 @@ from features.readings.columns import ColumnReading, ReadingRules
 from features.tools.distinct_texts import DistinctTexts
 from features.tools.duckdb_sql import run_query
 
-# Value of ``order`` that stands for the position of a row in its source.
-ROW_ORDER = "rows"
-
 
 def read_leads(
     project: Project,
@@ -69,12 +73,12 @@ def read_leads(
     allowed and for a kind of a column that does not exist.
     """
     contract = ContractCheck(project, source, "leads")
-    raw = read_rows(source, _required_columns(project, source) | contract.needed_columns)
+    raw = read_rows(source, list_required_columns(project, source) | contract.needed_columns)
     times = TimeColumns.from_source(project, source, "sources.leads", contract.contract, {})
     contract.add(raw := times.settle_rows(raw))
     if source.order == ROW_ORDER:
         require_rising_rows(project, source, raw)
-    names = _select_attributes(project, source, raw)
+    names = select_columns(project, source, raw)
     rules = make_rules(project, source, "sources.leads", raw.names)
     leads = _read_columns(project, source, raw, names)
     # Before any row is rejected: one row that opts out is enough, even a duplicate or a bad one.
@@ -90,7 +94,7 @@ def read_leads(
     warnings += _describe_ids(project, source, raw, leads, equal)
     warnings += describe_excluded_rows(project, source, verdict, make_row_reader(raw), limits)
     kept = _sort_leads(leads.filter(reasons.is_null()), source)
-    table, readings = _build_lead_table(kept, names, raw, rules, _list_plain(project))
+    table, readings = _build_lead_table(kept, names, raw, rules, list_plain_columns(project))
     bad = mask_columns(make_row_reader(raw), project.privacy.personal)
     count = quarantine_rows(
         "leads", verdict, bad, quarantine, project.sources, len(equal.conflicts)
@@ -106,121 +110,18 @@ def read_leads(
     return table, count, readings, ExcludedLeads.from_reasons(leads["entity_id"], reasons)
 
 
-def _required_columns(project: Project, source: LeadRows) -> dict[str, str]:
-    """Return the columns that the source must have, by the config key that names each."""
-    where = "sources.leads"
-    mapped = {
-        "entity_id": source.entity_id,
-        "created_at": source.created_at,
-        "known_at": source.known_at,
-    }
-    mapped |= {
-        "account_id": source.account_id,
-        "order": None if source.order == ROW_ORDER else source.order,
-    }
-    needed = {f"{where}.{key}": name for key, name in mapped.items() if name is not None}
-    listed = () if isinstance(source.attributes, AllExcept) else source.attributes
-    needed |= {f"{where}.attributes.{name}": name for name in listed}
-    # Sorted, so that the error for a missing column names the same one in every run.
-    needed |= {
-        f"targets: outcome column {name}": name for name in sorted(list_outcome_columns(project))
-    }
-    if owner := _owner_column(project):
-        needed["capacity.owner"] = owner
-    if project.accounts.title:
-        needed["accounts.title"] = project.accounts.title
-    if project.privacy.suppress_where is not None:
-        needed["privacy.suppress_where.column"] = project.privacy.suppress_where.column
-    return needed
-
-
-def list_outcome_columns(project: Project) -> set[str]:
-    """Return the outcome columns: ``leads`` has them, and no feature may use them."""
-    return {
-        t.outcome.column for t in project.targets.values() if isinstance(t.outcome, ColumnOutcome)
-    }
-
-
-def list_carried_columns(project: Project) -> set[str]:
-    """Return the columns that ``leads`` has and no feature may use.
-
-    These are the outcome columns, and the owner's column if it is no attribute.
-    """
-    owner, chosen = (
-        _owner_column(project),
-        project.sources.leads.attributes if project.sources.leads else (),
-    )
-    used = owner not in chosen.all_except if isinstance(chosen, AllExcept) else owner in chosen
-    return list_outcome_columns(project) | ({owner} if owner and not used else set())
-
-
 def _warn_about_owners(project: Project, source: LeadRows, leads: pa.Table) -> list[str]:
     """Return the warning about owners with nearly the same name, unless they are an attribute."""
-    owner = _owner_column(project)
+    owner = get_owner_column(project)
     if owner not in list_carried_columns(project) - list_outcome_columns(project):
         return []
     twins = find_text_twins(DistinctTexts.from_column(to_text(leads[owner])), source.names)
     return describe_twins(twins, f"owner {owner} (capacity.owner)", "sources.leads")
 
 
-def _owner_column(project: Project) -> str | None:
-    return project.capacity_config.owner if project.capacity_config else None
-
-
-def _select_attributes(project: Project, source: LeadRows, raw: RawRows) -> list[str]:
-    """Return the columns to keep: the attributes, the carried and the derived columns."""
-    mapped = {source.entity_id, source.created_at, source.known_at, source.account_id, source.order}
-    # All columns of a source may be attributes, and a title is none: each is nearly a name.
-    mapped |= {project.accounts.title}
-    chosen = source.attributes
-    if isinstance(chosen, AllExcept):
-        for name in chosen.all_except:
-            raw.column(name, "sources.leads.attributes.all_except")
-        left_out = {*mapped, *chosen.all_except, *_list_unnamed(raw)}
-        names = [name for name in raw.names if name not in left_out]
-    else:
-        names = list(chosen)
-    names = [name for name in names if name not in project.privacy.hidden_columns]
-    _refuse_misspelled_personal(project, raw, names)
-    # A carried column may be an attribute as well; it is read once.
-    names = list(dict.fromkeys([*names, *sorted(list_carried_columns(project))]))
-    if taken := [name for name in names if name in _list_derived(project)]:
-        raise ConfigError(
-            "accounts.roles gives the leads an attribute of this name",
-            where=f"{project.path}: sources.leads.attributes",
-            found=taken[0],
-            fix="leave the column out, or remove accounts.roles and name it in features.role",
-        )
-    names += sorted(_list_derived(project))
-    if taken := [name for name in names if name in LEADS.names]:
-        raise ConfigError(
-            "an attribute has the name of a column of the leads table",
-            where=f"{project.path}: sources.leads.attributes",
-            found=taken[0],
-            fix="map it to that key, or list it in all_except",
-        )
-    _check_amounts(project, names)
-    return names
-
-
-def _list_derived(project: Project) -> set[str]:
-    """Return the attributes that are computed from another column, and are in no source."""
-    return {ROLE_ATTRIBUTE} if project.accounts.roles else set()
-
-
-def _list_plain(project: Project) -> set[str]:
-    """Return the columns that are read as they are written, not by the kind of most values."""
-    return list_carried_columns(project) | _list_derived(project)
-
-
-def _list_unnamed(raw: RawRows) -> list[str]:
-    """Return the columns without a heading, whose meaning is unknown."""
-    return [name for name in raw.names if is_unnamed(name)]
-
-
 def _describe_unnamed(source: LeadRows, raw: RawRows) -> Iterator[str]:
     """Yield a warning for each column without a heading that would be an attribute."""
-    for name in _list_unnamed(raw) if isinstance(source.attributes, AllExcept) else ():
+    for name in list_unnamed_columns(raw) if isinstance(source.attributes, AllExcept) else ():
         values = read_clean_column(raw, name, source).is_valid().to_numpy()
         if values.any():
             row = raw.table["row"][int(np.argmax(values))].as_py()
@@ -228,36 +129,6 @@ def _describe_unnamed(source: LeadRows, raw: RawRows) -> Iterator[str]:
                 f"{source.label}: column {raw.names.index(name) + 1} has no name, but values in "
                 f"{values.sum():,} of {len(values):,} rows, the first in row {row}; it is not used "
                 "as an attribute. Give it a heading if it means something"
-            )
-
-
-def _refuse_misspelled_personal(project: Project, raw: RawRows, names: list[str]) -> None:
-    """Raise ConfigError if a personal column looks like a misspelled attribute.
-
-    A misspelled personal column would not be hidden, without any message.
-    """
-    known = {name.lower(): name for name in names}
-    for name in set(project.privacy.personal) - set(raw.names):
-        # Stricter than the 0.5 of suggestions, since a similar name stops the run here.
-        near = nearest_name(name.lower(), known, min_similarity=0.7)
-        if near is not None:
-            raise ConfigError(
-                "unknown column, similar to a column in use",
-                where=f"{project.path}: privacy.personal",
-                found=f"{name!r}, similar to the attribute {known[near]!r}",
-                fix=f"did you mean {known[near]}? If not, remove {known[near]} from the attributes",
-            )
-
-
-def _check_amounts(project: Project, names: list[str]) -> None:
-    for key, target in project.targets.items():
-        if isinstance(target.amount, str) and target.amount not in names:
-            raise ConfigError(
-                "the amount is not an attribute of the leads",
-                where=f"{project.path}: targets.{key}.amount",
-                found=repr(target.amount),
-                fix=did_you_mean(target.amount, names, min_similarity=0.5)
-                or "add it to sources.leads.attributes",
             )
 
 
@@ -277,7 +148,7 @@ def _read_columns(project: Project, source: LeadRows, raw: RawRows, names: list[
             pa.nulls(size, pa.string()),
         )
     for i, name in enumerate(names):
-        if name in _list_derived(project):
+        if name in list_derived_columns(project):
             titles = read_clean_column(raw, project.accounts.title or "", source)
             columns[f"a{i}"] = map_titles(to_text(titles), project.accounts.roles)
         else:
