@@ -96,7 +96,7 @@ NIGHT_TABLES = (
     NightTable("fit_classes", "fit", FIT_CLASSES, ("fit_class",)),
     NightTable("fit_grid", "fit", FIT_GRID, ("cell",)),
     NightTable("fit_accounts", "fit", FIT_ACCOUNTS, (LEAD_COLUMN,)),
-    NightTable(ROLES_TABLE, "accounts", BUYING_ROLES, ("target", "role")),
+    NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),
 )
 
 

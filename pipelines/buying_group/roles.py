@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.build import build_features
-from features.contracts import Dataset
+from features.contracts import SPINE, Dataset
 from features.definitions.catalog import build_catalog
 from features.labels import compute_labels
 from features.sources import list_carried_columns
@@ -33,7 +33,7 @@ def compute_night_roles(snapshot: Snapshot, targets: Sequence[str]) -> NightRole
     if not (project.accounts.roles and project.publish.accounts):
         return NightRoles()
     return compute_night_part(
-        "accounts",
+        "buying_group",
         lambda: pa.concat_tables([compare_roles(snapshot, target) for target in targets]),
         list_role_tables,
     )
@@ -60,40 +60,50 @@ def compare_roles(snapshot: Snapshot, target: str) -> pa.Table:
     A person counts at a cutoff only if its lead row was known before it.
     """
     roles = tuple(snapshot.project.accounts.roles)
-    rows = gather_role_rows(snapshot, target)
+    rows = gather_role_rows(snapshot, select_compared_rows(snapshot, target))
     return estimate_buying_roles(target, roles, rows)
 
 
-def gather_role_rows(snapshot: Snapshot, target: str) -> RoleRows:
+def select_compared_rows(snapshot: Snapshot, target: str) -> pa.Table:
     """Return the rows of a target's training with an account and a known outcome.
 
-    At most MAX_ROWS, spread evenly over time.
+    They are SPINE with ``label`` and ``account_id``; at most MAX_ROWS, spread evenly over time.
     """
-    project, dataset = snapshot.project, snapshot.dataset
-    target_config = project.target_config(target)
+    dataset, target_config = snapshot.dataset, snapshot.project.target_config(target)
     spine = build_training_spine(dataset, target_config, snapshot.as_of)
     label = compute_labels(dataset, spine, target_config, snapshot.observed)["label"]
     account = dataset.leads["account_id"].take(pa.array(dataset.find_leads(spine["entity_id"])))
     usable = np.flatnonzero(pc.and_(label.is_valid(), account.is_valid()).to_numpy())
-    rows = pa.array(usable[sample_evenly(len(usable), MAX_ROWS)] if len(usable) else usable)
-    spine, label, account = spine.take(rows), label.take(rows), account.take(rows)
+    rows = usable[sample_evenly(len(usable), MAX_ROWS)] if len(usable) else usable
+    table = spine.append_column("label", label).append_column("account_id", account)
+    return table.take(pa.array(rows))
+
+
+def gather_role_rows(snapshot: Snapshot, rows: pa.Table) -> RoleRows:
+    """Return who was engaged at the accounts of rows of ``select_compared_rows``, in their order.
+
+    The features of training say so, and no others are computed.
+    """
+    project, dataset = snapshot.project, snapshot.dataset
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     catalog = replace(catalog, windows=(ENGAGED_WITHIN,), only=())
     by_role = [f for f in catalog.features if f.aggregate == "role_people" and f.span]
     names = [feature.name for feature in by_role]
     counts = ["account_engaged_people_30d", "any_count_30d", "outbound_count_30d"]
     matrix = build_features(
-        _keep_accounts(dataset, account), spine, catalog.select([*names, *counts])
+        _keep_accounts(dataset, rows["account_id"]),
+        rows.select(SPINE.names),
+        catalog.select([*names, *counts]),
     )
     columns = {name: matrix[name].to_numpy() for name in matrix.column_names[2:]}
-    ours = columns.get("outbound_count_30d", np.zeros(spine.num_rows))
+    ours = columns.get("outbound_count_30d", np.zeros(rows.num_rows))
     engaged = [columns[name] > 0 for name in names]
     return RoleRows(
-        np.stack(engaged, axis=1) if engaged else np.zeros((spine.num_rows, 0), bool),
+        np.stack(engaged, axis=1) if engaged else np.zeros((rows.num_rows, 0), bool),
         columns["account_engaged_people_30d"].astype(np.int64),
         columns["any_count_30d"] > ours,
-        label.to_numpy(),
-        account.to_numpy().astype(str),
+        rows["label"].to_numpy(),
+        rows["account_id"].to_numpy().astype(str),
     )
 
 

@@ -184,7 +184,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
         "forecast": forecast.problem,
         "fit": fit.problem,
         "qualification": qualification.problem,
-        "accounts": scored.roles.problem,
+        "buying_group": scored.roles.problem,
     }
     return NightFiles(
         stamp_night_tables(computed, run),

@@ -15,6 +15,7 @@ from tests.serve.samples import (
     a_run,
     ask,
     publish,
+    some_accounts,
     some_checks,
     some_scores,
 )
@@ -60,6 +61,21 @@ def test_erase_removes_rows_of_one_entity_in_one_project(store, url):
     (message,) = ask(url, "SELECT message FROM score_runs WHERE run_id = 'f'")[0]
     assert message == f'too many bad rows: row 3: {{"id": ***}}; also ***, but not {OTHER}'
     assert set(store.erase("acme", EntityMatcher(GONE))[0].values()) == {0}
+
+
+def test_erase_removes_accounts_that_name_the_entity_as_a_contact(store, url):
+    """The contact to reach next need not be scored, so no score leads to its account."""
+    run = a_run("r1", MONDAY)
+    accounts = some_accounts(run, ["Acme", "Beta", "Gamma"])
+    named = pa.array([OTHER, GONE, None], pa.string())
+    place = accounts.column_names.index("next_contact")
+    accounts = accounts.set_column(place, accounts.schema.field(place), named)
+    store.start(run)
+    store.publish(some_scores(run), "r1", LATER, accounts=accounts)
+    counts, _ = store.erase("acme", EntityMatcher(GONE))
+    assert counts == {name: 0 for name in counts} | {"account_scores": 1}
+    left = "SELECT account_id FROM account_scores ORDER BY 1"
+    assert ask(url, left) == [("Acme",), ("Gamma",)]
 
 
 def test_erase_finds_other_writings_of_the_id(store, url):

@@ -21,6 +21,8 @@ MAX_ACCOUNTS = 20
 ROLE_COLUMNS = ("roles_present", "roles_missing", "who_next")
 COLUMNS = ("account", "probability", "engaged", "new", "share", *ROLE_COLUMNS)
 NUMERIC = frozenset(range(1, 5))
+# A phone has no place for these.
+EXTRA_COLUMNS = ("new", "roles_present")
 
 
 def build_committees(data: PageData) -> Section | None:
@@ -33,22 +35,52 @@ def build_committees(data: PageData) -> Section | None:
     if not accounts.num_rows:
         return None
     mapped = bool(data.project.accounts.roles)
-    alone = pc.sum(accounts["single_threaded"], min_count=0).as_py()
-    sentence = words.text(
-        NAME,
-        "sentence",
-        count=words.number(alone),
-        all=words.number(accounts.num_rows),
-        share=words.percent(alone / accounts.num_rows, 0),
-    )
     return Section(
         NAME,
         "leads",
-        words.text(NAME, "title"),
-        sentence,
+        data.words.text(NAME, "title"),
+        " ".join([_count_single_threaded(words, accounts), *_count_silent_role(data, accounts)]),
         tables=[*_list_accounts(data, accounts, mapped), *_list_roles(data)],
         notes=[words.text(NAME, "engaged_note"), *_explain_roles(data, mapped)],
     )
+
+
+def _count_single_threaded(words: PageWords, accounts: pa.Table) -> str:
+    # An account has a row for each target, which all count the same people.
+    firms = accounts.group_by("account_id").aggregate([("single_threaded", "max")])
+    alone = pc.sum(firms["single_threaded_max"]).as_py()
+    return words.text(
+        NAME,
+        "sentence",
+        count=words.number(alone),
+        all=words.number(firms.num_rows),
+        share=words.percent(alone / firms.num_rows, 0),
+    )
+
+
+def _count_silent_role(data: PageData, accounts: pa.Table) -> Iterator[str]:
+    """Yield where the role is not engaged that goes with the first target's outcome most."""
+    words, outcomes = data.words, name_outcomes(data)
+    effects = () if data.roles is None else data.roles.to_pylist()
+    for target in data.targets:
+        proven = [row for row in effects if row["target"] == target and row["proven"]]
+        if not proven:
+            continue
+        best = max(proven, key=lambda row: row["odds_ratio"])
+        own = accounts.filter(pc.field("target") == target)
+        # The role with the highest odds ratio is next wherever it is not engaged.
+        silent = pc.sum(pc.equal(own["who_next"], best["role"]), min_count=0).as_py()
+        yield words.text(
+            NAME,
+            "silent",
+            role=humanize_name(best["role"]),
+            outcome=outcomes[target],
+            engaged=words.percent(best["share_engaged"], 0),
+            others=words.percent(best["share_others"], 0),
+            count=words.number(silent),
+            all=words.number(own.num_rows),
+        )
+        return
 
 
 def _explain_roles(data: PageData, mapped: bool) -> Iterator[str]:
@@ -66,6 +98,7 @@ def _list_accounts(data: PageData, accounts: pa.Table, mapped: bool) -> Iterator
     words, outcomes = data.words, name_outcomes(data)
     keys = [key for key in COLUMNS if mapped or key not in ROLE_COLUMNS]
     headings = [words.text(NAME, key) for key in keys]
+    extra = frozenset(at for at, key in enumerate(keys) if key in EXTRA_COLUMNS)
     for target in data.targets:
         own = accounts.filter(pc.field("target") == target).sort_by("rank")
         scored = own.slice(0, MAX_ACCOUNTS)
@@ -74,7 +107,7 @@ def _list_accounts(data: PageData, accounts: pa.Table, mapped: bool) -> Iterator
             caption = words.text(
                 NAME, "accounts", target=outcomes[target], shown=words.number(len(rows))
             )
-            yield Table(caption, headings, rows, NUMERIC, compact=True)
+            yield Table(caption, headings, rows, NUMERIC, compact=True, extra=extra)
 
 
 def _describe_account(data: PageData, row: Mapping[str, Any], mapped: bool) -> list[str | LeadCell]:
@@ -103,9 +136,11 @@ def _name_next(words: PageWords, row: Mapping[str, Any]) -> str:
     if row["who_next"] is None:
         return "–"
     role = humanize_name(row["who_next"])
-    if row["next_contact"] is None:
-        return words.text(NAME, "find", role=role)
-    return words.text(NAME, "reach", role=role, contact=row["next_contact"])
+    if row["next_contact"] is not None:
+        return words.text(NAME, "reach", role=role, contact=row["next_contact"])
+    # The id of a person without a score is hidden where ids are personal.
+    is_known = row["who_next"] in (row["roles_present"] or "").split(ROLE_SEPARATOR)
+    return words.text(NAME, "known" if is_known else "find", role=role)
 
 
 def _list_roles(data: PageData) -> Iterator[Table]:
