@@ -54,9 +54,9 @@ def compare_laws(project, blocks, seed):
         compare_roles(take_snapshot(project, make_company(project, seed, blocks, law=law)), "close")
         for law in laws.values()
     ]
-    yield f"{'role':34}" + "".join(f"{name:26}" for name in laws)
+    yield f"{'role':34}" + "".join(f"{name:30}" for name in laws)
     for pair in zip(*(table.to_pylist() for table in tables), strict=True):
-        yield f"{pair[0]['role']:34}" + "".join(f"{describe_ratio(row):26}" for row in pair)
+        yield f"{pair[0]['role']:34}" + "".join(f"{describe_ratio(row):30}" for row in pair)
 
 
 def describe_ratio(row):

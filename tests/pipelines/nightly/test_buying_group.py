@@ -87,7 +87,7 @@ def test_night_publishes_the_comparison_and_the_groups(scored):
     kept = read_rows("SELECT account_id, roles_present FROM current_account_scores")
     assert {row["account_id"]: row["roles_present"] for row in kept} == by_roles
     page = (CURRENT / "index.html").read_text(encoding="utf-8")
-    assert "Who takes part at the accounts" in page
+    assert "Who is missing at the accounts?" in page
     # Titles go no further than the reader.
     texts = [p.read_bytes() for p in CURRENT.iterdir()] + [Path("workspace/scores.db").read_bytes()]
     assert not any(title in text for text in texts for title in (b"Treasurer", b"Engineer"))

@@ -106,7 +106,7 @@ def test_section_lists_the_most_probable_accounts(make):
 
 def test_section_has_russian_texts(make):
     section = build_committees(make([group()], language="ru"))
-    assert section.title.startswith("Кто участвует")
+    assert section.title.startswith("Кого не хватает")
 
 
 def test_section_is_left_out_without_groups(make):
