@@ -1,7 +1,7 @@
 """Print what a comparison and models find of planted buying committees, as two tables.
 
 ``python -m tests.benchmarks.committees [BLOCKS [SEED]]``: a block has 5,000 leads, which contacts
-come on top of. It takes about a minute of processor time with the default of two blocks.
+come on top of. Two blocks are the default.
 """
 
 import sys
