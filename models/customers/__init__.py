@@ -1,0 +1,1 @@
+"""Customers after the win: whether they buy again, how often, and what they bring."""

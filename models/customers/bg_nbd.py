@@ -1,0 +1,87 @@
+"""Beta-geometric / NBD model of repeat purchases without a contract.
+
+A customer buys at a Poisson rate until it leaves; it may leave after each purchase, with the same
+probability each time. Rates are gamma distributed among customers with shape ``r`` and rate
+``alpha``, probabilities of leaving beta distributed with ``a`` and ``b``, independently. Whoever
+has bought only once has had no occasion to leave. Source: Fader, Hardie and Lee, "Counting your
+customers the easy way", *Marketing Science* 24 (2005).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betaln, gammaln, hyp2f1
+
+from models.customers.histories import PurchaseHistories
+
+# The expected number of purchases has a removable singularity at a = 1.
+SINGULAR = 1e-6
+STARTS = (np.log([0.5, 5.0, 1.0, 2.5]), np.log([1.5, 20.0, 0.5, 5.0]))
+
+
+@dataclass(frozen=True)
+class BgNbd:
+    """Parameters of the model; times are in weeks.
+
+    Attributes:
+        r: Shape of the purchase rates.
+        alpha: Rate of the purchase rates, in weeks.
+        a: First parameter of the probabilities of leaving.
+        b: Second parameter of them.
+    """
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+
+    @classmethod
+    def from_logs(cls, logs: np.ndarray) -> BgNbd:
+        """Return the model whose parameters have these logarithms, (4,)."""
+        return cls(*(float(value) for value in np.exp(logs)))
+
+    def compute_log_likelihood(self, histories: PurchaseHistories) -> np.ndarray:
+        """Return the log likelihood of each history, float64 (customers,)."""
+        alive, left = self._split_log_likelihood(histories)
+        return np.logaddexp(alive, left)
+
+    def predict_alive(self, histories: PurchaseHistories) -> np.ndarray:
+        """Return the probability that each customer has not left, float64 (customers,)."""
+        alive, left = self._split_log_likelihood(histories)
+        alive_share: np.ndarray = np.exp(alive - np.logaddexp(alive, left))
+        return alive_share
+
+    def predict_purchases(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
+        """Return the expected number of purchases in the next weeks, float64 (customers,)."""
+        shape, rate = self.r + histories.repeats, self.alpha + histories.age
+        b = self.b + histories.repeats
+        a = self.a if abs(self.a - 1) > SINGULAR else 1 + SINGULAR
+        share = weeks / (rate + weeks)
+        # Euler's transformation of the paper's form, which overflows for many purchases.
+        series = hyp2f1(a + b - 1 - shape, a - 1, a + b - 1, share) * (1 - share) ** (a - 1)
+        alive_purchases = (a + b - 1) / (a - 1) * (1 - series)
+        expected: np.ndarray = np.maximum(alive_purchases, 0) * self.predict_alive(histories)
+        return expected
+
+    def predict_any(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
+        """Return the probability of a purchase in the next weeks, float64 (customers,)."""
+        rate = self.alpha + histories.age
+        silent = (rate / (rate + weeks)) ** (self.r + histories.repeats)
+        any_purchase: np.ndarray = self.predict_alive(histories) * (1 - silent)
+        return any_purchase
+
+    def _split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log likelihood together with being alive, and with having left."""
+        # The functions of a count are computed once per count, not per customer.
+        counts, place = np.unique(histories.repeats, return_inverse=True)
+        shape = self.r + counts
+        common = (
+            gammaln(shape) - gammaln(self.r) + self.r * np.log(self.alpha) - betaln(self.a, self.b)
+        )
+        stays = (common + betaln(self.a, self.b + counts))[place]
+        alive = stays - shape[place] * np.log(self.alpha + histories.age)
+        leaves = (common + betaln(self.a + 1, self.b + np.maximum(counts, 1) - 1))[place]
+        left = leaves - shape[place] * np.log(self.alpha + histories.last)
+        return alive, np.where(histories.repeats > 0, left, -np.inf)

@@ -1,0 +1,153 @@
+"""Pareto / NBD model of repeat purchases without a contract.
+
+A customer buys at a Poisson rate until it leaves; it leaves after an exponential time, whether it
+buys or not. Rates of purchases are gamma distributed among customers with shape ``r`` and rate
+``alpha``, rates of leaving with ``s`` and ``beta``, independently. Source: Schmittlein, Morrison
+and Colombo, "Counting your customers: who are they and what will they do next?", *Management
+Science* 33 (1987). The likelihood is the integral over the time of leaving, by Gauss-Legendre
+quadrature, in place of the usual difference of two hypergeometric functions, which cancel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import exprel, gammaln
+
+from features.tools.jit import jit_kernel
+from models.customers.histories import PurchaseHistories
+
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
+# The integrand is not followed below this share of its start, in logarithms.
+NEGLIGIBLE = 40.0
+STARTS = (np.log([0.6, 10.0, 0.6, 10.0]), np.log([1.5, 20.0, 1.5, 40.0]))
+
+
+@dataclass(frozen=True)
+class ParetoNbd:
+    """Parameters of the model; times are in weeks.
+
+    Attributes:
+        r: Shape of the purchase rates.
+        alpha: Rate of the purchase rates, in weeks.
+        s: Shape of the rates of leaving.
+        beta: Rate of the rates of leaving, in weeks.
+    """
+
+    r: float
+    alpha: float
+    s: float
+    beta: float
+
+    @classmethod
+    def from_logs(cls, logs: np.ndarray) -> ParetoNbd:
+        """Return the model whose parameters have these logarithms, (4,)."""
+        return cls(*(float(value) for value in np.exp(logs)))
+
+    def compute_log_likelihood(self, histories: PurchaseHistories) -> np.ndarray:
+        """Return the log likelihood of each history, float64 (customers,)."""
+        alive, left = self._split_log_likelihood(histories)
+        return np.logaddexp(alive, left)
+
+    def predict_alive(self, histories: PurchaseHistories) -> np.ndarray:
+        """Return the probability that each customer has not left, float64 (customers,)."""
+        alive, left = self._split_log_likelihood(histories)
+        alive_share: np.ndarray = np.exp(alive - np.logaddexp(alive, left))
+        return alive_share
+
+    def predict_purchases(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
+        """Return the expected number of purchases in the next weeks, float64 (customers,)."""
+        rate = (self.r + histories.repeats) / (self.alpha + histories.age)
+        beta = self.beta + histories.age
+        shrink = np.log(beta / (beta + weeks))
+        # Expected weeks before it leaves, of those ahead; its form has no gap at s = 1.
+        stays = -beta * shrink * exprel((self.s - 1) * shrink)
+        expected: np.ndarray = rate * stays * self.predict_alive(histories)
+        return expected
+
+    def predict_any(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
+        """Return the probability of a purchase in the next weeks, float64 (customers,)."""
+        # An active customer is a new one whose parameters are those of its own posterior.
+        shape, rate = self.r + histories.repeats, self.alpha + histories.age
+        beta = self.beta + histories.age
+        zero = np.zeros(len(histories))
+        stays = shape * np.log(rate / (rate + weeks)) + self.s * np.log(beta / (beta + weeks))
+        leaves = _integrate_leaving(shape, self.s, rate, beta, zero, zero + weeks)
+        leaves += shape * np.log(rate) + self.s * np.log(beta) + math.log(self.s)
+        silent = np.exp(np.logaddexp(stays, leaves))
+        any_purchase: np.ndarray = self.predict_alive(histories) * np.maximum(1 - silent, 0)
+        return any_purchase
+
+    def _split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log likelihood together with being alive, and with having left."""
+        shape = self.r + histories.repeats
+        common = (
+            gammaln(shape)
+            - gammaln(self.r)
+            + self.r * math.log(self.alpha)
+            + self.s * math.log(self.beta)
+        )
+        alive = -shape * np.log(self.alpha + histories.age)
+        alive -= self.s * np.log(self.beta + histories.age)
+        fixed = np.full(len(histories), self.alpha), np.full(len(histories), self.beta)
+        left = _integrate_leaving(shape, self.s, *fixed, histories.last, histories.age)
+        return common + alive, common + left + math.log(self.s)
+
+
+def _integrate_leaving(
+    shape: np.ndarray,
+    s: float,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> np.ndarray:
+    """Return the logarithm of the integral over the time of leaving, float64 (customers,).
+
+    The integral is that of ``(alpha + t) ** -shape * (beta + t) ** -(s + 1)`` over
+    ``[low, high)``; its logarithm is -inf where that is empty.
+    """
+    result = np.empty(len(shape))
+    _fill_integrals((NODES, WEIGHTS), (shape, alpha, beta, low, high), s, result)
+    return result
+
+
+@jit_kernel
+def _fill_integrals(
+    rule: tuple[np.ndarray, np.ndarray],
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    s: float,
+    result: np.ndarray,
+) -> None:
+    nodes, weights = rule
+    shape, alpha, beta, low, high = rows
+    for row in range(len(result)):
+        # In the logarithm of the smaller of both times the integrand is smooth at every scale.
+        offset = min(alpha[row], beta[row])
+        span = math.log((offset + high[row]) / (offset + low[row]))
+        slope = _bound_slope(shape[row], s, alpha[row], beta[row], low[row])
+        if slope > 0:
+            span = min(span, NEGLIGIBLE / slope)
+        start = -shape[row] * math.log(alpha[row] + low[row])
+        start -= (s + 1) * math.log(beta[row] + low[row])
+        total = 0.0
+        for node in range(len(nodes)):
+            step = span * (nodes[node] + 1) / 2
+            time = (offset + low[row]) * math.exp(step) - offset
+            value = step - shape[row] * math.log(alpha[row] + time)
+            value -= (s + 1) * math.log(beta[row] + time)
+            total += weights[node] * math.exp(value - start)
+        total *= span / 2
+        result[row] = -math.inf
+        if total > 0:
+            result[row] = start + math.log(total) + math.log(offset + low[row])
+
+
+@jit_kernel
+def _bound_slope(shape: float, s: float, alpha: float, beta: float, low: float) -> float:
+    """Return the least rate at which the integrand falls, in the logarithm of time."""
+    if alpha < beta:
+        return shape - 1
+    return s + shape * (beta + low) / (alpha + low)
