@@ -28,6 +28,7 @@ from configs.addresses.fields import FOLDER
 from configs.addresses.redaction import MIN_SECRET
 from configs.addresses.variables import REFERENCE
 from configs.checks import Checks
+from configs.customers.customers import Customers
 from configs.durations import localize_instant
 from configs.errors import ConfigError
 from configs.feature_options import Features
@@ -77,7 +78,16 @@ SHOWN_VARIABLES = frozenset(
 
 
 # Keys that affect neither features nor models nor scores.
-UNHASHED_KEYS = ("workspace", "publish", "schedule", "words", "goals", "fit", "qualification")
+UNHASHED_KEYS = (
+    "workspace",
+    "publish",
+    "schedule",
+    "words",
+    "goals",
+    "fit",
+    "qualification",
+    "customers",
+)
 
 
 class Project(FrozenModel):
@@ -106,6 +116,9 @@ class Project(FrozenModel):
     fit: FitOptions = FitOptions()
     accounts: BuyingGroup = Field(
         BuyingGroup(), description="roles of the people at an account, from their titles"
+    )
+    customers: Customers | None = Field(
+        None, description="customers after the win, who buy again; default: none"
     )
     words: dict[str, str | tuple[str, ...]] = Field(
         {},

@@ -94,7 +94,7 @@ COMMANDS = {
         nightly.outcomes,
         nightly.explain,
     ),
-    SALES_LEAD: (funnel.funnel, funnel.forecast, funnel.fit),
+    SALES_LEAD: (funnel.funnel, funnel.forecast, funnel.fit, funnel.customers),
     OPERATOR: (nightly.score, nightly.deploy, state.verify),
     CRM: (nightly.export, report.report),
     PRIVACY: (privacy.forget,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import pyarrow.compute as pc
@@ -29,17 +29,29 @@ def require_event_types(project: Project, dataset: Dataset, target: str, as_of: 
         return
     counts = count_event_types(dataset)
     for key in ("outcome", "population.after"):
-        types = set(target_config.event_names[key])
-        if types and not types & set(counts):
-            missing = min(types)
-            listed = join_names(sorted(counts), MAX_TYPES_LISTED) or "no event at all"
-            raise ConfigError(
-                "this event type never occurs",
-                where=f"{project.path}: targets.{target}.{key}",
-                found=f"{missing!r}; before {as_of.isoformat()} the data contains {listed}",
-                fix=did_you_mean(missing, counts) or "correct the name, or use a later --as-of",
-            )
+        where = f"targets.{target}.{key}"
+        require_occurrence(project, counts, where, target_config.event_names[key], as_of)
     require_distinct_types(project, counts, target)
+
+
+def require_occurrence(
+    project: Project, counts: Mapping[str, int], where: str, types: Iterable[str], as_of: datetime
+) -> None:
+    """Raise ConfigError if none of some event types occurs; none need to if there are none.
+
+    ``counts`` are the events of each type, and ``where`` is the key that names the types.
+    """
+    wanted = set(types)
+    if not wanted or wanted & set(counts):
+        return
+    missing = min(wanted)
+    listed = join_names(sorted(counts), MAX_TYPES_LISTED) or "no event at all"
+    raise ConfigError(
+        "this event type never occurs",
+        where=f"{project.path}: {where}",
+        found=f"{missing!r}; before {as_of.isoformat()} the data contains {listed}",
+        fix=did_you_mean(missing, counts) or "correct the name, or use a later --as-of",
+    )
 
 
 def require_distinct_types(project: Project, counts: Mapping[str, int], target: str) -> None:

@@ -66,6 +66,12 @@ class FittedPurchases:
             [predict_purchases(model, histories, weeks) for model in self.models.values()]
         )
 
+    def predict_orders(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
+        """Return only the expected purchases of each customer in the next weeks."""
+        parts = [model.predict_purchases(histories, weeks) for model in self.models.values()]
+        expected: np.ndarray = np.mean(parts, axis=0)
+        return expected
+
 
 def predict_purchases(
     model: PurchaseModel, histories: PurchaseHistories, weeks: float

@@ -45,7 +45,7 @@ def find_open_accounts(
 ) -> OpenAccounts:
     """Return the open accounts of a company whose outcomes have times."""
     spells, dataset = history.paths.spells, snapshot.dataset
-    is_open = (spells.exit == OPEN) & _select_scorable(dataset)[spells.lead]
+    is_open = (spells.exit == OPEN) & select_scorable(dataset)[spells.lead]
     has_won = np.bincount(wins.unit, minlength=len(units)) > 0
     is_open &= ~has_won[units.of_lead[spells.lead]]
     lead, start = spells.lead[is_open], spells.start[is_open]
@@ -69,7 +69,7 @@ def find_undecided_accounts(
     dataset = snapshot.dataset
     spine = build_scoring_spine(dataset, snapshot.project.target_config(target), snapshot.as_of)
     lead = np.sort(dataset.find_leads(spine["entity_id"]))
-    lead = lead[_select_scorable(dataset)[lead] & ~np.isin(units.of_lead[lead], customers)]
+    lead = lead[select_scorable(dataset)[lead] & ~np.isin(units.of_lead[lead], customers)]
     order = np.lexsort((lead, units.of_lead[lead]))
     unit, first, count = np.unique(
         units.of_lead[lead][order], return_index=True, return_counts=True
@@ -77,7 +77,7 @@ def find_undecided_accounts(
     return OpenAccounts(unit, lead[order][first], count, None)
 
 
-def _select_scorable(dataset: Dataset) -> np.ndarray:
+def select_scorable(dataset: Dataset) -> np.ndarray:
     """Return the leads that do not object to being scored, bool (leads,)."""
     suppressed = pc.is_in(dataset.leads["entity_id"], value_set=dataset.suppressed.entity_ids)
     return ~suppressed.to_numpy()

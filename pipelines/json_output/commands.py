@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.json_output import (
+    customers,
     explain,
     fit,
     forecast,
@@ -33,6 +34,8 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "forecast": (forecast.ForecastOutput,),
     "forecast --backtest": (forecast.ForecastBacktestOutput,),
     "fit": (fit.FitOutput,),
+    "customers": (customers.CustomersOutput,),
+    "customers --backtest": (customers.CustomerBacktestOutput,),
     "score": (nightly.ScoreOutput,),
     "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),

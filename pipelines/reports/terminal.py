@@ -11,6 +11,17 @@ from rich.table import Table
 
 from configs.errors import escape_controls
 from models.fit.accounts import select_white_space
+from pipelines.reports.company.customer_tables import (
+    build_customer_backtest_table,
+    build_customer_state_table,
+    build_customer_track_table,
+    build_retention_rows,
+    build_revenue_rows,
+    build_save_table,
+    describe_customer_backtest,
+    describe_customer_values,
+    describe_customers,
+)
 from pipelines.reports.company.fit_tables import (
     build_account_table,
     build_fit_class_table,
@@ -98,6 +109,8 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
 
     from configs.schema import Project
     from features.definitions.catalog import Catalog
+    from models.customers.backtest import CustomerBacktest
+    from models.customers.result import CustomerResult
     from models.evaluation.sliced_metrics import SliceMetrics
     from models.fit.result import FitResult
     from models.forecast.accuracy import ForecastAccuracy
@@ -339,6 +352,29 @@ def render_fit(result: FitResult) -> list[RenderableType]:
     parts += ["", escape_text(describe_white_space(basis, accounts, len(white_space)))]
     parts += _stack_tables(build_account_table(white_space)) if white_space else []
     return [*parts, "", *map(escape_text, list_refusals(result))]
+
+
+def render_customers(result: CustomerResult, currency: str | None = None) -> list[RenderableType]:
+    """Return states, values, past forecasts, retention, revenue and whom to keep."""
+    rows = result.tables.list_rows
+    parts: list[RenderableType] = [escape_text(describe_customers(result))]
+    parts += _stack_tables(build_customer_state_table(rows("customer_states"), currency))
+    parts += map(escape_text, describe_customer_values(result, currency))
+    if track := rows("customer_track"):
+        parts += _stack_tables(build_customer_track_table(track))
+    if retention := rows("retention"):
+        parts += _stack_tables(build_retention_rows(retention))
+    if bridge := rows("revenue_bridge"):
+        parts += _stack_tables(build_revenue_rows(bridge, currency))
+    if at_stake := build_save_table(rows("customers"), currency):
+        parts += _stack_tables(at_stake)
+    return parts
+
+
+def render_customer_backtest(backtest: CustomerBacktest) -> list[RenderableType]:
+    """Return a forecast of customers as of the past beside what came."""
+    lines = [escape_text(line) for line in describe_customer_backtest(backtest)]
+    return [*lines, *_stack_tables(build_customer_backtest_table(backtest))]
 
 
 def render_forecast_backtest(

@@ -1,0 +1,1 @@
+"""Customers after the win, as the YAML says them."""

@@ -1,0 +1,196 @@
+"""Forecasts of purchases as of the past, beside what came: which model is taken, and its error.
+
+A forecast as of a past day sees only earlier purchases. The one with the longest history chooses
+the model; all of them show how far totals were off, which single customers do not: a season or a
+change of prices moves all customers together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from models.customers.histories import (
+    DAYS_PER_WEEK,
+    PurchaseHistories,
+    Purchases,
+    count_purchases,
+    summarize_purchases,
+)
+from models.customers.purchase_model import (
+    MEAN,
+    FittedPurchases,
+    PurchaseForecast,
+    average_forecasts,
+    fit_purchases,
+    predict_purchases,
+)
+
+# Past as-ofs, half a horizon apart: earlier ones have too short a history for the same horizon.
+MAX_ORIGINS = 3
+# Fewer customers or purchases say nothing about a model.
+MIN_CUSTOMERS = 50
+OWN_RATE = "own_rate"
+SAME_FOR_ALL = "same_for_all"
+BASELINES = (OWN_RATE, SAME_FOR_ALL)
+# Models that may be taken, the simplest first, which wins a tie.
+CANDIDATES = ("bg_nbd", "pareto_nbd", MEAN)
+
+
+@dataclass(frozen=True)
+class PastAccuracy:
+    """How a model's forecast as of a past day compares with what came.
+
+    Attributes:
+        origin: The past as-of: the first day of the window that was forecast.
+        days: Days ahead.
+        model: Name of the model or baseline.
+        customers: Customers with a purchase before the origin.
+        expected: Expected purchases of all of them.
+        actual: Purchases that came.
+        absolute_error: Mean absolute error per customer.
+        deviance: Mean Poisson deviance per customer, a proper score for expected counts.
+        ranking: Chance that of a customer who bought again and one who did not, the first was
+            expected to buy more: the ROC AUC; NaN where all or none bought.
+    """
+
+    origin: int
+    days: int
+    model: str
+    customers: int
+    expected: float
+    actual: float
+    absolute_error: float
+    deviance: float
+    ranking: float
+
+
+@dataclass(frozen=True)
+class ChosenPurchases:
+    """The model that is taken, fitted on all purchases, and what the past says of it.
+
+    Attributes:
+        fitted: The model.
+        past: Accuracy of all models and baselines at each origin.
+        refused: Why nothing may be published; None if the model is good enough.
+    """
+
+    fitted: FittedPurchases
+    past: tuple[PastAccuracy, ...]
+    refused: str | None
+
+    def spread_of_total(self, days: float) -> float:
+        """Return the standard deviation of the logarithm of a total over these days ahead.
+
+        It is the root mean square of past errors, widened for the few origins, and as the root of
+        the days where they are more than were forecast in the past.
+        """
+        own = [row for row in self.past if row.model == self.fitted.name and row.actual > 0]
+        errors = np.log([row.actual / row.expected for row in own])
+        quantile = stats.t.ppf(0.95, len(errors)) / stats.norm.ppf(0.95)
+        ahead = max(days / own[0].days, 1.0)
+        return float(np.sqrt((errors**2).mean() * ahead) * quantile)
+
+
+def choose_purchases(purchases: Purchases, end: int, days: int) -> ChosenPurchases | None:
+    """Return the model for the days ``[end, end + days)``; None if the history is too short.
+
+    ``purchases`` must lie before ``end``.
+    """
+    origins = list_origins(purchases, end, days)
+    past = [row for origin in origins for row in _measure_origin(purchases, origin, end, days)]
+    if not past:
+        return None
+    latest = {row.model: row for row in past if row.origin == past[0].origin}
+    chosen = min(CANDIDATES, key=lambda name: latest[name].deviance)
+    fitted = fit_purchases(summarize_purchases(purchases, end)).select(chosen)
+    return ChosenPurchases(fitted, tuple(past), _refuse_model(latest, chosen))
+
+
+def list_origins(purchases: Purchases, end: int, days: int) -> list[int]:
+    """Return past as-ofs, the latest first, each with as much history as it looks ahead."""
+    first = int(purchases.day.min(initial=end))
+    ahead = measure_ahead(end - first, days)
+    origins = [end - ahead - place * ahead // 2 for place in range(MAX_ORIGINS)]
+    return [origin for origin in origins if origin - first >= ahead > 0]
+
+
+def measure_ahead(history_days: int, days: int) -> int:
+    """Return the days that past forecasts look ahead: at most a third of the history."""
+    return min(days, history_days // 3)
+
+
+def _measure_origin(purchases: Purchases, origin: int, end: int, days: int) -> list[PastAccuracy]:
+    ahead = measure_ahead(end - int(purchases.day.min()), days)
+    histories = summarize_purchases(purchases, origin)
+    actual, _ = count_purchases(purchases, histories, origin, origin + ahead)
+    if len(histories) < MIN_CUSTOMERS or actual.sum() < MIN_CUSTOMERS:
+        return []
+    weeks = ahead / DAYS_PER_WEEK
+    forecasts = {
+        name: predict_purchases(model, histories, weeks)
+        for name, model in fit_purchases(histories).models.items()
+    }
+    forecasts[MEAN] = average_forecasts(list(forecasts.values()))
+    expected = {name: forecast.purchases for name, forecast in forecasts.items()}
+    expected |= predict_baselines(histories, weeks)
+    return [
+        measure_accuracy(origin, ahead, name, counts, actual) for name, counts in expected.items()
+    ]
+
+
+def predict_baselines(histories: PurchaseHistories, weeks: float) -> dict[str, np.ndarray]:
+    """Return what a customer's own rate and the mean rate of all say."""
+    # A purchase in the mean time of all is added, so that silence is no rate of zero.
+    rate = histories.repeats.sum() / max(histories.age.sum(), 1.0)
+    own = (histories.repeats + 1) / (histories.age + 1 / rate) if rate else histories.repeats
+    return {OWN_RATE: own * weeks, SAME_FOR_ALL: np.full(len(histories), rate * weeks)}
+
+
+def measure_accuracy(
+    origin: int, days: int, model: str, expected: np.ndarray, actual: np.ndarray
+) -> PastAccuracy:
+    """Return how expected counts compare with actual ones, both float64 (customers,)."""
+    limited = np.maximum(expected, 1e-12)
+    ratio = np.where(actual > 0, np.maximum(actual, 1) / limited, 1.0)
+    deviance = 2 * (actual * np.log(ratio) - (actual - expected))
+    return PastAccuracy(
+        origin,
+        days,
+        model,
+        len(actual),
+        float(expected.sum()),
+        float(actual.sum()),
+        float(np.abs(expected - actual).mean()),
+        float(deviance.mean()),
+        _rank_buyers(expected, actual > 0),
+    )
+
+
+def _rank_buyers(expected: np.ndarray, bought: np.ndarray) -> float:
+    buyers, others = int(bought.sum()), int((~bought).sum())
+    if not buyers or not others:
+        return float("nan")
+    ranks = stats.rankdata(expected)[bought].sum()
+    return float((ranks - buyers * (buyers + 1) / 2) / (buyers * others))
+
+
+def _refuse_model(latest: Mapping[str, PastAccuracy], chosen: str) -> str | None:
+    """Return why the chosen model is not good enough, None if it is."""
+    best = min(BASELINES, key=lambda name: latest[name].deviance)
+    if latest[chosen].deviance < latest[best].deviance:
+        return None
+    return (
+        f"the model {chosen} predicts the last {latest[chosen].days} days no better than {best}: "
+        f"deviance {latest[chosen].deviance:.3f} against {latest[best].deviance:.3f}"
+    )
+
+
+def forecast_customers(
+    chosen: ChosenPurchases, histories: PurchaseHistories, days: float
+) -> PurchaseForecast:
+    """Return what each customer does in the days ahead, by the chosen model."""
+    return chosen.fitted.predict(histories, days / DAYS_PER_WEEK)

@@ -1,0 +1,108 @@
+"""Customers of a company: their tables, and what these rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+import pyarrow as pa
+
+from features.tools.json_values import to_json_values
+from models.customers.schemas import (
+    CUSTOMER_BASIS,
+    CUSTOMER_FLOWS,
+    CUSTOMER_STATES,
+    CUSTOMER_TRACK,
+    CUSTOMERS,
+    RETENTION,
+    REVENUE_BRIDGE,
+)
+
+# The tables by name, in their order.
+CUSTOMER_SCHEMAS = {
+    "customers": CUSTOMERS,
+    "customer_states": CUSTOMER_STATES,
+    "customer_flows": CUSTOMER_FLOWS,
+    "retention": RETENTION,
+    "revenue_bridge": REVENUE_BRIDGE,
+    "customer_track": CUSTOMER_TRACK,
+    "customer_basis": CUSTOMER_BASIS,
+}
+
+
+@dataclass(frozen=True)
+class CustomerTables:
+    """Customers as tables, for the database, files and the page, by name.
+
+    Attributes:
+        tables: A table of each schema in CUSTOMER_SCHEMAS.
+    """
+
+    tables: Mapping[str, pa.Table]
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, pa.Table]) -> Self | None:
+        """Return the customers among tables by name, without other columns; None if absent."""
+        if not tables.keys() >= CUSTOMER_SCHEMAS.keys():
+            return None
+        return cls(
+            {name: tables[name].select(rows.names) for name, rows in CUSTOMER_SCHEMAS.items()}
+        )
+
+    def by_name(self) -> dict[str, pa.Table]:
+        """Return the tables by name."""
+        return dict(self.tables)
+
+    def list_rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of a table."""
+        rows: list[dict[str, Any]] = self.tables[name].to_pylist()
+        return rows
+
+
+@dataclass(frozen=True)
+class CustomerResult:
+    """Customers as known at an as-of.
+
+    Attributes:
+        as_of: The as-of, in UTC.
+        tables: Their tables.
+    """
+
+    as_of: datetime
+    tables: CustomerTables
+
+    @property
+    def basis(self) -> dict[str, Any]:
+        """Return what the tables rest on: the row of CUSTOMER_BASIS."""
+        return self.tables.list_rows("customer_basis")[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return counts, value, model and figures first, then the tables as lists of rows."""
+        basis, states = self.basis, self.tables.list_rows("customer_states")
+        rows = {name: self.tables.list_rows(name) for name in CUSTOMER_SCHEMAS}
+        content: dict[str, Any] = to_json_values(
+            {
+                "customers": basis["customers"],
+                "states": {row["state"]: row["customers"] for row in states},
+                "value": {
+                    "total": basis["clv"],
+                    "low": basis["clv_low"],
+                    "high": basis["clv_high"],
+                },
+                "model": basis["model"],
+                "figures": {
+                    "orders_12m": basis["orders_12m"],
+                    "margin_12m": basis["margin_12m"],
+                },
+                "rows": rows["customers"],
+                "flows": rows["customer_flows"],
+                "by_state": states,
+                "retention": rows["retention"],
+                "revenue_bridge": rows["revenue_bridge"],
+                "track": rows["customer_track"],
+                "basis": basis,
+            }
+        )
+        return content

@@ -1,0 +1,166 @@
+"""Columns of the customer tables."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from features.contracts import INSTANT, make_field
+
+CUSTOMERS = pa.schema(
+    [
+        make_field("entity_id", pa.string(), "the customer's lead; of several the first to come"),
+        make_field("account_id", pa.string(), "the account, if the customer is one", True),
+        make_field("owner", pa.string(), "who works it; null without `capacity.owner`", True),
+        make_field(
+            "state",
+            pa.string(),
+            "`onboarding`, `active`, `at_risk`, `lapsed`, `returned` or `advocate`",
+        ),
+        make_field("purchases", pa.int64(), "days with a purchase"),
+        make_field("margin", pa.float64(), "margin of all purchases"),
+        make_field("first_purchase", INSTANT, "begin of the day of the first purchase"),
+        make_field("last_purchase", INSTANT, "begin of the day of the last purchase"),
+        make_field("silent_days", pa.int64(), "whole days since the last purchase"),
+        make_field(
+            "usual_gap_days",
+            pa.float64(),
+            "mean days between purchases; null after the first",
+            True,
+        ),
+        make_field("p_alive", pa.float64(), "chance that the customer has not left", True),
+        make_field("p_buy_90d", pa.float64(), "chance of a purchase in the next 90 days", True),
+        make_field(
+            "p_churn",
+            pa.float64(),
+            "chance of no purchase in the days after which one has lapsed",
+            True,
+        ),
+        make_field(
+            "expected_next_date",
+            INSTANT,
+            "when the chance of a purchase since the as-of reaches one half; null if it does not "
+            "within a year",
+            True,
+        ),
+        make_field("expected_orders_12m", pa.float64(), "expected purchases within a year", True),
+        make_field("expected_margin_12m", pa.float64(), "expected margin within a year", True),
+        make_field("expected_margin_12m_low", pa.float64(), "5 % quantile of that margin", True),
+        make_field("expected_margin_12m_high", pa.float64(), "95 % quantile of it", True),
+        make_field(
+            "clv", pa.float64(), "expected margin within `customers.horizon`, discounted", True
+        ),
+        make_field("clv_low", pa.float64(), "5 % quantile of it", True),
+        make_field("clv_high", pa.float64(), "95 % quantile of it", True),
+        make_field(
+            "save_value",
+            pa.float64(),
+            "margin at stake: the expected margin of a year times the chance of no purchase in the "
+            "days after which one has lapsed",
+            True,
+        ),
+        make_field("reasons", pa.string(), "what the state and the value rest on"),
+        make_field(
+            "next_review", INSTANT, "when to look again; null for a customer who has lapsed", True
+        ),
+    ]
+)
+
+CUSTOMER_STATES = pa.schema(
+    [
+        make_field("state", pa.string(), "the state"),
+        make_field("customers", pa.int64(), "customers in it"),
+        make_field("share", pa.float64(), "their share of all customers"),
+        make_field("entered", pa.int64(), "those who were in another state 90 days before"),
+        make_field("left", pa.int64(), "customers who were in it 90 days before, and are not now"),
+        make_field("expected_margin_12m", pa.float64(), "their expected margin of a year", True),
+        make_field("clv", pa.float64(), "their discounted value", True),
+        make_field("save_value", pa.float64(), "their margin that is at stake", True),
+    ]
+)
+
+CUSTOMER_FLOWS = pa.schema(
+    [
+        make_field("from", pa.string(), "state 90 days before; `stranger` for none yet"),
+        make_field("to", pa.string(), "state at the as-of"),
+        make_field("customers", pa.int64(), "customers who went from one to the other"),
+    ]
+)
+
+RETENTION = pa.schema(
+    [
+        make_field("cohort", pa.string(), "quarter of the first purchase, such as `2025-Q1`"),
+        make_field("month", pa.int64(), "months of 30 days after the first purchase, from 1"),
+        make_field("customers", pa.int64(), "customers whose month is over"),
+        make_field("buyers", pa.int64(), "those who bought in it"),
+        make_field("share", pa.float64(), "their share"),
+        make_field("share_low", pa.float64(), "lower end of its 90 % interval"),
+        make_field("share_high", pa.float64(), "upper end of it"),
+        make_field(
+            "margin_per_customer",
+            pa.float64(),
+            "margin per customer from the first purchase to the end of the month",
+        ),
+    ]
+)
+
+REVENUE_BRIDGE = pa.schema(
+    [
+        make_field("period", pa.string(), "calendar quarter, such as `2025-Q1`"),
+        make_field(
+            "step",
+            pa.string(),
+            "`start`, `new`, `won_back`, `expansion`, `contraction`, `lost` or `end`; the end is "
+            "the start and the next three, without contraction and lost",
+        ),
+        make_field("amount", pa.float64(), "margin of the step"),
+        make_field("customers", pa.int64(), "customers of the step"),
+    ]
+)
+
+CUSTOMER_TRACK = pa.schema(
+    [
+        make_field("forecast_as_of", INSTANT, "the past as-of"),
+        make_field("days", pa.int64(), "days ahead"),
+        make_field("model", pa.string(), "model, or baseline"),
+        make_field("chosen", pa.bool_(), "whether the model is the one that is used"),
+        make_field("customers", pa.int64(), "customers before the past as-of"),
+        make_field("expected", pa.float64(), "expected purchases of all of them"),
+        make_field("actual", pa.float64(), "purchases that came"),
+        make_field("absolute_error", pa.float64(), "mean absolute error per customer"),
+        make_field("deviance", pa.float64(), "mean Poisson deviance per customer"),
+        make_field(
+            "roc_auc",
+            pa.float64(),
+            "chance that of a customer who bought and one who did not, the first was expected to "
+            "buy more",
+            True,
+        ),
+    ]
+)
+
+CUSTOMER_BASIS = pa.schema(
+    [
+        make_field("unit", pa.string(), "`account`, or `lead` where no lead has one"),
+        make_field("customers", pa.int64(), "customers"),
+        make_field("purchases", pa.int64(), "days of a customer with a purchase"),
+        make_field("unpriced", pa.int64(), "those that brought nothing"),
+        make_field("model", pa.string(), "model that is used; null if none may be", True),
+        make_field("parameters", pa.string(), "its parameters, as JSON", True),
+        make_field("margin_share", pa.float64(), "share of the revenue that is margin"),
+        make_field("discount_rate", pa.float64(), "discount rate per year"),
+        make_field("horizon_days", pa.float64(), "days whose margins count as the value"),
+        make_field(
+            "lapse_days", pa.float64(), "days without a purchase after which one has lapsed"
+        ),
+        make_field("orders_12m", pa.float64(), "expected purchases of all within a year", True),
+        make_field("orders_12m_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("orders_12m_high", pa.float64(), "upper end of it", True),
+        make_field("margin_12m", pa.float64(), "expected margin of all within a year", True),
+        make_field("margin_12m_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("margin_12m_high", pa.float64(), "upper end of it", True),
+        make_field("clv", pa.float64(), "discounted value of all", True),
+        make_field("clv_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("clv_high", pa.float64(), "upper end of it", True),
+        make_field("limits", pa.string(), "why there is no model, one line each; else empty"),
+    ]
+)

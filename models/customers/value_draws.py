@@ -1,0 +1,154 @@
+"""Simulated futures of customers: what each buys, for how much, and how sure that is.
+
+Each draw takes rates from the customer's own posterior, buys until the customer leaves or the
+horizon ends, and adds up margins. Half of the draws are of each model where the mean of two is
+taken. Draws of a customer are seeded by its key, so they do not depend on the other customers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.tools.jit import jit_kernel
+from models.customers.bg_nbd import BgNbd
+from models.customers.gamma_gamma import GammaGamma
+from models.customers.histories import PurchaseHistories
+from models.customers.pareto_nbd import ParetoNbd
+from models.customers.purchase_model import PurchaseModel
+
+DRAWS = 100
+# A customer who would buy more often than this within a horizon is cut off there.
+MAX_PURCHASES = 5_000
+LOW, HIGH = 0.05, 0.95
+BG_NBD, PARETO_NBD = 0, 1
+
+
+@dataclass(frozen=True)
+class ValueDraws:
+    """Quantiles and moments of the simulated margins of each customer, float64 (customers,).
+
+    Attributes:
+        year_low: 5 % quantile of the margin within a year.
+        year_high: 95 % quantile of it.
+        year_variance: Variance of it.
+        total_low: 5 % quantile of the discounted margin within the horizon.
+        total_high: 95 % quantile of it.
+        total_variance: Variance of it.
+    """
+
+    year_low: np.ndarray
+    year_high: np.ndarray
+    year_variance: np.ndarray
+    total_low: np.ndarray
+    total_high: np.ndarray
+    total_variance: np.ndarray
+
+
+@dataclass(frozen=True)
+class ValueHorizon:
+    """How far margins count, and for how much.
+
+    Attributes:
+        year: Weeks of a year.
+        weeks: Weeks of the horizon.
+        discount: Continuous discount rate per week.
+        paid_share: Share of purchases that bring something.
+    """
+
+    year: float
+    weeks: float
+    discount: float
+    paid_share: float
+
+
+def draw_values(
+    models: list[PurchaseModel],
+    margins: GammaGamma,
+    histories: PurchaseHistories,
+    horizon: ValueHorizon,
+    seeds: np.ndarray,
+) -> ValueDraws:
+    """Return the simulated margins of customers; ``seeds`` is one uint32 per customer."""
+    size = len(histories)
+    result = np.empty((size, 6))
+    kinds = np.array([BG_NBD if isinstance(model, BgNbd) else PARETO_NBD for model in models])
+    alive = np.column_stack([model.predict_alive(histories) for model in models])
+    # Columns: shape and rate of the purchase rates, then the two of the way of leaving.
+    rates = np.stack([_list_posterior(model, histories) for model in models], axis=1)
+    spend = np.column_stack(
+        [
+            margins.q + margins.p * histories.paid,
+            margins.gamma + histories.paid * histories.mean_margin,
+        ]
+    )
+    limits = (horizon.year, horizon.weeks, horizon.discount, horizon.paid_share, margins.p)
+    _fill_draws(kinds, alive, rates, spend, limits, seeds, result)
+    return ValueDraws(*result.T)
+
+
+def _list_posterior(model: PurchaseModel, histories: PurchaseHistories) -> np.ndarray:
+    shape, rate = model.r + histories.repeats, model.alpha + histories.age
+    if isinstance(model, ParetoNbd):
+        leaving = np.full(len(histories), model.s), model.beta + histories.age
+    else:
+        leaving = np.full(len(histories), model.a), model.b + histories.repeats
+    return np.column_stack([shape, rate, *leaving])
+
+
+@jit_kernel
+def _fill_draws(
+    kinds: np.ndarray,
+    alive: np.ndarray,
+    rates: np.ndarray,
+    spend: np.ndarray,
+    limits: tuple[float, float, float, float, float],
+    seeds: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    year, total = np.empty(DRAWS), np.empty(DRAWS)
+    for row in range(len(result)):
+        np.random.seed(seeds[row])
+        for draw in range(DRAWS):
+            kind = draw % len(kinds)
+            year[draw], total[draw] = 0.0, 0.0
+            if np.random.random() < alive[row, kind]:
+                year[draw], total[draw] = _draw_future(
+                    kinds[kind], rates[row, kind], spend[row], limits
+                )
+        for place, values in ((0, year), (3, total)):
+            values.sort()
+            result[row, place] = values[int(LOW * DRAWS)]
+            result[row, place + 1] = values[int(HIGH * DRAWS)]
+            result[row, place + 2] = values.var()
+
+
+@jit_kernel
+def _draw_future(
+    kind: int,
+    rates: np.ndarray,
+    spend: np.ndarray,
+    limits: tuple[float, float, float, float, float],
+) -> tuple[float, float]:
+    """Return the margins of one customer within a year and, discounted, within the horizon."""
+    year, weeks, discount, paid_share, shape = limits
+    rate = np.random.gamma(rates[0], 1 / rates[1])
+    life, leaving = np.inf, 0.0
+    if kind == PARETO_NBD:
+        life = np.random.exponential(1 / max(np.random.gamma(rates[2], 1 / rates[3]), 1e-300))
+    else:
+        leaving = np.random.beta(rates[2], rates[3])
+    scale = 1 / np.random.gamma(spend[0], 1 / spend[1])
+    time, in_year, in_total = 0.0, 0.0, 0.0
+    for _ in range(MAX_PURCHASES):
+        time += np.random.exponential(1 / max(rate, 1e-300))
+        if time >= min(life, weeks):
+            break
+        if np.random.random() < paid_share:
+            margin = np.random.gamma(shape, scale)
+            in_year += margin if time < year else 0.0
+            in_total += margin * np.exp(-discount * time)
+        if np.random.random() < leaving:
+            break
+    return in_year, in_total

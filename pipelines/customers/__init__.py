@@ -1,0 +1,1 @@
+"""Wiring of customers: from events to states, chances and values."""

@@ -1,0 +1,180 @@
+"""Tables of customers as a whole: states, flows, retention, revenue and what they rest on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.customers.customers import Customers
+from models.customers.past_accuracy import ChosenPurchases
+from models.customers.retention import measure_retention
+from models.customers.revenue_bridge import STEPS, build_revenue_bridge
+from models.customers.schemas import (
+    CUSTOMER_BASIS,
+    CUSTOMER_FLOWS,
+    CUSTOMER_STATES,
+    CUSTOMER_TRACK,
+    RETENTION,
+    REVENUE_BRIDGE,
+)
+from models.customers.states import STATES, CustomerDays, CustomersAt, count_flows
+from pipelines.customers.purchases import CustomerPurchases, find_day_starts
+from pipelines.customers.values import DAY, CustomerValues, ValueModels, bound_values
+from pipelines.training_data import Snapshot
+
+STRANGER = "stranger"
+NO_MODEL = (
+    "no model: the history is too short, or has too few customers, to forecast from the past and "
+    "compare"
+)
+
+
+def build_state_table(rows: pa.Table, now: CustomersAt, before: CustomersAt) -> pa.Table:
+    """Return CUSTOMER_STATES, in the order of the curve."""
+    flows = count_flows(before, now)
+    table = []
+    for place, state in enumerate(STATES):
+        own = rows.filter(pc.equal(rows["state"], state))
+        table.append(
+            {
+                "state": state,
+                "customers": own.num_rows,
+                "share": own.num_rows / rows.num_rows if rows.num_rows else 0.0,
+                "entered": int(flows[:, place].sum() - flows[place, place]),
+                "left": int(flows[place].sum() - flows[place, place]),
+                **{
+                    name: pc.sum(own[name]).as_py()
+                    for name in ("expected_margin_12m", "clv", "save_value")
+                },
+            }
+        )
+    return pa.Table.from_pylist(table, schema=CUSTOMER_STATES)
+
+
+def build_flow_table(now: CustomersAt, before: CustomersAt) -> pa.Table:
+    """Return CUSTOMER_FLOWS without empty flows, in the order of the curve, strangers first."""
+    flows = count_flows(before, now)
+    names = [*STATES, STRANGER]
+    starts = [len(STATES), *range(len(STATES))]
+    rows = [
+        {"from": names[start], "to": STATES[end], "customers": int(flows[start, end])}
+        for start in starts
+        for end in range(len(STATES))
+        if flows[start, end]
+    ]
+    return pa.Table.from_pylist(rows, schema=CUSTOMER_FLOWS)
+
+
+def build_retention_table(bought: CustomerPurchases, days: CustomerDays) -> pa.Table:
+    """Return RETENTION by quarter of the first purchase."""
+    quarter = find_quarters(days.first)
+    cohorts, cohort = np.unique(quarter, return_inverse=True)
+    rows = measure_retention(bought.purchases, days.first, cohort, bought.end)
+    columns = [
+        [name_quarter(int(cohorts[place])) for place in rows.cohort],
+        rows.month,
+        rows.customers,
+        rows.buyers,
+        rows.share,
+        rows.low,
+        rows.high,
+        rows.margin,
+    ]
+    return pa.table(
+        [pa.array(c, f.type) for c, f in zip(columns, RETENTION, strict=True)], RETENTION
+    )
+
+
+def build_revenue_table(bought: CustomerPurchases, days: CustomerDays) -> pa.Table:
+    """Return REVENUE_BRIDGE for the quarters that are over, but the first."""
+    first = int(find_quarters(bought.purchases.day[:1])[0])
+    first = min(first, int(find_quarters(days.first).min()))
+    last = int(find_quarters(np.array([bought.end]))[0])
+    quarters = np.arange(first, last + 1)
+    edges = find_quarter_starts(quarters)
+    # A quarter that the data does not reach back to would make every customer a new one.
+    if len(edges) < 3:
+        return REVENUE_BRIDGE.empty_table()
+    bridge = build_revenue_bridge(bought.purchases, edges, days.first)
+    rows = [
+        {
+            "period": name_quarter(int(quarters[place + 1])),
+            "step": step,
+            "amount": float(bridge.amount[place, number]),
+            "customers": int(bridge.customers[place, number]),
+        }
+        for place in range(len(bridge.amount))
+        for number, step in enumerate(STEPS)
+    ]
+    return pa.Table.from_pylist(rows, schema=REVENUE_BRIDGE)
+
+
+def build_track_table(snapshot: Snapshot, chosen: ChosenPurchases | None) -> pa.Table:
+    """Return CUSTOMER_TRACK: past forecasts, the latest first."""
+    if chosen is None:
+        return CUSTOMER_TRACK.empty_table()
+    past = chosen.past
+    starts = find_day_starts(snapshot, np.array([row.origin for row in past]))
+    rows = [
+        {
+            "forecast_as_of": start,
+            "days": row.days,
+            "model": row.model,
+            "chosen": row.model == chosen.fitted.name,
+            "customers": row.customers,
+            "expected": row.expected,
+            "actual": row.actual,
+            "absolute_error": row.absolute_error,
+            "deviance": row.deviance,
+            "roc_auc": row.ranking if np.isfinite(row.ranking) else None,
+        }
+        for row, start in zip(past, starts.to_pylist(), strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=CUSTOMER_TRACK)
+
+
+def build_basis(
+    snapshot: Snapshot,
+    config: Customers,
+    bought: CustomerPurchases,
+    chosen: ChosenPurchases | None,
+    models: ValueModels | None,
+    values: CustomerValues | None,
+) -> pa.Table:
+    """Return CUSTOMER_BASIS, one row."""
+    accounts = snapshot.dataset.leads["account_id"]
+    row = {
+        "unit": "account" if accounts.null_count < len(accounts) else "lead",
+        "customers": len(bought.lead),
+        "purchases": len(bought.purchases.day),
+        "unpriced": int((bought.purchases.margin == 0).sum()),
+        "model": models.chosen.fitted.name if models else None,
+        "parameters": models.describe_parameters() if models else None,
+        "margin_share": config.margin,
+        "discount_rate": config.discount_rate,
+        "horizon_days": config.horizon / DAY,
+        "lapse_days": config.lapse / DAY,
+        "limits": "" if models else (chosen.refused if chosen and chosen.refused else NO_MODEL),
+    }
+    if models and values:
+        for name, total, low, high in bound_values(models, values, config):
+            row |= {name: total, f"{name}_low": low, f"{name}_high": high}
+    return pa.Table.from_pylist([row], schema=CUSTOMER_BASIS)
+
+
+def find_quarters(days: np.ndarray) -> np.ndarray:
+    """Return the calendar quarter of each day, int64 quarters since 1970."""
+    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    return months // 3
+
+
+def find_quarter_starts(quarters: np.ndarray) -> np.ndarray:
+    """Return the first day of each quarter, int64 days since 1970."""
+    months = (quarters * 3).astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int64)
+
+
+def name_quarter(quarter: int) -> str:
+    """Return a quarter since 1970 as text, such as ``2025-Q1``."""
+    return f"{1970 + quarter // 4}-Q{quarter % 4 + 1}"
