@@ -107,7 +107,7 @@ def choose_purchases(purchases: Purchases, end: int, days: int) -> ChosenPurchas
     latest = {row.model: row for row in past if row.origin == past[0].origin}
     chosen = min(CANDIDATES, key=lambda name: latest[name].deviance)
     fitted = fit_purchases(summarize_purchases(purchases, end)).select(chosen)
-    return ChosenPurchases(fitted, tuple(past), _refuse_model(latest, chosen))
+    return ChosenPurchases(fitted, tuple(past), refuse_model(latest, chosen))
 
 
 def list_origins(purchases: Purchases, end: int, days: int) -> list[int]:
@@ -178,7 +178,7 @@ def _rank_buyers(expected: np.ndarray, bought: np.ndarray) -> float:
     return float((ranks - buyers * (buyers + 1) / 2) / (buyers * others))
 
 
-def _refuse_model(latest: Mapping[str, PastAccuracy], chosen: str) -> str | None:
+def refuse_model(latest: Mapping[str, PastAccuracy], chosen: str) -> str | None:
     """Return why the chosen model is not good enough, None if it is."""
     best = min(BASELINES, key=lambda name: latest[name].deviance)
     if latest[chosen].deviance < latest[best].deviance:

@@ -21,7 +21,8 @@ from models.customers.purchase_model import PurchaseModel
 DRAWS = 100
 # A customer who would buy more often than this within a horizon is cut off there.
 MAX_PURCHASES = 5_000
-LOW, HIGH = 0.05, 0.95
+# Draws below the lower end of the 90 % interval, and above the upper one.
+LOW_DRAW = DRAWS // 20
 BG_NBD, PARETO_NBD = 0, 1
 
 
@@ -119,8 +120,9 @@ def _fill_draws(
                 )
         for place, values in ((0, year), (3, total)):
             values.sort()
-            result[row, place] = values[int(LOW * DRAWS)]
-            result[row, place + 1] = values[int(HIGH * DRAWS)]
+            # Half-way between two draws (Hazen), for either alone is off to one side.
+            result[row, place] = (values[LOW_DRAW - 1] + values[LOW_DRAW]) / 2
+            result[row, place + 1] = (values[-LOW_DRAW - 1] + values[-LOW_DRAW]) / 2
             result[row, place + 2] = values.var()
 
 
