@@ -19,14 +19,13 @@ from models.customers.histories import (
     summarize_purchases,
 )
 from models.customers.past_accuracy import (
-    CANDIDATES,
     ChosenPurchases,
     PastAccuracy,
     choose_purchases,
     measure_accuracy,
     predict_baselines,
+    predict_candidates,
 )
-from models.customers.purchase_model import fit_purchases
 from models.customers.value import bound_total
 from models.customers.value_draws import ValueHorizon, draw_values
 
@@ -153,9 +152,8 @@ def backtest_customers(
     if margins is None:
         return CustomerBacktest(chosen, models, orders, None, np.nan, np.nan)
     horizon = ValueHorizon(came.weeks, came.weeks, 0.0, paid_share)
-    draws = draw_values(
-        list(chosen.fitted.models.values()), margins, histories, horizon, seeds[histories.customer]
-    )
+    forecast = chosen.fitted.forecast(histories)
+    draws = draw_values(forecast, margins, horizon, seeds[histories.customer])
     inside = (came.margin >= draws.year_low) & (came.margin <= draws.year_high)
     margin = (
         float(came.margin.sum()),
@@ -168,9 +166,7 @@ def backtest_customers(
 def _predict_models(chosen: ChosenPurchases, came: Holdout) -> dict[str, np.ndarray]:
     """Return the expected purchases of each customer by model and baseline."""
     histories, weeks = came.histories, came.weeks
-    fitted = fit_purchases(histories)
-    expected = {name: fitted.select(name).predict_orders(histories, weeks) for name in CANDIDATES}
-    expected |= predict_baselines(histories, weeks)
+    expected = predict_candidates(histories, weeks) | predict_baselines(histories, weeks)
     # Recency ranks, but gives no number: that of the chosen model is spread in its order.
     recent = 1 / (1 + histories.age - histories.last)
     total = expected[chosen.fitted.name].sum()

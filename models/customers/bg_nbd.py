@@ -53,23 +53,33 @@ class BgNbd:
         alive_share: np.ndarray = np.exp(alive - np.logaddexp(alive, left))
         return alive_share
 
-    def predict_purchases(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
-        """Return the expected number of purchases in the next weeks, float64 (customers,)."""
+    def predict_purchases(
+        self, histories: PurchaseHistories, weeks: float, alive: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the expected number of purchases in the next weeks, float64 (customers,).
+
+        ``alive`` is what ``predict_alive`` gives, if it was computed already.
+        """
+        alive = self.predict_alive(histories) if alive is None else alive
         shape, rate = self.r + histories.repeats, self.alpha + histories.age
         b = self.b + histories.repeats
         a = self.a if abs(self.a - 1) > SINGULAR else 1 + SINGULAR
         share = weeks / (rate + weeks)
         # Euler's transformation of the paper's form, which overflows for many purchases.
-        series = hyp2f1(a + b - 1 - shape, a - 1, a + b - 1, share) * (1 - share) ** (a - 1)
+        series = _compute_series(a + b - 1 - shape, a - 1, a + b - 1, share)
+        series *= (1 - share) ** (a - 1)
         alive_purchases = (a + b - 1) / (a - 1) * (1 - series)
-        expected: np.ndarray = np.maximum(alive_purchases, 0) * self.predict_alive(histories)
+        expected: np.ndarray = np.maximum(alive_purchases, 0) * alive
         return expected
 
-    def predict_any(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
-        """Return the probability of a purchase in the next weeks, float64 (customers,)."""
+    def predict_any(
+        self, histories: PurchaseHistories, weeks: float, alive: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the probability of a purchase in the next weeks, as ``predict_purchases``."""
+        alive = self.predict_alive(histories) if alive is None else alive
         rate = self.alpha + histories.age
         silent = (rate / (rate + weeks)) ** (self.r + histories.repeats)
-        any_purchase: np.ndarray = self.predict_alive(histories) * (1 - silent)
+        any_purchase: np.ndarray = alive * (1 - silent)
         return any_purchase
 
     def _split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
@@ -85,3 +95,15 @@ class BgNbd:
         leaves = (common + betaln(self.a + 1, self.b + np.maximum(counts, 1) - 1))[place]
         left = leaves - shape[place] * np.log(self.alpha + histories.last)
         return alive, np.where(histories.repeats > 0, left, -np.inf)
+
+
+def _compute_series(
+    first: np.ndarray, second: float, third: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Return the hypergeometric function 2F1; ``share`` is below 1."""
+    series: np.ndarray = hyp2f1(first, second, third, share)
+    # SciPy 1.17 gives infinity where both of the first parameters are exactly 1.
+    wrong = ~np.isfinite(series)
+    if wrong.any():
+        series = np.where(wrong, hyp2f1(first + SINGULAR, second, third, share), series)
+    return series

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import gammaln
 
-from models.customers.histories import PurchaseHistories
+from models.customers.histories import PurchaseHistories, sample_histories
 from models.customers.parameters import FittedLogs, fit_logs
 
 # The mean of a customer without a purchase exists for q above 1, so the parameter is q - 1.
@@ -62,7 +62,7 @@ class GammaGamma:
 
 def fit_gamma_gamma(histories: PurchaseHistories) -> FittedLogs:
     """Return the parameters with the greatest likelihood, as ``GammaGamma.from_logs`` reads."""
-    rows = histories.select(histories.paid > 0)
+    rows = sample_histories(histories.select(histories.paid > 0))
     # The unit of the margin must not matter to the steps of the optimizer.
     unit = float(np.median(rows.mean_margin)) if len(rows) else 1.0
     rows = replace(rows, mean_margin=rows.mean_margin / unit)
@@ -72,4 +72,4 @@ def fit_gamma_gamma(histories: PurchaseHistories) -> FittedLogs:
     log_unit = float(np.log(unit))
     # The likelihood of a mean in the old unit has the density of the new one, divided by the unit.
     likelihood = fit.log_likelihood - len(rows) * log_unit
-    return FittedLogs(fit.logs + np.array([0, 0, log_unit]), fit.covariance, likelihood)
+    return FittedLogs(fit.logs + np.array([0, 0, log_unit]), likelihood)

@@ -8,6 +8,9 @@ import numpy as np
 
 # Rates of purchases are per week, as in the literature on these models.
 DAYS_PER_WEEK = 7.0
+# Histories that parameters are fitted on. With four parameters, a sample of this size leaves
+# standard errors of about two hundredths, far below the error of any forecast.
+MAX_FITTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -112,3 +115,9 @@ def count_purchases(
     size = len(histories)
     counts = np.bincount(place, minlength=size).astype(float)
     return counts, np.bincount(place, purchases.margin[rows], size)
+
+
+def sample_histories(histories: PurchaseHistories, size: int = MAX_FITTED) -> PurchaseHistories:
+    """Return every n-th history, at most ``size``: numbers say nothing of what customers buy."""
+    step = -(-len(histories) // size)
+    return histories if step <= 1 else histories.select(np.arange(0, len(histories), step))

@@ -57,18 +57,27 @@ class ParetoNbd:
         alive_share: np.ndarray = np.exp(alive - np.logaddexp(alive, left))
         return alive_share
 
-    def predict_purchases(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
-        """Return the expected number of purchases in the next weeks, float64 (customers,)."""
+    def predict_purchases(
+        self, histories: PurchaseHistories, weeks: float, alive: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the expected number of purchases in the next weeks, float64 (customers,).
+
+        ``alive`` is what ``predict_alive`` gives, if it was computed already.
+        """
+        alive = self.predict_alive(histories) if alive is None else alive
         rate = (self.r + histories.repeats) / (self.alpha + histories.age)
         beta = self.beta + histories.age
         shrink = np.log(beta / (beta + weeks))
         # Expected weeks before it leaves, of those ahead; its form has no gap at s = 1.
         stays = -beta * shrink * exprel((self.s - 1) * shrink)
-        expected: np.ndarray = rate * stays * self.predict_alive(histories)
+        expected: np.ndarray = rate * stays * alive
         return expected
 
-    def predict_any(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
-        """Return the probability of a purchase in the next weeks, float64 (customers,)."""
+    def predict_any(
+        self, histories: PurchaseHistories, weeks: float, alive: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the probability of a purchase in the next weeks, as ``predict_purchases``."""
+        alive = self.predict_alive(histories) if alive is None else alive
         # An active customer is a new one whose parameters are those of its own posterior.
         shape, rate = self.r + histories.repeats, self.alpha + histories.age
         beta = self.beta + histories.age
@@ -77,7 +86,7 @@ class ParetoNbd:
         leaves = _integrate_leaving(shape, self.s, rate, beta, zero, zero + weeks)
         leaves += shape * np.log(rate) + self.s * np.log(beta) + math.log(self.s)
         silent = np.exp(np.logaddexp(stays, leaves))
-        any_purchase: np.ndarray = self.predict_alive(histories) * np.maximum(1 - silent, 0)
+        any_purchase: np.ndarray = alive * np.maximum(1 - silent, 0)
         return any_purchase
 
     def _split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from models.customers import bg_nbd, pareto_nbd
 from models.customers.bg_nbd import BgNbd
-from models.customers.histories import PurchaseHistories
+from models.customers.histories import MAX_FITTED, PurchaseHistories, sample_histories
 from models.customers.parameters import FittedLogs, fit_logs
 from models.customers.pareto_nbd import ParetoNbd
 
 PurchaseModel = BgNbd | ParetoNbd
-# Distinct histories that parameters are fitted on. With four parameters, a sample of this size
-# leaves standard errors of about one hundredth, far below the error of any forecast.
-MAX_FITTED = 20_000
 STARTS = {"bg_nbd": bg_nbd.STARTS, "pareto_nbd": pareto_nbd.STARTS}
 CLASSES: dict[str, type[BgNbd] | type[ParetoNbd]] = {"bg_nbd": BgNbd, "pareto_nbd": ParetoNbd}
 MEAN = "mean"
-
-
-@dataclass(frozen=True)
-class PurchaseForecast:
-    """Predictions of each customer over the weeks ahead, each float64 (customers,).
-
-    Attributes:
-        alive: Probability that it has not left.
-        any_purchase: Probability of a purchase.
-        purchases: Expected number of purchases.
-    """
-
-    alive: np.ndarray
-    any_purchase: np.ndarray
-    purchases: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -60,38 +42,49 @@ class FittedPurchases:
             return FittedPurchases(MEAN, self.fits)
         return FittedPurchases(name, {name: self.fits[name]})
 
-    def predict(self, histories: PurchaseHistories, weeks: float) -> PurchaseForecast:
-        """Return what each customer does in the next weeks."""
-        return average_forecasts(
-            [predict_purchases(model, histories, weeks) for model in self.models.values()]
+    def forecast(self, histories: PurchaseHistories) -> PurchaseForecast:
+        """Return the forecast of customers."""
+        return PurchaseForecast(tuple(self.models.values()), histories)
+
+
+@dataclass(frozen=True)
+class PurchaseForecast:
+    """What customers do next, by the mean of models.
+
+    Attributes:
+        models: The models.
+        histories: Histories of the customers.
+    """
+
+    models: tuple[PurchaseModel, ...]
+    histories: PurchaseHistories
+
+    @cached_property
+    def alive_by_model(self) -> list[np.ndarray]:
+        """Return the probability that each customer has not left, by model."""
+        return [model.predict_alive(self.histories) for model in self.models]
+
+    @property
+    def alive(self) -> np.ndarray:
+        """Return the probability that each customer has not left, float64 (customers,)."""
+        return _average_models(self.alive_by_model)
+
+    def predict_any(self, weeks: float) -> np.ndarray:
+        """Return the probability of a purchase in the next weeks, float64 (customers,)."""
+        pairs = zip(self.models, self.alive_by_model, strict=True)
+        return _average_models([m.predict_any(self.histories, weeks, alive) for m, alive in pairs])
+
+    def predict_orders(self, weeks: float) -> np.ndarray:
+        """Return the expected number of purchases in the next weeks, float64 (customers,)."""
+        pairs = zip(self.models, self.alive_by_model, strict=True)
+        return _average_models(
+            [m.predict_purchases(self.histories, weeks, alive) for m, alive in pairs]
         )
 
-    def predict_orders(self, histories: PurchaseHistories, weeks: float) -> np.ndarray:
-        """Return only the expected purchases of each customer in the next weeks."""
-        parts = [model.predict_purchases(histories, weeks) for model in self.models.values()]
-        expected: np.ndarray = np.mean(parts, axis=0)
-        return expected
 
-
-def predict_purchases(
-    model: PurchaseModel, histories: PurchaseHistories, weeks: float
-) -> PurchaseForecast:
-    """Return the predictions of one model."""
-    return PurchaseForecast(
-        model.predict_alive(histories),
-        model.predict_any(histories, weeks),
-        model.predict_purchases(histories, weeks),
-    )
-
-
-def average_forecasts(forecasts: Sequence[PurchaseForecast]) -> PurchaseForecast:
-    """Return the mean of predictions."""
-    return PurchaseForecast(
-        *(
-            np.mean([getattr(forecast, name) for forecast in forecasts], axis=0)
-            for name in PurchaseForecast.__dataclass_fields__
-        )
-    )
+def _average_models(parts: list[np.ndarray]) -> np.ndarray:
+    mean: np.ndarray = np.mean(parts, axis=0)
+    return mean
 
 
 def fit_purchases(histories: PurchaseHistories) -> FittedPurchases:
@@ -108,12 +101,10 @@ def fit_purchases(histories: PurchaseHistories) -> FittedPurchases:
 
 
 def _group_histories(histories: PurchaseHistories) -> tuple[PurchaseHistories, np.ndarray]:
-    """Return distinct histories and how many customers have each, at most MAX_FITTED of them."""
-    key = np.column_stack([histories.repeats, histories.last, histories.age])
-    _, first, count = np.unique(key, axis=0, return_index=True, return_counts=True)
-    if len(first) > MAX_FITTED:
-        # Every n-th customer: customers are numbered without regard to what they buy.
-        step = -(-len(histories) // MAX_FITTED)
-        first = np.arange(0, len(histories), step)
-        count = np.full(len(first), len(histories) / len(first))
-    return histories.select(first), count.astype(float)
+    """Return distinct histories and how many customers have each; a sample where they are many."""
+    for rows in (histories, sample_histories(histories)):
+        key = np.column_stack([rows.repeats, rows.last, rows.age])
+        _, first, count = np.unique(key, axis=0, return_index=True, return_counts=True)
+        if len(first) <= MAX_FITTED:
+            break
+    return rows.select(first), count.astype(float)

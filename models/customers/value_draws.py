@@ -12,13 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tools.jit import jit_kernel
+from features.tools.parallel import parallel_map
 from models.customers.bg_nbd import BgNbd
 from models.customers.gamma_gamma import GammaGamma
 from models.customers.histories import PurchaseHistories
 from models.customers.pareto_nbd import ParetoNbd
-from models.customers.purchase_model import PurchaseModel
+from models.customers.purchase_model import PurchaseForecast, PurchaseModel
 
 DRAWS = 100
+# Customers of one job on a thread.
+BLOCK = 10_000
 # A customer who would buy more often than this within a horizon is cut off there.
 MAX_PURCHASES = 5_000
 # Draws below the lower end of the 90 % interval, and above the upper one.
@@ -65,27 +68,27 @@ class ValueHorizon:
 
 
 def draw_values(
-    models: list[PurchaseModel],
-    margins: GammaGamma,
-    histories: PurchaseHistories,
-    horizon: ValueHorizon,
-    seeds: np.ndarray,
+    forecast: PurchaseForecast, margins: GammaGamma, horizon: ValueHorizon, seeds: np.ndarray
 ) -> ValueDraws:
     """Return the simulated margins of customers; ``seeds`` is one uint32 per customer."""
-    size = len(histories)
-    result = np.empty((size, 6))
+    models, histories = forecast.models, forecast.histories
+    result = np.empty((len(histories), 6))
     kinds = np.array([BG_NBD if isinstance(model, BgNbd) else PARETO_NBD for model in models])
-    alive = np.column_stack([model.predict_alive(histories) for model in models])
+    alive = np.column_stack(forecast.alive_by_model)
     # Columns: shape and rate of the purchase rates, then the two of the way of leaving.
     rates = np.stack([_list_posterior(model, histories) for model in models], axis=1)
+    paid = histories.paid
     spend = np.column_stack(
-        [
-            margins.q + margins.p * histories.paid,
-            margins.gamma + histories.paid * histories.mean_margin,
-        ]
+        [margins.q + margins.p * paid, margins.gamma + paid * histories.mean_margin]
     )
     limits = (horizon.year, horizon.weeks, horizon.discount, horizon.paid_share, margins.p)
-    _fill_draws(kinds, alive, rates, spend, limits, seeds, result)
+
+    def fill_block(start: int) -> None:
+        rows = slice(start, start + BLOCK)
+        _fill_draws(kinds, alive[rows], rates[rows], spend[rows], limits, seeds[rows], result[rows])
+
+    for _ in parallel_map(fill_block, range(0, len(histories), BLOCK)):
+        pass
     return ValueDraws(*result.T)
 
 

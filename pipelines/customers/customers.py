@@ -106,7 +106,7 @@ def _describe_day(
     days = find_customer_days(bought.purchases, end)
     alive = np.ones(len(histories))
     if models is not None:
-        alive = models.chosen.fitted.predict(histories, 1.0).alive
+        alive = models.chosen.fitted.forecast(histories).alive
     advocates = _find_advocates(snapshot, config, bought, end)[histories.customer]
     rules = StateRules(config.lapse // DAY, config.onboarding // DAY)
     return CustomersAt(histories, days, classify_customers(days, alive, advocates, end, rules))

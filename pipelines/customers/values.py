@@ -13,7 +13,7 @@ import numpy as np
 from configs.customers.customers import YEAR, Customers
 from models.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
 from models.customers.histories import DAYS_PER_WEEK, PurchaseHistories
-from models.customers.past_accuracy import ChosenPurchases, forecast_customers
+from models.customers.past_accuracy import ChosenPurchases
 from models.customers.value import bound_total, discount_purchases
 from models.customers.value_draws import ValueDraws, ValueHorizon, draw_values
 
@@ -89,27 +89,24 @@ def predict_values(
     models: ValueModels, histories: PurchaseHistories, config: Customers, seeds: np.ndarray
 ) -> CustomerValues:
     """Return the predictions of customers; ``seeds`` is one uint32 per customer."""
-    chosen, year = models.chosen, YEAR / DAY
-    ahead = {days: forecast_customers(chosen, histories, days) for days in DATE_DAYS}
-    lapse = forecast_customers(chosen, histories, config.lapse / DAY)
-    orders = ahead[DATE_DAYS[-1]].purchases
-    unknown = np.full(len(histories), np.nan)
-    margin, value, draws = unknown, unknown, None
+    forecast = models.chosen.fitted.forecast(histories)
+    chances = {days: forecast.predict_any(days / DAYS_PER_WEEK) for days in DATE_DAYS}
+    year = YEAR / DAY / DAYS_PER_WEEK
+    orders = forecast.predict_orders(year)
+    margin = value = np.full(len(histories), np.nan)
+    draws = None
     if models.margins:
         per_order = models.margins.predict_margin(histories) * models.paid_share
         weeks, discount = config.horizon / DAY / DAYS_PER_WEEK, find_weekly_discount(config)
-        discounted = discount_purchases(
-            lambda time: chosen.fitted.predict_orders(histories, time), weeks, discount
-        )
-        margin, value = orders * per_order, discounted * per_order
-        horizon = ValueHorizon(year / DAYS_PER_WEEK, weeks, discount, models.paid_share)
-        fitted = list(chosen.fitted.models.values())
-        draws = draw_values(fitted, models.margins, histories, horizon, seeds)
+        margin = orders * per_order
+        value = discount_purchases(forecast.predict_orders, weeks, discount) * per_order
+        horizon = ValueHorizon(year, weeks, discount, models.paid_share)
+        draws = draw_values(forecast, models.margins, horizon, seeds)
     return CustomerValues(
-        lapse.alive,
-        ahead[BUY_DAYS].any_purchase,
-        1 - lapse.any_purchase,
-        find_half_days({days: forecast.any_purchase for days, forecast in ahead.items()}),
+        forecast.alive,
+        chances[BUY_DAYS],
+        1 - forecast.predict_any(config.lapse / DAY / DAYS_PER_WEEK),
+        find_half_days(chances),
         orders,
         margin,
         value,

@@ -57,7 +57,8 @@ def test_whole_cohort_is_predicted_as_by_the_reference(
     actual, _ = count_purchases(purchases, histories, END, END + HOLDOUT_DAYS)
     assert len(histories) == 23_570
     assert actual.sum() == 19_684
-    expected = fit_purchases(histories).select("bg_nbd").predict(histories, HOLDOUT_DAYS / 7)
-    assert expected.purchases.sum() == pytest.approx(16_874, abs=1)
-    assert np.abs(expected.purchases - actual).mean() == pytest.approx(0.819, abs=5e-4)
-    assert np.corrcoef(expected.purchases, actual)[0, 1] == pytest.approx(0.669, abs=5e-4)
+    forecast = fit_purchases(histories).select("bg_nbd").forecast(histories)
+    expected = forecast.predict_orders(HOLDOUT_DAYS / 7)
+    assert expected.sum() == pytest.approx(16_874, abs=1)
+    assert np.abs(expected - actual).mean() == pytest.approx(0.819, abs=5e-4)
+    assert np.corrcoef(expected, actual)[0, 1] == pytest.approx(0.669, abs=5e-4)

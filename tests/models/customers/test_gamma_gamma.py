@@ -42,8 +42,8 @@ def test_fit_finds_the_parameters_and_predicts_later_margins() -> None:
     fit = fit_gamma_gamma(rows)
     fitted = GammaGamma.from_logs(fit.logs)
     truth = np.log([MODEL.p, MODEL.q - 1, MODEL.gamma])
-    # Five standard errors: the truth lies within.
-    assert (np.abs(fit.logs - truth) < 5 * np.sqrt(np.diag(fit.covariance))).all()
+    # Ten thousand customers leave standard errors of two to four hundredths.
+    assert np.abs(fit.logs - truth).max() < 0.15
     few = rows.paid == 2
     later = generator.gamma(MODEL.p, 1 / rate)[few]
     assert fitted.predict_margin(rows)[few].mean() == pytest.approx(later.mean(), rel=0.03)

@@ -11,7 +11,7 @@ from models.customers.bg_nbd import BgNbd
 from models.customers.gamma_gamma import GammaGamma
 from models.customers.histories import PurchaseHistories
 from models.customers.pareto_nbd import ParetoNbd
-from models.customers.purchase_model import PurchaseModel
+from models.customers.purchase_model import PurchaseForecast, PurchaseModel
 from models.customers.value import bound_total, discount_purchases
 from models.customers.value_draws import ValueDraws, ValueHorizon, draw_values
 
@@ -29,7 +29,7 @@ def repeat_history(size: int) -> PurchaseHistories:
 def draw(models: list[PurchaseModel], histories: PurchaseHistories) -> ValueDraws:
     horizon = ValueHorizon(YEAR, WEEKS, DISCOUNT, PAID)
     seeds = np.arange(len(histories)).astype(np.uint32)
-    return draw_values(models, MARGINS, histories, horizon, seeds)
+    return draw_values(PurchaseForecast(tuple(models), histories), MARGINS, horizon, seeds)
 
 
 def simulate_margins(model: PurchaseModel, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,7 @@ def test_draws_of_a_customer_do_not_depend_on_the_others() -> None:
     few = repeat_history(50).select(np.arange(10, 20))
     horizon = ValueHorizon(YEAR, WEEKS, DISCOUNT, PAID)
     seeds = np.arange(10, 20).astype(np.uint32)
-    own = draw_values(list(MODELS), MARGINS, few, horizon, seeds)
+    own = draw_values(PurchaseForecast(MODELS, few), MARGINS, horizon, seeds)
     assert own.total_high.tolist() == all_draws.total_high[10:20].tolist()
 
 
