@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from models.customers.bg_nbd import BgNbd
+from models.customers.bg_nbd import BgNbd, _integrate_purchases
 from tests.models.customers.histories import make_histories
 
 MODEL = BgNbd(0.6, 4.0, 0.8, 2.5)
@@ -99,3 +99,33 @@ def test_singular_parameter_is_passed_smoothly() -> None:
     ]
     assert around[0] > around[1] > around[2]
     assert around[1] == pytest.approx((around[0] + around[2]) / 2, rel=1e-5)
+
+
+@settings(max_examples=200)
+@given(
+    st.tuples(st.floats(0.1, 5), st.floats(0.5, 50), st.floats(0.05, 20), st.floats(0.1, 20)),
+    st.integers(0, 100),
+    st.floats(0.5, 200),
+    st.floats(0.5, 200),
+)
+def test_quadrature_equals_the_closed_form(
+    parameters: tuple[float, float, float, float], repeats: int, age: float, weeks: float
+) -> None:
+    model = BgNbd(*parameters)
+    assume(abs(model.a - 1) > 1e-3)
+    histories = make_histories((repeats, age / 2 if repeats else 0.0, age))
+    shape, rate = np.array([model.r + repeats]), np.array([model.alpha + age])
+    found = _integrate_purchases(shape, rate, model.a, np.array([model.b + repeats]), weeks)
+    closed = model.predict_purchases(histories, weeks) / model.predict_alive(histories)
+    assert found[0] == pytest.approx(closed[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model", [BgNbd(0.5, 5, 1e5, 2e6), BgNbd(0.5, 5, 1e-5, 3), BgNbd(1, 1, 2, 1)]
+)
+def test_expected_purchases_of_extreme_parameters_are_finite(model: BgNbd) -> None:
+    histories = make_histories((0, 0, 20), (5, 10, 20), (99, 20, 20))
+    expected = model.predict_purchases(histories, 50)
+    alive, rate = model.predict_alive(histories), (model.r + histories.repeats) / (model.alpha + 20)
+    assert (expected > 0).all()
+    assert (expected <= alive * rate * 50 * (1 + 1e-6)).all()
