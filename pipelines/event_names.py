@@ -41,10 +41,10 @@ def require_occurrence(
 
     ``counts`` are the events of each type, and ``where`` is the key that names the types.
     """
-    wanted = set(types)
-    if not wanted or wanted & set(counts):
+    named = set(types)
+    if not named or named & set(counts):
         return
-    missing = min(wanted)
+    missing = min(named)
     listed = join_names(sorted(counts), MAX_TYPES_LISTED) or "no event at all"
     raise ConfigError(
         "this event type never occurs",

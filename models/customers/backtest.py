@@ -10,14 +10,6 @@ import numpy as np
 from scipy import stats
 
 from features.tools.json_values import to_json_values
-from models.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
-from models.customers.histories import (
-    DAYS_PER_WEEK,
-    PurchaseHistories,
-    Purchases,
-    count_purchases,
-    summarize_purchases,
-)
 from models.customers.past_accuracy import (
     ChosenPurchases,
     PastAccuracy,
@@ -28,6 +20,14 @@ from models.customers.past_accuracy import (
 )
 from models.customers.value import bound_total
 from models.customers.value_draws import ValueHorizon, draw_values
+from models.purchases.gamma_gamma import GammaGamma, fit_gamma_gamma
+from models.purchases.histories import (
+    DAYS_PER_WEEK,
+    PurchaseHistories,
+    Purchases,
+    count_purchases,
+    summarize_purchases,
+)
 
 RECENCY = "recency"
 TOP_SHARE = 0.1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from models.customers.histories import (
+from models.purchases.histories import (
     DAYS_PER_WEEK,
     PurchaseHistories,
     Purchases,
@@ -21,7 +21,7 @@ from models.customers.histories import (
     sample_histories,
     summarize_purchases,
 )
-from models.customers.purchase_model import (
+from models.purchases.purchase_model import (
     MEAN,
     FittedPurchases,
     fit_purchases,

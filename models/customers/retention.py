@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.calibration import compute_wilson_interval
-from models.customers.histories import Purchases
+from models.purchases.histories import Purchases
 
 # Months of a customer have equal length, so that no month has more days to buy in.
 MONTH_DAYS = 30

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.customers.histories import Purchases
+from models.purchases.histories import Purchases
 
 STEPS = ("start", "new", "won_back", "expansion", "contraction", "lost", "end")
 

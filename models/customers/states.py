@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.customers.histories import PurchaseHistories, Purchases
+from models.purchases.histories import PurchaseHistories, Purchases
 
 ONBOARDING, ACTIVE, AT_RISK, LAPSED, RETURNED, ADVOCATE = range(6)
 STATES = ("onboarding", "active", "at_risk", "lapsed", "returned", "advocate")

@@ -13,11 +13,11 @@ import numpy as np
 
 from features.tools.jit import jit_kernel
 from features.tools.parallel import parallel_map
-from models.customers.bg_nbd import BgNbd
-from models.customers.gamma_gamma import GammaGamma
-from models.customers.histories import PurchaseHistories
-from models.customers.pareto_nbd import ParetoNbd
-from models.customers.purchase_model import PurchaseForecast, PurchaseModel
+from models.purchases.bg_nbd import BgNbd
+from models.purchases.gamma_gamma import GammaGamma
+from models.purchases.histories import PurchaseHistories
+from models.purchases.pareto_nbd import ParetoNbd
+from models.purchases.purchase_model import PurchaseForecast, PurchaseModel
 
 DRAWS = 100
 # Customers of one job on a thread.

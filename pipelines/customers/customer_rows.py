@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from configs.customers.customers import Customers
-from models.customers.histories import DAYS_PER_WEEK
 from models.customers.schemas import CUSTOMERS
 from models.customers.states import AT_RISK, LAPSED, STATES, CustomersAt
+from models.purchases.histories import DAYS_PER_WEEK
 from pipelines.customers.purchases import CustomerPurchases, find_day_starts
 from pipelines.customers.values import DAY, CustomerValues
 from pipelines.fit.open_accounts import select_scorable, take_lead_texts

@@ -10,10 +10,10 @@ import pyarrow as pa
 from configs.customers.customers import Customers
 from configs.errors import ConfigError
 from configs.schema import Project
-from models.customers.histories import summarize_purchases
 from models.customers.past_accuracy import choose_purchases
 from models.customers.result import CUSTOMER_SCHEMAS, CustomerResult, CustomerTables
 from models.customers.states import CustomersAt, StateRules, classify_customers, find_customer_days
+from models.purchases.histories import summarize_purchases
 from pipelines.customers.customer_rows import build_customer_rows
 from pipelines.customers.purchases import (
     CustomerPurchases,

@@ -12,7 +12,7 @@ from configs.customers.customers import Customers
 from configs.errors import DataError
 from features.contracts import INSTANT
 from features.tools.instants import US_PER_DAY
-from models.customers.histories import Purchases, merge_days
+from models.purchases.histories import Purchases, merge_days
 from pipelines.event_names import count_event_types, require_occurrence
 from pipelines.fit.units import EntryUnits, find_units
 from pipelines.training_data import Snapshot

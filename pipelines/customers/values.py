@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -11,11 +10,12 @@ from datetime import timedelta
 import numpy as np
 
 from configs.customers.customers import YEAR, Customers
-from models.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
-from models.customers.histories import DAYS_PER_WEEK, PurchaseHistories
+from features.tools.json_values import format_json
 from models.customers.past_accuracy import ChosenPurchases
 from models.customers.value import bound_total, discount_purchases
 from models.customers.value_draws import ValueDraws, ValueHorizon, draw_values
+from models.purchases.gamma_gamma import GammaGamma, fit_gamma_gamma
+from models.purchases.histories import DAYS_PER_WEEK, PurchaseHistories
 
 DAY = timedelta(days=1)
 BUY_DAYS = 90
@@ -75,7 +75,7 @@ class ValueModels:
             name: {key: float(f"{value:.6g}") for key, value in parameters.items()}
             for name, parameters in models.items()
         }
-        return json.dumps(rounded)
+        return format_json(rounded)
 
 
 def build_value_models(chosen: ChosenPurchases, histories: PurchaseHistories) -> ValueModels:
@@ -144,14 +144,14 @@ def bound_values(
     year = YEAR / DAY
     draws = values.draws
     # Counts of customers vary at least as Poisson counts; the spread of all is far greater.
-    yield _bound(models, "orders_12m", values.orders, float(values.orders.sum()), year)
+    yield _bound_sum(models, "orders_12m", values.orders, float(values.orders.sum()), year)
     variance = None if draws is None else float(draws.year_variance.sum())
-    yield _bound(models, "margin_12m", values.margin, variance, year)
+    yield _bound_sum(models, "margin_12m", values.margin, variance, year)
     variance = None if draws is None else float(draws.total_variance.sum())
-    yield _bound(models, "clv", values.value, variance, config.horizon / DAY)
+    yield _bound_sum(models, "clv", values.value, variance, config.horizon / DAY)
 
 
-def _bound(
+def _bound_sum(
     models: ValueModels, name: str, parts: np.ndarray, variance: float | None, days: float
 ) -> tuple[str, float | None, float | None, float | None]:
     if variance is None:

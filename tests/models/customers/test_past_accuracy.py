@@ -10,7 +10,6 @@ from scipy import stats
 from sklearn.metrics import mean_poisson_deviance, roc_auc_score
 
 from models.customers.backtest import backtest_customers
-from models.customers.histories import Purchases, merge_days
 from models.customers.past_accuracy import (
     CANDIDATES,
     choose_purchases,
@@ -18,6 +17,7 @@ from models.customers.past_accuracy import (
     measure_accuracy,
     refuse_model,
 )
+from models.purchases.histories import Purchases, merge_days
 
 
 def simulate_purchases(size: int, days: int, seed: int, leaving: float = 0.01) -> Purchases:

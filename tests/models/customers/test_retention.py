@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.customers.histories import merge_days
 from models.customers.retention import MIN_CUSTOMERS, MONTH_DAYS, measure_retention
 from models.customers.states import find_customer_days
+from models.purchases.histories import merge_days
 
 
 @pytest.mark.parametrize("seed", range(3))

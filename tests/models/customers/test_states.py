@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.customers.histories import merge_days, summarize_purchases
 from models.customers.states import (
     STATES,
     CustomersAt,
@@ -14,6 +13,7 @@ from models.customers.states import (
     count_flows,
     find_customer_days,
 )
+from models.purchases.histories import merge_days, summarize_purchases
 
 RULES = StateRules(lapse=100, onboarding=30)
 END = 1_000

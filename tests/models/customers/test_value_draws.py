@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from models.customers.bg_nbd import BgNbd
-from models.customers.gamma_gamma import GammaGamma
-from models.customers.histories import PurchaseHistories
-from models.customers.pareto_nbd import ParetoNbd
-from models.customers.purchase_model import PurchaseForecast, PurchaseModel
 from models.customers.value import bound_total, discount_purchases
 from models.customers.value_draws import ValueDraws, ValueHorizon, draw_values
+from models.purchases.bg_nbd import BgNbd
+from models.purchases.gamma_gamma import GammaGamma
+from models.purchases.histories import PurchaseHistories
+from models.purchases.pareto_nbd import ParetoNbd
+from models.purchases.purchase_model import PurchaseForecast, PurchaseModel
 
 MARGINS = GammaGamma(4.0, 5.0, 15.0)
 MODELS = (BgNbd(0.8, 6.0, 1.2, 3.0), ParetoNbd(0.9, 8.0, 1.1, 20.0))

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import exprel, gammaln
 
 from features.tools.jit import jit_kernel
-from models.customers.histories import PurchaseHistories
+from models.purchases.histories import PurchaseHistories
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
 # The integrand is not followed below this share of its start, in logarithms.

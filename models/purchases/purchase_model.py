@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from models.customers import bg_nbd, pareto_nbd
-from models.customers.bg_nbd import BgNbd
-from models.customers.histories import MAX_FITTED, PurchaseHistories, sample_histories
-from models.customers.parameters import FittedLogs, fit_logs
-from models.customers.pareto_nbd import ParetoNbd
+from models.purchases import bg_nbd, pareto_nbd
+from models.purchases.bg_nbd import BgNbd
+from models.purchases.histories import MAX_FITTED, PurchaseHistories, sample_histories
+from models.purchases.parameters import FittedLogs, fit_logs
+from models.purchases.pareto_nbd import ParetoNbd
 
 PurchaseModel = BgNbd | ParetoNbd
 STARTS = {"bg_nbd": bg_nbd.STARTS, "pareto_nbd": pareto_nbd.STARTS}

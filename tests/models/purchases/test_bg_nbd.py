@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from models.customers.bg_nbd import BgNbd, _integrate_purchases
-from tests.models.customers.histories import make_histories
+from models.purchases.bg_nbd import BgNbd, _integrate_purchases
+from tests.models.purchases.made_histories import make_histories
 
 MODEL = BgNbd(0.6, 4.0, 0.8, 2.5)
 # Without poles of the densities, which a fixed quadrature would miss.

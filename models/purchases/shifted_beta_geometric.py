@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln
 
-from models.customers.parameters import FittedLogs, fit_logs
+from models.purchases.parameters import FittedLogs, fit_logs
 
 STARTS = (np.log([1.0, 1.0]), np.log([0.5, 4.0]))
 

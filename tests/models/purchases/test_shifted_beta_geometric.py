@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from models.customers.shifted_beta_geometric import (
+from models.purchases.shifted_beta_geometric import (
     ShiftedBetaGeometric,
     fit_shifted_beta_geometric,
 )

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.customers.histories import count_purchases, merge_days, summarize_purchases
+from models.purchases.histories import count_purchases, merge_days, summarize_purchases
 
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30), st.integers(-20, 50)), max_size=40)
 

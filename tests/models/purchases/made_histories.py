@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.customers.histories import PurchaseHistories
+from models.purchases.histories import PurchaseHistories
 
 
 def make_histories(*rows: tuple[float, float, float]) -> PurchaseHistories:

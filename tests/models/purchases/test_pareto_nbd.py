@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import integrate
 from scipy.special import gammaln, hyp2f1
 
-from models.customers.pareto_nbd import ParetoNbd
-from tests.models.customers.histories import make_histories, simulate_counts
+from models.purchases.pareto_nbd import ParetoNbd
+from tests.models.purchases.made_histories import make_histories, simulate_counts
 
 MODEL = ParetoNbd(0.6, 9.0, 0.7, 12.0)
 

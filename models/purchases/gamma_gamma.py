@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import gammaln
 
-from models.customers.histories import PurchaseHistories, sample_histories
-from models.customers.parameters import FittedLogs, fit_logs
+from models.purchases.histories import PurchaseHistories, sample_histories
+from models.purchases.parameters import FittedLogs, fit_logs
 
 # The mean of a customer without a purchase exists for q above 1, so the parameter is q - 1.
 STARTS = (np.log([3.0, 2.0, 1.0]), np.log([10.0, 1.0, 1.0]))
@@ -49,9 +49,9 @@ class GammaGamma:
         shape = self.p * counts
         common = gammaln(shape + self.q) - gammaln(shape) - gammaln(self.q)
         common += self.q * np.log(self.gamma) + shape * np.log(counts)
-        each = common[place] + (self.p * paid - 1) * np.log(mean)
-        each -= (self.p * paid + self.q) * np.log(self.gamma + paid * mean)
-        return np.where(histories.paid > 0, each, 0.0)
+        density = common[place] + (self.p * paid - 1) * np.log(mean)
+        density -= (self.p * paid + self.q) * np.log(self.gamma + paid * mean)
+        return np.where(histories.paid > 0, density, 0.0)
 
     def predict_margin(self, histories: PurchaseHistories) -> np.ndarray:
         """Return the expected margin of a paid purchase of each customer, float64 (customers,)."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from models.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
-from models.customers.histories import PurchaseHistories
+from models.purchases.gamma_gamma import GammaGamma, fit_gamma_gamma
+from models.purchases.histories import PurchaseHistories
 
 MODEL = GammaGamma(4.0, 3.0, 15.0)
 

@@ -2,9 +2,9 @@
 
 A customer buys at a Poisson rate until it leaves; it may leave after each purchase, with the same
 probability each time. Rates are gamma distributed among customers with shape ``r`` and rate
-``alpha``, probabilities of leaving beta distributed with ``a`` and ``b``, independently. Whoever
-has bought only once has had no occasion to leave. Source: Fader, Hardie and Lee, "Counting your
-customers the easy way", *Marketing Science* 24 (2005).
+``alpha``, probabilities of leaving beta distributed with ``a`` and ``b``, independently. A
+customer with one purchase has had no occasion to leave yet. Source: Fader, Hardie and Lee,
+"Counting your customers the easy way", *Marketing Science* 24 (2005).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc, betaln, expit, gammaln, hyp2f1, log_expit
 
-from models.customers.histories import PurchaseHistories
+from models.purchases.histories import PurchaseHistories
 
 # The expected number of purchases has a removable singularity at a = 1.
 SINGULAR = 1e-6

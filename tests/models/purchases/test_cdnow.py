@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.customers.bg_nbd import BgNbd
-from models.customers.histories import (
+from models.purchases.bg_nbd import BgNbd
+from models.purchases.histories import (
     PurchaseHistories,
     Purchases,
     count_purchases,
     merge_days,
     summarize_purchases,
 )
-from models.customers.purchase_model import fit_purchases
+from models.purchases.purchase_model import fit_purchases
 
 PATH = Path(os.environ.get("LEADSCORE_DATA", "")) / "cdnow" / "transactions.parquet"
 pytestmark = pytest.mark.skipif(not PATH.is_file(), reason=f"{PATH} is not there")

@@ -1,0 +1,1 @@
+"""Purchases of customers: histories, and estimators of purchases, margins and renewals."""
