@@ -147,7 +147,7 @@ def build_customer_backtest_table(result: CustomerBacktest) -> list[list[str]]:
             MODEL_NAMES[name] + star,
             replace_hyphens(f"{counts.expected / counts.actual - 1:+.1%}"),
             f"{counts.absolute_error:.3f}",
-            f"{row.correlation:.3f}",
+            f"{round(row.correlation, 3) + 0.0:.3f}",
             f"{counts.ranking:.3f}",
             f"{counts.deviance:.3f}",
         ]
