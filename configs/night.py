@@ -121,6 +121,9 @@ class Publish(FrozenModel):
         True,
         description="also publish the ideal customer profile, and the fit of the open accounts",
     )
+    customers: bool = Field(
+        True, description="also publish customers after the win, where the config describes them"
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

@@ -18,6 +18,15 @@ from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
 from models.buying_roles import BUYING_ROLES, ROLES_TABLE
+from models.customers.schemas import (
+    CUSTOMER_BASIS,
+    CUSTOMER_FLOWS,
+    CUSTOMER_STATES,
+    CUSTOMER_TRACK,
+    CUSTOMERS,
+    RETENTION,
+    REVENUE_BRIDGE,
+)
 from models.fit.schemas import FIT_ACCOUNTS, FIT_BASIS, FIT_CLASSES, FIT_GRID, FIT_PROFILE
 from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, FORECAST_TRACK
 from models.funnel.schemas import (
@@ -96,6 +105,13 @@ NIGHT_TABLES = (
     NightTable("fit_classes", "fit", FIT_CLASSES, ("fit_class",)),
     NightTable("fit_grid", "fit", FIT_GRID, ("cell",)),
     NightTable("fit_accounts", "fit", FIT_ACCOUNTS, (LEAD_COLUMN,)),
+    NightTable("customers", "customers", CUSTOMERS, (LEAD_COLUMN,)),
+    NightTable("customer_states", "customers", CUSTOMER_STATES, ("state",)),
+    NightTable("customer_flows", "customers", CUSTOMER_FLOWS, ("from", "to")),
+    NightTable("retention", "customers", RETENTION, ("cohort", "month")),
+    NightTable("revenue_bridge", "customers", REVENUE_BRIDGE, ("period", "step")),
+    NightTable("customer_track", "customers", CUSTOMER_TRACK, ("forecast_as_of", "model")),
+    NightTable("customer_basis", "customers", CUSTOMER_BASIS, ("unit",)),
     NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),
 )
 

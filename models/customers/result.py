@@ -51,6 +51,10 @@ class CustomerTables:
             {name: tables[name].select(rows.names) for name, rows in CUSTOMER_SCHEMAS.items()}
         )
 
+    def replace_rows(self, customers: pa.Table) -> Self:
+        """Return the same tables with other rows of single customers."""
+        return type(self)({**self.tables, "customers": customers})
+
     def by_name(self) -> dict[str, pa.Table]:
         """Return the tables by name."""
         return dict(self.tables)

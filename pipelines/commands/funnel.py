@@ -168,7 +168,7 @@ def customers(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show who buys again, who has lapsed, and what customers will bring.
+    """Show who buys again, and what customers will bring.
 
     The model is chosen by forecasts as of the past, which see only earlier purchases; what they
     were off by is in the intervals of the totals.

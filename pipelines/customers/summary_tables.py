@@ -41,8 +41,8 @@ def build_state_table(rows: pa.Table, now: CustomersAt, before: CustomersAt) -> 
                 "state": state,
                 "customers": own.num_rows,
                 "share": own.num_rows / rows.num_rows if rows.num_rows else 0.0,
-                "entered": int(flows[:, place].sum() - flows[place, place]),
-                "left": int(flows[place].sum() - flows[place, place]),
+                "entered_90d": int(flows[:, place].sum() - flows[place, place]),
+                "left_90d": int(flows[place].sum() - flows[place, place]),
                 **{
                     name: pc.sum(own[name]).as_py()
                     for name in ("expected_margin_12m", "clv", "save_value")

@@ -173,16 +173,18 @@ def publish_scores(
 def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     """Return the tables of a night other than scores, and why some are missing."""
     funnel, forecast, fit = scored.funnel, scored.forecast, scored.fit
-    qualification = scored.qualification
+    customers, qualification = scored.customers, scored.qualification
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
     computed |= fit.result.tables.by_name() if fit.result else {}
+    computed |= customers.result.tables.by_name() if customers.result else {}
     computed |= qualification.result or {}
     computed |= list_role_tables(scored.roles.result)
     problems = {
         "funnel": funnel.problem,
         "forecast": forecast.problem,
         "fit": fit.problem,
+        "customers": customers.problem,
         "qualification": qualification.problem,
         "buying_group": scored.roles.problem,
     }

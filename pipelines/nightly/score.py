@@ -16,6 +16,7 @@ from models.grades import GradeHysteresis
 from models.qualification.states import STATES
 from models.scorer import Scorer, ScoreScale
 from pipelines.buying_group.roles import NightRoles, compute_night_roles, make_group_rules
+from pipelines.customers.night import NightCustomers, compute_night_customers
 from pipelines.fit.night import NightFit, compute_night_fit
 from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
@@ -42,9 +43,9 @@ from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
 
 # The tables of the company as a whole.
-Company = tuple[NightFunnel, NightForecast, NightFit]
+Company = tuple[NightFunnel, NightForecast, NightFit, NightCustomers]
 # What the log names the parts of a night beside its scores, in the order of ScoredTargets.
-PARTS = ("funnel", "forecast", "fit", "qualification", "comparison of roles")
+PARTS = ("funnel", "forecast", "fit", "customers", "qualification", "comparison of roles")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class ScoredTargets:
         funnel: The funnel of the same data.
         forecast: The forecast of the same data.
         fit: The ideal customer profile of the same data, and the fit of its accounts.
+        customers: Customers after the win, from the same data.
         qualification: The hand-overs of the same scores.
         roles: Which roles of an account's people go with the outcome, from the same data.
     """
@@ -68,6 +70,7 @@ class ScoredTargets:
     funnel: NightFunnel
     forecast: NightForecast
     fit: NightFit
+    customers: NightCustomers
     qualification: NightQualification
     roles: NightRoles
 
@@ -102,8 +105,8 @@ def score_targets(
         roles = compute_night_roles(snapshot, sorted(scorers))
         scored = _score_each_target(snapshot, run, scorers, store, past_checks, log, roles)
         qualification = compute_night_qualification(snapshot, scored.handovers)
-    funnel, forecast, fit = computing.result()
-    company = (funnel, forecast, fit, qualification, roles)
+    company = (*computing.result(), qualification, roles)
+    funnel = company[0]
     parts: dict[str, NightFunnel | NightPart[Any]] = dict(zip(PARTS, company, strict=True))
     for name, part in parts.items():
         if part.reason:
@@ -120,7 +123,8 @@ def score_targets(
 def _compute_company(snapshot: Snapshot) -> Company:
     funnel = compute_night_funnel(snapshot)
     forecast = compute_night_forecast(snapshot, funnel.valued)
-    return funnel, forecast, compute_night_fit(snapshot, funnel.valued)
+    fit = compute_night_fit(snapshot, funnel.valued)
+    return funnel, forecast, fit, compute_night_customers(snapshot)
 
 
 def _score_each_target(
@@ -233,7 +237,7 @@ def _log_if_trained_later(
 
 def _stamp_tables(
     scored: _TargetScores,
-    company: tuple[NightFunnel, NightForecast, NightFit, NightQualification, NightRoles],
+    company: tuple[*Company, NightQualification, NightRoles],
     run_id: str,
 ) -> ScoredTargets:
     # Read once, so that all rows of a run have the same instant.

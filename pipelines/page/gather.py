@@ -17,6 +17,7 @@ from configs.schema import Project
 from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
 from models.buying_roles import select_role_effects
+from models.customers.result import CustomerTables
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
 from models.fit.result import FitTables
@@ -95,6 +96,7 @@ def gather_page_data(
         forecast=ForecastResult.from_tables(tables, run.as_of),
         qualification=tables,
         fit=FitTables.from_tables(tables),
+        customers=CustomerTables.from_tables(tables),
         accounts=select_page_accounts(accounts),
         roles=select_role_effects(tables),
         **_read_models_if_possible(project, run, registry),

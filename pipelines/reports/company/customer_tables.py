@@ -62,8 +62,8 @@ def build_customer_state_table(rows: list[Row], currency: str | None) -> list[li
                 row["state"].replace("_", " "),
                 f"{row['customers']:,}",
                 format_share(row["share"]),
-                f"{row['entered']:,}",
-                f"{row['left']:,}",
+                f"{row['entered_90d']:,}",
+                f"{row['left_90d']:,}",
                 *(format_amount(row[name]) for name in amounts),
             ]
         )

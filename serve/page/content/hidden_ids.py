@@ -44,6 +44,10 @@ def hide_personal_ids(data: PageData) -> PageData:
         if data.fit:
             accounts = _clear_column(data.fit.fit_accounts, "account_id")
             data = replace(data, fit=replace(data.fit, fit_accounts=accounts))
+        if data.customers:
+            customers = data.customers
+            cleared = _clear_column(customers.tables["customers"], "account_id")
+            data = replace(data, customers=customers.replace_rows(cleared))
     if not has_personal_ids(project):
         return data
     names = _Names.of_scores(project, data.scores, data.words)
@@ -61,6 +65,9 @@ def hide_personal_ids(data: PageData) -> PageData:
         else None,
         fit=replace(data.fit, fit_accounts=names.name_all(data.fit.fit_accounts))
         if data.fit
+        else None,
+        customers=data.customers.replace_rows(names.name_all(data.customers.tables["customers"]))
+        if data.customers
         else None,
         accounts=names.name_contacts(data.accounts) if data.accounts is not None else None,
         hides_ids=True,

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from configs.schema import Project
 from features.contracts import EVENTS
 from features.score_tables import SCORES
+from models.customers.result import CustomerTables
 from models.evaluation.record import EvaluationRecord
 from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
@@ -72,6 +73,7 @@ class PageData:
             were published.
         fit: The fit of the accounts at the as-of, without suppressed leads; None if none was
             published.
+        customers: Customers at the as-of, without suppressed leads; None if none were published.
         accounts: ACCOUNT_SCORES of the as-of without those of suppressed people, and without run_id
             and scored_at; None if there are none.
         roles: BUYING_ROLES of the as-of; None if titles are not mapped.
@@ -97,6 +99,7 @@ class PageData:
     forecast: ForecastResult | None = None
     qualification: Mapping[str, pa.Table] | None = None
     fit: FitTables | None = None
+    customers: CustomerTables | None = None
     accounts: pa.Table | None = None
     roles: pa.Table | None = None
     hides_ids: bool = False

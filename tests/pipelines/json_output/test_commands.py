@@ -33,6 +33,7 @@ def company(guarded_company, tmp_path_factory):
     config = yaml.safe_load((folder / "company.yaml").read_text())
     crm = {"format": "salesforce", "key": "Id__c", "columns": {"S__c": "buy.score"}}
     config["publish"] = {"exports": {"sales": crm}}
+    config["customers"] = {"purchases": ["met", "bought"]}
     (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -112,6 +113,8 @@ COMMANDS = [
     ("backtest", ["--as-of", tiny.END]),
     ("funnel", ["--as-of", tiny.END]),
     ("fit", ["--as-of", tiny.END]),
+    ("customers", ["--as-of", tiny.END]),
+    ("customers --backtest", ["--as-of", tiny.END, "--days", "60"]),
     ("forecast", ["--as-of", tiny.END]),
     ("forecast --backtest", ["--as-of", tiny.END, "--count", "2"]),
     ("train", ["--as-of", tiny.END, "--direct"]),

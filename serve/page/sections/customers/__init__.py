@@ -1,0 +1,1 @@
+"""Sections on customers after the win."""
