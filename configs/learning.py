@@ -69,6 +69,18 @@ class Learning(FrozenModel):
         "share of "
         "the time span or rows",
     )
+    segment_by: str | None = Field(
+        None,
+        description="category attribute, or channel for that of the first event; each of its "
+        "values gets a recalibration or a model of its own where that is better out of time",
+    )
+    # At least 50, which a calibrator needs. From 100, a rate is known to a factor of about 1.2.
+    segment_min_outcomes: int = Field(
+        100,
+        ge=50,
+        description="rows with the outcome, and rows without, that a value of segment_by needs "
+        "both to train on and to choose with",
+    )
     # None: on the public data sets no parameters were better beyond noise. The second argument of
     # the validator gives the short form `search: 60s` a place in the JSON Schema.
     search: Annotated[Search, BeforeValidator(_expand_bare_limit, Duration | Search)] | None = (

@@ -23,6 +23,8 @@ MAX_LOG = 1e6
 MAX_COUNT = 2**53
 MAX_AMOUNT = 1e300
 MAX_FEATURES = 100_000
+# Categories of a feature that have a code.
+MAX_CATEGORY_CODES = 255
 # Limits of what training stores: see the constants of the classes that write the parts.
 MAX_BAND_BINS, MAX_SCALE_KNOTS, MAX_BASELINE_KNOTS = 20, 101, 210
 MAX_BINS, MAX_SUBJECTS, MAX_WEEKS = 50, 400, 53
@@ -125,7 +127,7 @@ class StoredFeature(Stored):
 
     name: Name
     kind: Kind
-    categories: list[str] = Field(max_length=255)
+    categories: list[str] = Field(max_length=MAX_CATEGORY_CODES)
 
 
 class StoredCalibrator(Stored):
@@ -284,6 +286,36 @@ class StoredBlend(Stored):
     def _require_sum(self) -> Self:
         if not math.isclose(sum(part.share for part in self.parts), 1, abs_tol=1e-6):
             raise ValueError("the shares do not sum to 1")
+        return self
+
+
+class StoredModel(Stored):
+    """A model inside a ``Segmented``."""
+
+    learner: Name
+    model: Any
+
+
+class StoredSegment(Stored):
+    """``ModelOfSegment``."""
+
+    code: int = Field(ge=0, lt=MAX_CATEGORY_CODES)
+    calibrator: StoredCalibrator
+    model: StoredModel | None
+
+
+class StoredSegmented(Stored):
+    """``Segmented``."""
+
+    column: int = Field(ge=0, lt=MAX_FEATURES)
+    base: StoredModel
+    calibrator: StoredCalibrator
+    parts: list[StoredSegment] = Field(min_length=1, max_length=MAX_CATEGORY_CODES)
+
+    @model_validator(mode="after")
+    def _require_distinct_codes(self) -> Self:
+        if len({part.code for part in self.parts}) < len(self.parts):
+            raise ValueError("a segment occurs twice")
         return self
 
 

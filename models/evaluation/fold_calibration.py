@@ -57,7 +57,7 @@ def measure_folds(
     stretch = -float(ndtri(0.05 / max(1, len(masks)))) / Z90
     return [
         MeasuredFold(
-            number, _widen_ratio(part[RATIO], stretch), _widen_interval(part[SLOPE], stretch)
+            number, _widen_ratio(part[RATIO], stretch), part[SLOPE].widen_interval(stretch)
         )
         for number, part in metrics.items()
     ]
@@ -86,17 +86,10 @@ def calibrate_across_folds(out_of_time: pa.Table) -> np.ndarray | None:
     return probability
 
 
-def _widen_interval(estimate: Estimate, stretch: float) -> Estimate:
-    """Return the estimate with ends that are ``stretch`` times as far from its value."""
-    value = estimate.value
-    low, high = (value + (end - value) * stretch for end in (estimate.low, estimate.high))
-    return Estimate(value, low, high, estimate.n)
-
-
 def _widen_ratio(estimate: Estimate, stretch: float) -> Estimate:
     """Return the estimate of a positive ratio, widened on the logarithmic scale."""
     if not estimate.low > 0:
         return estimate
     value, low, high = (float(np.log(end)) for end in (estimate.value, estimate.low, estimate.high))
-    logs = _widen_interval(Estimate(value, low, high, estimate.n), stretch)
+    logs = Estimate(value, low, high, estimate.n).widen_interval(stretch)
     return Estimate(estimate.value, float(np.exp(logs.low)), float(np.exp(logs.high)), estimate.n)

@@ -17,7 +17,7 @@ errors, REStat 90).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -55,6 +55,11 @@ class Estimate:
             **{name: float(x) if np.isfinite(x) else None for name, x in parts.items()},
             "n": int(self.n),
         }
+
+    def widen_interval(self, stretch: float) -> Self:
+        """Return the estimate with ends that are ``stretch`` times as far from its value."""
+        low, high = (self.value + (end - self.value) * stretch for end in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"

@@ -9,8 +9,10 @@ from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.learners.naive_bayes import NaiveBayes
 from models.learners.protocol import Model
+from models.learners.segmented import Segmented
 
 # The order is that of the columns of OUT_OF_TIME and of the rows of reports.
 MODELS_BY_NAME: dict[str, type[Model]] = {
-    model.name: model for model in (LightGbm, Hazard, Logistic, Blend, NaiveBayes, BaseRate)
+    model.name: model
+    for model in (LightGbm, Hazard, Logistic, Blend, Segmented, NaiveBayes, BaseRate)
 }

@@ -69,7 +69,7 @@ def fit_fold_calibration(
     fold = _split_calibration_rows(table, train, settings)
     if fold is None:
         return FoldCalibration({}, {LightGbm.name: 1.0})
-    margins = predict_held_out(table, fold, list_models_to_fit(settings.learners), settings)
+    margins, _ = predict_held_out(table, fold, list_models_to_fit(settings.learners), settings)
     rows = table.take(fold.test)
     shares: dict[str, float] = {}
     if Blend in settings.learners:

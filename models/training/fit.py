@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
+
 from configs.learning import Learning
 from models.encoding import Encoding
 from models.learners.base_rate import BaseRate
+from models.learners.blend import Blend
 from models.learners.fit_input import FitInput
 from models.learners.hazard import Hazard
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.learners.naive_bayes import NaiveBayes
 from models.learners.protocol import Model
-from models.training.blending import RECENT_LOGISTIC, Margins
+from models.training.blending import RECENT_LOGISTIC, Margins, blend_margins
 from models.training.folds import Fold
-from models.training.prepare import prepare_features
+from models.training.prepare import PreparedFeatures, prepare_features
+from models.training.search import HyperparameterChoice
 from models.training.settings import TrainingSettings
 from models.training.training_rows import AvailableRows, TrainingTable
 
@@ -49,12 +53,16 @@ class FittedModels:
 
 def predict_held_out(
     table: TrainingTable, fold: Fold, names: Container[str], settings: TrainingSettings
-) -> Margins:
-    """Fit models on the rows available before a fold's test rows; return log-odds of these."""
+) -> tuple[Margins, Encoding]:
+    """Fit models on the rows available before a fold's test rows.
+
+    Return their log-odds of the test rows, and the encoding that they read.
+    """
     test = table.take(fold.test)
     known_until = settings.known_until(int(test.cutoff.min()))
     available = AvailableRows.from_cutoff(table, fold.train, known_until, settings.horizon_us)
-    return fit_models(available, names, settings).predict_margins(test)
+    fitted = fit_models(available, names, settings)
+    return fitted.predict_margins(test), fitted.encoding
 
 
 def fit_models(
@@ -64,7 +72,16 @@ def fit_models(
 
     Right-censored rows are used by the hazard model alone.
     """
-    features = prepare_features(available, settings)
+    return fit_prepared_models(prepare_features(available, settings), available, names, settings)
+
+
+def fit_prepared_models(
+    features: PreparedFeatures,
+    available: AvailableRows,
+    names: Container[str],
+    settings: TrainingSettings,
+) -> FittedModels:
+    """Fit the models of these names on the encoded features of the available rows."""
     encoding, choice = features.encoding, features.choice
 
     def make_fit_input(table: TrainingTable, learning: Learning) -> FitInput:
@@ -96,3 +113,55 @@ def fit_models(
         fit_input = make_fit_input(available.all_rows, choice.learning)
         models[Hazard.name] = Hazard.fit_follow_up(fit_input, follow_up, horizon_days)
     return FittedModels(encoding, models, features.search)
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """How the own model of a segment is fitted: as the global one, on fewer rows.
+
+    Attributes:
+        learner: Learner of the global model.
+        encoding: Features that the global model reads.
+        shares: Share of each part of a blend.
+    """
+
+    learner: type[Model]
+    encoding: Encoding
+    shares: Mapping[str, float]
+
+    def fit_models(
+        self,
+        segment: TrainingTable,
+        train: np.ndarray,
+        known_until: int | None,
+        settings: TrainingSettings,
+    ) -> FittedModels:
+        """Fit on the rows of a segment, as far as known at ``known_until``.
+
+        ``train`` are the positions of the mature ones. Parameters that a search found for the
+        global model are not used: they fit a table of another size.
+        """
+        available = AvailableRows.from_cutoff(segment, train, known_until, settings.horizon_us)
+        x = self.encoding.encode(segment.matrix, available.all_rows.row_number)
+        features = PreparedFeatures(x, self.encoding, HyperparameterChoice(settings.learning), {})
+        names = self._list_parts() if self.learner is Blend else [self.learner.name]
+        return fit_prepared_models(features, available, names, settings)
+
+    def predict_fold(
+        self, table: TrainingTable, rows: np.ndarray, fold: Fold, settings: TrainingSettings
+    ) -> np.ndarray:
+        """Return the log-odds of the fold's test rows among ``rows``, those of the segment."""
+        # The instant is that of the global model, which has the same test window.
+        known_until = settings.known_until(int(table.cutoff[fold.test].min()))
+        train = np.flatnonzero(np.isin(rows, fold.train))
+        test = table.take(fold.test[np.isin(fold.test, rows)])
+        fitted = self.fit_models(table.take(rows), train, known_until, settings)
+        return self._select_margin(fitted.predict_margins(test))
+
+    def _select_margin(self, margins: Margins) -> np.ndarray:
+        if self.learner is Blend:
+            return blend_margins(margins, self._list_parts())
+        return margins[self.learner.name]
+
+    def _list_parts(self) -> dict[str, float]:
+        return {name: share for name, share in self.shares.items() if share > 0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.progress.report import report_progress
+from models.encoding import Encoding
 from models.learners.blend import Blend
 from models.training.blending import Margins, blend_margins, list_models_to_fit
 from models.training.calibrate import (
@@ -35,6 +36,8 @@ class OutOfTimePredictions:
         calibrated: Log-odds (rows,) of each model, calibrated where it is a candidate.
         as_shipped: Whether the calibrator of the row's fold is fitted as the scorer's is: on
             out-of-time rows of other folds. Else it is fitted inside the fold's train rows.
+        encodings: Features that the models of each fold read.
+        shares: Share of each part of the blend in each fold; empty where no blend is tried.
     """
 
     rows: TrainingTable
@@ -42,21 +45,29 @@ class OutOfTimePredictions:
     raw: Margins
     calibrated: Margins
     as_shipped: np.ndarray
+    encodings: tuple[Encoding, ...]
+    shares: tuple[Mapping[str, float], ...]
 
 
 def predict_folds(
     table: TrainingTable, folds: list[Fold], settings: TrainingSettings
 ) -> OutOfTimePredictions:
     """Run the whole procedure on each fold's train rows and predict its test rows."""
-    raw, calibrations = [], []
-    for margins, calibration in _run_folds(table, folds, settings):
+    raw, encodings, calibrations = [], [], []
+    for margins, encoding, calibration in _run_folds(table, folds, settings):
         if Blend in settings.learners:
             margins[Blend.name] = blend_margins(margins, calibration.shares)
         raw.append(margins)
+        encodings.append(encoding)
         calibrations.append(calibration)
     rows = table.take(np.concatenate([fold.test for fold in folds]))
     number = np.repeat(np.arange(1, len(folds) + 1), [fold.test.size for fold in folds])
-    return _calibrate_folds(rows, number, _concatenate_margins(raw), calibrations, settings)
+    all_raw = _concatenate_margins(raw)
+    calibrated, as_shipped = _calibrate_folds(rows, number, all_raw, calibrations, settings)
+    shares = tuple(calibration.shares for calibration in calibrations)
+    return OutOfTimePredictions(
+        rows, number, all_raw, calibrated, as_shipped, tuple(encodings), shares
+    )
 
 
 def _calibrate_folds(
@@ -65,8 +76,11 @@ def _calibrate_folds(
     raw: Margins,
     inner: list[FoldCalibration],
     settings: TrainingSettings,
-) -> OutOfTimePredictions:
-    """Calibrate each fold on the out-of-time rows of others; ``inner`` where these are too few."""
+) -> tuple[Margins, np.ndarray]:
+    """Calibrate each fold on the out-of-time rows of others; ``inner`` where these are too few.
+
+    Return calibrated log-odds, and whether each row's calibrator is of the first kind.
+    """
     calibrated = {name: np.empty(len(fold)) for name in raw}
     as_shipped = np.zeros(len(fold), bool)
     for number, calibration in enumerate(inner, 1):
@@ -78,13 +92,16 @@ def _calibrate_folds(
         margins = calibration.apply({name: margin[test] for name, margin in raw.items()})
         for name, margin in margins.items():
             calibrated[name][test] = margin
-    return OutOfTimePredictions(rows, fold, raw, calibrated, as_shipped)
+    return calibrated, as_shipped
 
 
 def _run_folds(
     table: TrainingTable, folds: list[Fold], settings: TrainingSettings
-) -> Iterator[tuple[Margins, FoldCalibration]]:
-    """Yield each fold's log-odds and calibration, in order; folds run in parallel on all cores."""
+) -> Iterator[tuple[Margins, Encoding, FoldCalibration]]:
+    """Yield each fold's log-odds, encoding and calibration, in order.
+
+    Folds run in parallel on all cores.
+    """
     names = list_models_to_fit((*settings.learners, *BASELINES))
     # More threads in one matrix product add up in another order: the last bits of the result
     # would depend on the number of cores.
@@ -100,13 +117,13 @@ def _run_folds(
         )
         results = pool(jobs)
         for number, fold in enumerate(folds, 1):
-            margins, calibration = next(results), next(results)
+            (margins, encoding), calibration = next(results), next(results)
             report_progress("training folds", number, len(folds))
             settings.log(
                 f"fold {number} of {len(folds)}: trained on {fold.train.size:,} rows, "
                 f"tested on {fold.test.size:,}"
             )
-            yield margins, calibration
+            yield margins, encoding, calibration
 
 
 def _concatenate_margins(folds: list[Margins]) -> Margins:

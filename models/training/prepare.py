@@ -32,7 +32,11 @@ class PreparedFeatures:
 
 
 def prepare_features(available: AvailableRows, settings: TrainingSettings) -> PreparedFeatures:
-    """Encode the available rows; encoding, search and selection see the mature rows alone."""
+    """Encode the available rows; encoding, search and selection see the mature rows alone.
+
+    The column of segments is selected in any case, since the choice of a segment's model compares
+    others with a model that has the segment as a feature.
+    """
     table = available.mature
     encoding = Encoding.fit(table.matrix, table.feature_names, table.row_number)
     choice, search = choose_hyperparameters(table, encoding, settings)
@@ -42,7 +46,8 @@ def prepare_features(available: AvailableRows, settings: TrainingSettings) -> Pr
         encoding.categorical,
         settings.seed,
     )
-    encoding = encoding.take(columns)
+    required = [j for j, name in enumerate(encoding.names) if name == settings.segment_column]
+    encoding = encoding.take(np.union1d(columns, required).astype(np.int64))
     # Encoded once for all models, so that the matrix is in memory only once.
     x = encoding.encode(table.matrix, available.all_rows.row_number)
     return PreparedFeatures(x, encoding, choice, search)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from models.calibration import to_probability
 from models.clusters import CLUSTER, number_keys
 from models.learners.kinds import MODELS_BY_NAME
 from models.scorer import Scorer
+from models.segments.segment_rows import SegmentRow
 from models.training.folds import Fold
 from models.training.predict import OutOfTimePredictions
 from models.training.training_rows import TrainingTable
@@ -46,11 +47,13 @@ class BacktestResult:
         out_of_time: Predictions, OUT_OF_TIME and a column for each model.
         folds: Description of each fold as JSON values, see ``describe_folds``.
         learner: Name of the chosen learner.
+        segments: Rows of the table ``segments``; empty where all rows have one model.
     """
 
     out_of_time: pa.Table
     folds: list[dict[str, Any]]
     learner: str
+    segments: tuple[SegmentRow, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)

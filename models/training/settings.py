@@ -45,6 +45,8 @@ class TrainingSettings:
         metadata: Metadata of the scorer that is trained.
         log: Receives one progress message a step.
         learners: Candidates that are tried next to the baselines.
+        segment_column: Column of the matrix with the segment of each row; empty where all rows have
+            one model.
     """
 
     target: str
@@ -57,6 +59,7 @@ class TrainingSettings:
     metadata: ScorerMetadata = field(default_factory=ScorerMetadata)
     log: Callable[[str], None] = discard_message
     learners: tuple[type[Model], ...] = CANDIDATES
+    segment_column: str = ""
 
     @property
     def horizon_us(self) -> int:

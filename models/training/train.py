@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from models.learners.protocol import Model
+from models.learners.segmented import Segmented
+from models.training.by_segment import SegmentComposition, compose_by_segment
 from models.training.choose import choose_learner
-from models.training.folds import plan_folds
+from models.training.folds import Fold, plan_folds
 from models.training.predict import OutOfTimePredictions, predict_folds
-from models.training.refit import refit_scorer
+from models.training.refit import refit_scorer, refit_segments
 from models.training.results import (
     BacktestResult,
     TrainResult,
@@ -39,9 +42,14 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     predictions = predict_folds(table, folds, settings)
     # Chosen before the refit, so that only the chosen learner is fitted on all rows.
     learner = choose_learner(predictions, settings)
+    composition = _compose_segments(table, folds, predictions, learner, settings)
     scorer = refit_scorer(table, predictions, learner, settings)
-    out_of_time = tabulate_predictions(predictions, learner.name)
-    return TrainResult(out_of_time, describe_folds(table, folds), learner.name, scorer)
+    if composition is not None and not composition.is_global:
+        scorer = refit_segments(scorer, table, composition, settings)
+    result = _describe_result(table, folds, predictions, learner, composition)
+    return TrainResult(
+        result.out_of_time, result.folds, result.learner, scorer, segments=result.segments
+    )
 
 
 def backtest_learners(
@@ -52,8 +60,39 @@ def backtest_learners(
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
     learner = choose_learner(predictions, settings)
-    out_of_time = tabulate_predictions(predictions, learner.name)
-    return BacktestResult(out_of_time, describe_folds(table, folds), learner.name)
+    composition = _compose_segments(table, folds, predictions, learner, settings)
+    return _describe_result(table, folds, predictions, learner, composition)
+
+
+def _compose_segments(
+    table: TrainingTable,
+    folds: list[Fold],
+    predictions: OutOfTimePredictions,
+    learner: type[Model],
+    settings: TrainingSettings,
+) -> SegmentComposition | None:
+    """Return the choice of each segment's model; None where the config names no segment."""
+    if not settings.segment_column:
+        return None
+    composition = compose_by_segment(table, folds, predictions, learner, settings)
+    settings.log(f"by {settings.segment_column}: {composition.sentence}")
+    return composition
+
+
+def _describe_result(
+    table: TrainingTable,
+    folds: list[Fold],
+    predictions: OutOfTimePredictions,
+    learner: type[Model],
+    composition: SegmentComposition | None,
+) -> BacktestResult:
+    """Return the result of the learner, or of the models that its segments have."""
+    name = learner.name
+    if composition is not None and not composition.is_global:
+        predictions, name = composition.predictions, Segmented.name
+    out_of_time = tabulate_predictions(predictions, name)
+    segments = composition.rows if composition else ()
+    return BacktestResult(out_of_time, describe_folds(table, folds), name, segments=segments)
 
 
 def predict_out_of_time(

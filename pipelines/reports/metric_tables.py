@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from models.ablation import AblationTrial
     from models.evaluation.gate import GateVerdict
     from models.evaluation.metrics import Estimate
     from models.evaluation.sliced_metrics import SliceMetrics
-    from models.training.ablation import AblationTrial
     from pipelines.results.audit import AuditFinding
     from pipelines.results.evaluation import Metrics
     from pipelines.results.training import TargetTraining

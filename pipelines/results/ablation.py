@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from models.training.ablation import AblationTrial
+from models.ablation import AblationTrial
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import get_args
 from configs.feature_options import Family
 from configs.schema import Project
 from features.definitions.catalog import Catalog
-from models.training.ablation import run_ablation
+from models.ablation import run_ablation
 from pipelines.results.ablation import TargetAblation
 from pipelines.runner import read_clock
 from pipelines.training.train import build_settings

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from features.contracts import INSTANT, LABELS
 from features.tools.instants import US_PER_DAY
+from models.calibration import AffineCalibrator
 from models.learners.blend import Blend
 from models.learners.fit_input import FitInput
 from models.learners.hazard import FollowUp, Hazard
@@ -16,6 +17,7 @@ from models.learners.kinds import MODELS_BY_NAME
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.learners.protocol import Model
+from models.learners.segmented import ModelOfSegment, Segmented
 
 HORIZON = 30.0
 """Horizon of the samples in days."""
@@ -44,6 +46,13 @@ def fitted(
             fitted(part, x, y, categorical, weight) for part in (LightGbm, Hazard, Logistic)
         )
         return Blend(parts, SHARES)
+    if kind is Segmented:
+        base, own = (fitted(part, x, y, categorical, weight) for part in (LightGbm, Logistic))
+        parts = (
+            ModelOfSegment(0, AffineCalibrator(1.2, -0.1)),
+            ModelOfSegment(1, AffineCalibrator(0.8, 0.3), own),
+        )
+        return Segmented(categorical[0], base, AffineCalibrator(0.9, 0.2), parts)
     return kind.fit(fit_input, y)
 
 

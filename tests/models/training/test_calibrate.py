@@ -47,7 +47,7 @@ def test_growing_volume_is_calibrated_by_rows(monkeypatch):
     )
     table = growing_company(12_000, 80, 0.45, seed=0)
     fold = plan_folds(table, settings)[0]
-    raw = predict_held_out(table, fold, {"lightgbm"}, settings)
+    raw, _ = predict_held_out(table, fold, {"lightgbm"}, settings)
     label = table.label[fold.test]
 
     def measure() -> tuple[float, float, float]:

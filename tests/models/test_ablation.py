@@ -11,9 +11,9 @@ from configs.errors import DataError
 from configs.learning import EvaluationConfig
 from features.contracts import INSTANT, LABELS
 from features.tools.instants import US_PER_DAY
+from models.ablation import run_ablation
 from models.calibration import to_probability
 from models.learners import lightgbm
-from models.training.ablation import run_ablation
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 

@@ -1,0 +1,1 @@
+"""Segments: which model predicts the leads of each value of an attribute."""
