@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from features.definitions.feature_groups import FeatureGroup
 from features.tools.json_values import format_json
 from models.evaluation.metrics import Estimate
+from models.evaluation.segment_kinds import SegmentModel, SegmentReason
 from models.serialization import (
     DamagedModelError,
     read_json,
@@ -203,6 +204,36 @@ class RecordedSuspect:
 
 
 @dataclass(frozen=True)
+class RecordedSegment:
+    """The model of one segment of ``learning.segment_by``.
+
+    Attributes:
+        segment: Value of the attribute, or in parentheses which rows these are.
+        model: ``global``, ``recalibrated`` or ``own``.
+        reason: Why, as in ``SegmentRow``.
+        n: Mature training rows.
+        n_pos: Those with the outcome.
+        n_validation: Rows of earlier test windows that the choice saw.
+        n_pos_validation: Those with the outcome.
+        alternative: The model that ``gain`` is of; None where none was compared.
+        gain: Log loss of the global model minus that of the alternative, in nats a row, with the
+            interval that decided.
+        test_gain: Gain of the chosen model in the last test window, with its own 90 % interval.
+    """
+
+    segment: Name
+    model: SegmentModel
+    reason: SegmentReason
+    n: Count
+    n_pos: Count
+    n_validation: Count
+    n_pos_validation: Count
+    alternative: SegmentModel | None
+    gain: RecordedEstimate
+    test_gain: RecordedEstimate
+
+
+@dataclass(frozen=True)
 class EvaluationRecord:
     """The evaluation of one training: everything that a page shows of a model.
 
@@ -237,6 +268,8 @@ class EvaluationRecord:
         base_value: The part of a row's log-odds that belongs to no feature: the last column of
             ``Scorer.explain``. It is the same for every row of each kind of model (trees, hazard,
             logistic, blend, naive Bayes, base rate); None for a kind whose part differs by row.
+        segment_by: Attribute by which models were chosen; None without one.
+        segments: The model of each segment; empty without any, as in records of earlier versions.
     """
 
     target: Name
@@ -262,6 +295,8 @@ class EvaluationRecord:
     gate: RecordedGate
     suspects: Annotated[tuple[RecordedSuspect, ...], Field(max_length=MAX_FEATURES)]
     base_value: Log | None
+    segment_by: Name | None = None
+    segments: Annotated[tuple[RecordedSegment, ...], Field(max_length=MAX_PARTS)] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for counts that contradict each other, and for lists out of order."""

@@ -10,24 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy.special import ndtri
 
 from models.calibration import Z90, to_probability
 from models.evaluation.metrics import Estimate, paired_log_loss_gain
+from models.evaluation.segment_kinds import SegmentModel, SegmentReason
 
-SegmentModel = Literal["global", "recalibrated", "own"]
 GLOBAL: SegmentModel = "global"
 RECALIBRATED: SegmentModel = "recalibrated"
 OWN: SegmentModel = "own"
 # The simpler first: a later one has to be better than it beyond noise.
 ALTERNATIVES: tuple[SegmentModel, ...] = (RECALIBRATED, OWN)
-# Why a segment has its model.
-Reason = Literal[
-    "better", "not_better", "too_few", "no_window", "rare", "no_value", "unseen", "no_column"
-]
 # One-sided: the share of all choices among which any segment leaves the global model by luck.
 ERROR_RATE = 0.05
 # The 5 % quantile of 1,000 draws is known to about a tenth of a standard error.
@@ -64,7 +59,7 @@ class SegmentDecision:
     """
 
     model: SegmentModel
-    reason: Reason
+    reason: SegmentReason
     alternative: SegmentModel | None = None
     gain: Estimate = NOT_COMPARED
 

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from models.evaluation.metrics import Estimate
+from models.evaluation.segment_kinds import SegmentModel, SegmentReason
 from models.evaluation.sliced_metrics import MISSING, OTHERS
 from models.segments.choice import (
     GLOBAL,
     NOT_COMPARED,
-    Reason,
     SegmentDecision,
-    SegmentModel,
 )
 from models.segments.members import MAX_COMPARED, NO_SEGMENT, SegmentMembers
 
@@ -31,7 +30,7 @@ MODEL_WORDS: dict[SegmentModel, str] = {
     "recalibrated": "global, recalibrated",
     "own": "own",
 }
-WHY: dict[Reason, str] = {
+WHY: dict[SegmentReason, str] = {
     "better": "lower log loss beyond noise",
     "not_better": "no lower log loss beyond noise",
     "too_few": "too few outcomes",
@@ -81,7 +80,7 @@ class SegmentRow:
 
     segment: str
     model: SegmentModel
-    reason: Reason
+    reason: SegmentReason
     size: SegmentSize = NO_ROWS
     alternative: SegmentModel | None = None
     gain: Estimate = NOT_COMPARED

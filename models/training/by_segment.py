@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.calibration import MIN_CALIBRATION_ROWS, AffineCalibrator
 from models.evaluation.metrics import Estimate
+from models.evaluation.segment_kinds import SegmentModel
 from models.learners.protocol import Model
 from models.learners.segmented import Segmented
 from models.segments.choice import (
@@ -24,7 +25,6 @@ from models.segments.choice import (
     RECALIBRATED,
     SegmentDecision,
     SegmentEvidence,
-    SegmentModel,
     choose_segment_models,
     compare_models,
 )

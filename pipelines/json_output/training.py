@@ -114,6 +114,25 @@ class AuditOutput(JsonObject):
     limits: list[AuditLimitJson] = make_key("what could not be seen")
 
 
+class SegmentModelJson(JsonObject):
+    """The model of one segment, with `learning.segment_by`."""
+
+    segment: str = make_key("value of the attribute, or in parentheses which leads these are")
+    model: str = make_key("global, recalibrated or own")
+    n: int = make_key("mature training rows")
+    n_pos: int = make_key("those with the outcome")
+    n_validation: int = make_key("rows of earlier test windows that the choice saw")
+    n_pos_validation: int = make_key("those with the outcome")
+    alternative: str | None = make_key("the model that gain is of; null if none was compared")
+    gain: float | None = make_key("log loss of the global model minus that of the alternative")
+    gain_low: float | None = make_key("its lower end, for all comparisons together")
+    gain_high: float | None = make_key("its upper end, for all comparisons together")
+    test_gain: float | None = make_key("gain of the chosen model in the last test window")
+    test_gain_low: float | None = make_key("lower end of its 90 % interval")
+    test_gain_high: float | None = make_key("upper end of its 90 % interval")
+    why: str = make_key("why it has this model")
+
+
 class TargetTrainingJson(JsonObject):
     """Training of one target."""
 
@@ -121,6 +140,7 @@ class TargetTrainingJson(JsonObject):
     metrics: Metrics = make_key("out-of-time metrics of the challenger")
     baselines: dict[str, Metrics] = make_key("the same of each baseline")
     gate: GateJson = make_key("verdict of the gate")
+    segment_models: list[SegmentModelJson] = make_key("model of each segment; empty without any")
     suspects: list[SuspectJson] = make_key("columns that are left out or allowed")
     version: int | None = make_key("registered version; null if none")
     mlflow_run_id: str | None = make_key("MLflow run that keeps report and predictions")
@@ -174,6 +194,9 @@ class TargetBacktestJson(JsonObject):
     baselines: dict[str, Metrics] = make_key("the same of each baseline")
     gate: GateJson = make_key("verdict of the gate")
     learner: str = make_key("the learner", default="")
+    segment_models: list[SegmentModelJson] = make_key(
+        "model of each segment; empty without any", default=[]
+    )
     unseen: dict[str, SliceJson] = make_key("entities and accounts new to their fold", default={})
     folds: list[FoldJson] = make_key("the rolling origins", default=[])
     segments: dict[str, dict[str, SliceJson]] = make_key("by attribute and value", default={})

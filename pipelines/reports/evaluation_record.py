@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -19,10 +20,12 @@ from models.evaluation.record import (
     RecordedFold,
     RecordedGate,
     RecordedImportance,
+    RecordedSegment,
     RecordedSuspect,
     RecordedTest,
     ReliabilityBin,
 )
+from models.segments.segment_rows import SegmentRow
 from pipelines.reports.training_report import ReportInput
 from pipelines.results.evaluation import Metrics
 
@@ -66,6 +69,8 @@ def build_evaluation_record(
             for suspect in inputs.suspects
         ),
         base_value=find_base_value(base_values),
+        segment_by=inputs.snapshot.project.learning.segment_by,
+        segments=tuple(_record_segment(row) for row in inputs.trained.segments),
     )
 
 
@@ -110,6 +115,18 @@ def _record_importance(inputs: ReportInput) -> tuple[RecordedImportance, ...]:
         )
         for name, _, weight in inputs.importance
         if weight > 0
+    )
+
+
+def _record_segment(row: SegmentRow) -> RecordedSegment:
+    return RecordedSegment(
+        row.segment,
+        row.model,
+        row.reason,
+        **asdict(row.size),
+        alternative=row.alternative,
+        gain=RecordedEstimate.from_estimate(row.gain),
+        test_gain=RecordedEstimate.from_estimate(row.test_gain),
     )
 
 

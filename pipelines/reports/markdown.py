@@ -9,6 +9,7 @@ from pipelines.reports.escaping import escape_cell, escape_markdown, format_code
 from pipelines.reports.metric_tables import (
     build_challenger_table,
     build_learner_table,
+    build_segment_table,
     describe_row_counts,
     describe_training_result,
 )
@@ -48,6 +49,8 @@ def render_training_markdown(project: Project, results: list[TargetTraining]) ->
             followed = project.follows_up(result.target)
             lines += [escape_markdown(describe_row_counts(result.rows, followed)), ""]
             lines += [*render_markdown_table(challenger), "", *render_markdown_table(learners)]
+            if result.segments:
+                lines += ["", *render_markdown_table(build_segment_table(result.segments))]
     return "\n".join(lines)
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from models.segments.segment_rows import MODEL_WORDS
+
 if TYPE_CHECKING:
     from models.ablation import AblationTrial
     from models.evaluation.gate import GateVerdict
     from models.evaluation.metrics import Estimate
     from models.evaluation.sliced_metrics import SliceMetrics
+    from models.segments.segment_rows import SegmentRow
     from pipelines.results.audit import AuditFinding
     from pipelines.results.evaluation import Metrics
     from pipelines.results.training import TargetTraining
@@ -49,7 +52,12 @@ LEARNER_METRIC_LABELS = {
     "calibration_slope": "cal. slope",
 }
 METRICS_WITH_INTERVAL = ("roc_auc", "log_loss")
-LEARNER_NAMES = {"lightgbm": "LightGBM", "base_rate": "base rate", "naive_bayes": "naive Bayes"}
+LEARNER_NAMES = {
+    "lightgbm": "LightGBM",
+    "base_rate": "base rate",
+    "naive_bayes": "naive Bayes",
+    "segmented": "by segment",
+}
 TRIAL_LABELS = {"all": "all features", "none": "no feature: the base rate"}
 
 
@@ -124,6 +132,24 @@ def build_slice_table(kind: str, slices: Mapping[str, SliceMetrics]) -> list[lis
     return [[kind, "rows", "outcomes", *(METRIC_LABELS[key] for key in SLICE_METRICS)], *rows]
 
 
+def build_segment_table(rows: Sequence[SegmentRow]) -> list[list[str]]:
+    """Return one row per segment: its model, its outcomes, and what the choice gained."""
+    lines = [
+        [
+            row.segment,
+            MODEL_WORDS[row.model],
+            f"{row.size.n_pos:,}",
+            f"{row.size.n_pos_validation:,}",
+            _format_gain(row.gain),
+            _format_gain(row.test_gain),
+            row.why,
+        ]
+        for row in rows
+    ]
+    headers = ["segment", "model", "n_pos", "chosen on", "gain", "gain in last window", "why"]
+    return [headers, *lines]
+
+
 def build_reliability_table(bins: list[tuple[float, Estimate]]) -> list[list[str]]:
     """Return one row per bin of predictions: the mean prediction and the observed rate."""
     rows = [[f"{predicted:.3f}", format_estimate(rate), f"{rate.n:,}"] for predicted, rate in bins]
@@ -180,6 +206,10 @@ def _format_slice(part: SliceMetrics) -> list[str]:
         else format_estimate(part.estimates.get(key))
         for key in SLICE_METRICS
     ]
+
+
+def _format_gain(estimate: Estimate) -> str:
+    return _format_difference(estimate) if estimate.n else "–"
 
 
 def _format_difference(estimate: Estimate) -> str:

@@ -276,6 +276,8 @@ def _build_tables(inputs: ReportInput, curve: Curve) -> dict[str, list[list[Any]
             ["column", "allowed", "evidence"],
             *([s.column, s.allowed, s.evidence] for s in inputs.suspects),
         ]
+    if segments := [row.to_json() for row in inputs.trained.segments]:
+        tables["segments"] = [list(segments[0]), *(row.values() for row in segments)]
     return {name: [list(row) for row in rows] for name, rows in tables.items()}
 
 

@@ -83,6 +83,7 @@ from pipelines.reports.metric_tables import (
     build_challenger_table,
     build_learner_table,
     build_reliability_table,
+    build_segment_table,
     build_slice_table,
     describe_row_counts,
     describe_training_result,
@@ -159,6 +160,7 @@ def render_training(project: Project, result: TargetTraining) -> RenderableType:
     tables = _stack_tables(
         build_challenger_table(result.metrics, project.ordered),
         build_learner_table(result.baselines, chosen),
+        *([build_segment_table(result.segments)] if result.segments else []),
     )
     head = _describe_head(project, result.target, result.rows)
     learner = f"learner {format_learner(chosen)}, folds: {len(result.trained.folds)}"
@@ -174,6 +176,7 @@ def render_backtest(project: Project, result: TargetBacktest) -> RenderableType:
     tables = [
         build_challenger_table(evaluation.metrics, project.ordered),
         build_learner_table(evaluation.baselines, result.learner),
+        *([build_segment_table(result.segments)] if result.segments else []),
         build_slice_table("new to its fold", evaluation.unseen),
         build_slice_table("fold", _label_folds(result, evaluation.folds, project.timed)),
         *(build_slice_table(column, slices) for column, slices in evaluation.segments.items()),

@@ -19,6 +19,7 @@ from pipelines.reports.metric_tables import (
     build_challenger_table,
     build_learner_table,
     build_reliability_table,
+    build_segment_table,
     build_slice_table,
     describe_row_counts,
     format_estimate,
@@ -76,6 +77,7 @@ def render_training_report(inputs: ReportInput) -> str:
         "Model": _describe_model(inputs),
         "Rows": _describe_rows(inputs),
         "Metrics": _describe_metrics(inputs),
+        "Models by segment": _describe_segments(inputs),
         "Scores of accounts": _describe_accounts(inputs),
         "Amounts": _describe_amounts(inputs),
         "Gate": _describe_gate(inputs.verdict),
@@ -176,6 +178,16 @@ def _build_fold_table(folds: list[dict[str, Any]], timed: bool) -> list[list[str
 def _build_part_cells(part: dict[str, Any], timed: bool) -> list[str]:
     cutoffs = [f"{part['from'][:10]} to {part['to'][:10]}"] if timed else []
     return [*cutoffs, f"{part['rows']:,}", f"{part['outcomes']:,}"]
+
+
+def _describe_segments(inputs: ReportInput) -> Iterator[str]:
+    rows, column = inputs.trained.segments, inputs.snapshot.project.learning.segment_by
+    if not rows or column is None:
+        return
+    yield f"Chosen by {format_code(column)} in the test windows before the last one: `gain` is"
+    yield "log loss of the global model minus that of the better alternative, in nats a row."
+    yield ""
+    yield from render_markdown_table(build_segment_table(rows))
 
 
 def _describe_accounts(inputs: ReportInput) -> Iterator[str]:

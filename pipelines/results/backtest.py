@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from configs.errors import LeadscoreError
 from models.evaluation.gate import GateVerdict
+from models.segments.segment_rows import SegmentRow
 from pipelines.results.evaluation import Evaluation
 
 
@@ -20,6 +21,7 @@ class TargetBacktest:
         target: Name of the target.
         rows: Number of rows, in all and by kind.
         learner: Name of the learner.
+        segments: Rows of the table ``segments``; empty where all rows have one model.
         folds: Description of each rolling origin, as ``BacktestResult.folds`` has it.
         evaluation: Metrics; None after an error.
         verdict: The gate's verdict on this challenger; None after an error.
@@ -31,6 +33,7 @@ class TargetBacktest:
     target: str
     rows: dict[str, int] = field(default_factory=dict)
     learner: str = ""
+    segments: tuple[SegmentRow, ...] = ()
     folds: list[dict[str, Any]] = field(default_factory=list)
     evaluation: Evaluation | None = None
     verdict: GateVerdict | None = None
@@ -53,6 +56,7 @@ class TargetBacktest:
         return {
             "rows": self.rows,
             "learner": self.learner,
+            "segment_models": [row.to_json() for row in self.segments],
             **metrics,
             "folds": folds,
             "gate": self.verdict.to_json(),

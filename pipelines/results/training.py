@@ -10,6 +10,7 @@ from models.evaluation.gate import GateVerdict
 from models.evaluation.metrics import Estimate
 from models.leakage.suspects import Suspect
 from models.registry.records import RegisteredVersion
+from models.segments.segment_rows import SegmentRow
 from models.training.results import TrainResult
 
 
@@ -41,6 +42,11 @@ class TargetTraining:
     error: LeadscoreError | None = None
     report: str | None = None
 
+    @property
+    def segments(self) -> tuple[SegmentRow, ...]:
+        """Return the rows of the table ``segments``; empty where all leads have one model."""
+        return self.trained.segments if self.trained else ()
+
     def to_json(self) -> dict[str, Any]:
         """Return the metrics, the verdict and the version as plain JSON values."""
         payload: dict[str, Any] = {
@@ -55,6 +61,7 @@ class TargetTraining:
             "gate": self.verdict.to_json()
             if self.verdict
             else {"passed": False, "tests": [], "causes": []},
+            "segment_models": [row.to_json() for row in self.segments],
             "suspects": [suspect.to_json() for suspect in self.suspects],
             "version": self.version.number if self.version else None,
             "mlflow_run_id": self.version.run_id if self.version else None,

@@ -18,6 +18,7 @@ from pipelines.runner import read_clock
 from pipelines.table_file import require_output_path, write_tables
 from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.evaluation_rows import check_segments
+from pipelines.training.segment_column import find_segment_column
 from pipelines.training.train import build_settings, load_audited_rows, predict_with_champion
 from pipelines.training_data import Snapshot, TrainingRows, count_training_rows, load_snapshot
 from pipelines.workspace import find_registry
@@ -41,6 +42,7 @@ def backtest_targets(
     snapshot = load_snapshot(project, as_of, read_clock())
     snapshot.log_warnings(log)
     check_segments(snapshot)
+    find_segment_column(snapshot)
     results = [_backtest_target(snapshot, target, log) for target in targets]
     tables = [result.predictions for result in results if result.predictions is not None]
     if out is not None and tables:
@@ -77,6 +79,7 @@ def _evaluate_backtest(
         target=target,
         rows=count_training_rows(rows),
         learner=result.learner,
+        segments=result.segments,
         folds=result.folds,
         evaluation=evaluation,
         verdict=judge_challenger(

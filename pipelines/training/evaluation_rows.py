@@ -68,24 +68,10 @@ def build_evaluation_rows(
 
 def check_segments(snapshot: Snapshot) -> None:
     """Raise ConfigError for a segment of the config that is no category attribute of the data."""
-    static = [
-        name
-        for name in snapshot.dataset.attributes
-        if pa.types.is_string(snapshot.dataset.leads[name].type)
-    ]
-    segments = [name for name in snapshot.project.evaluation.segments if name not in static]
+    segments = snapshot.project.evaluation.segments
     if not segments:
         return
-    known = [
-        *static,
-        *(
-            name
-            for name, kind in infer_attribute_kinds(
-                snapshot.dataset.values, snapshot.dataset.readings.columns
-            ).items()
-            if kind == "category"
-        ),
-    ]
+    known = list_category_attributes(snapshot)
     invalid = next((name for name in segments if name not in known), None)
     if invalid is not None:
         raise ConfigError(
@@ -94,6 +80,14 @@ def check_segments(snapshot: Snapshot) -> None:
             found=f"{invalid!r}; there are {', '.join(known) or 'none'}",
             fix=did_you_mean(invalid, known) or "name one of them, or leave it out",
         )
+
+
+def list_category_attributes(snapshot: Snapshot) -> list[str]:
+    """Return the attributes that are categories: those of the leads, then those with a history."""
+    dataset = snapshot.dataset
+    static = [name for name in dataset.attributes if pa.types.is_string(dataset.leads[name].type)]
+    kinds = infer_attribute_kinds(dataset.values, dataset.readings.columns)
+    return [*static, *(name for name, kind in kinds.items() if kind == "category")]
 
 
 def _assign_batches(

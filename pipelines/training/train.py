@@ -21,6 +21,7 @@ from models.leakage.suspects import Suspect
 from models.learners.amount_model import NO_AMOUNTS
 from models.learners.blend import Blend
 from models.learners.hazard import Hazard
+from models.learners.segmented import Segmented
 from models.registry.registry import Registry
 from models.scorer import Scorer
 from models.scorer_metadata import ScorerMetadata
@@ -35,6 +36,7 @@ from pipelines.training.audit import drop_suspects
 from pipelines.training.evaluate import evaluate_predictions
 from pipelines.training.evaluation_rows import check_segments
 from pipelines.training.reference_profile import attach_reference_profile
+from pipelines.training.segment_column import find_segment_column
 from pipelines.training_data import (
     Snapshot,
     TrainingRows,
@@ -59,6 +61,7 @@ def train_targets(
         snapshot.log_warnings(runner.log)
         # A wrong segment is found before the training and not when its metrics are computed.
         check_segments(snapshot)
+        find_segment_column(snapshot)
         registry = Registry(project.workspace_path, project.project)
         return [_train_target(snapshot, target, registry, runner) for target in targets]
 
@@ -147,6 +150,7 @@ def build_settings(snapshot: Snapshot, target: str, log: Callable[[str], None]) 
         snapshot.observed if project.follows_up(target) else None,
         learning=project.learning,
         log=log,
+        segment_column=find_segment_column(snapshot),
     )
 
 
@@ -225,7 +229,7 @@ def predict_with_champion(
     if horizon is None or isinstance(target_config.outcome, ColumnOutcome):
         return probability
     # Rows that the champion was trained on would make it look better than on new rows.
-    trains_on_censored = champion.learner in (Hazard.name, Blend.name)
+    trains_on_censored = champion.learner in (Hazard.name, Blend.name, Segmented.name)
     observed = snapshot.project.parse_instant(champion.metadata.observation_date)
     seen_through = observed - (timedelta(0) if trains_on_censored else horizon)
     cutoff = result.out_of_time["cutoff"].cast(INSTANT)
