@@ -267,7 +267,8 @@ class EvaluationRecord:
         suspects: Columns that seem to know the outcome, among those that the config offers.
         base_value: The part of a row's log-odds that belongs to no feature: the last column of
             ``Scorer.explain``. It is the same for every row of each kind of model (trees, hazard,
-            logistic, blend, naive Bayes, base rate); None for a kind whose part differs by row.
+            logistic, blend, by segment, naive Bayes, base rate); None for a kind whose part
+            differs by row.
         segment_by: Attribute by which models were chosen; None without one.
         segments: The model of each segment; empty without any, as in records of earlier versions.
     """

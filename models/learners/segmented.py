@@ -79,13 +79,21 @@ class Segmented(JsonModel):
         return margin
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
-        """Return the contributions of the model of each row's segment, bias last."""
+        """Return the contributions of the model of each row's segment, bias last.
+
+        The bias is that of the global model in every row. By how much that of a segment's model
+        differs is a contribution of the segment.
+        """
         values = _scale_contributions(self.base.contributions(x), self.calibrator)
         for part in self.parts:
             rows = np.flatnonzero(x[:, self.column] == part.code)
             if rows.size:
                 raw = part.model.contributions(x[rows]) if part.model else values[rows]
-                values[rows] = _scale_contributions(raw, part.calibrator)
+                bias = values[rows, -1]
+                scaled = _scale_contributions(raw, part.calibrator)
+                scaled[:, self.column] += scaled[:, -1] - bias
+                scaled[:, -1] = bias
+                values[rows] = scaled
         return values
 
     def accepts_features(self, is_category: Sequence[bool]) -> bool:

@@ -33,6 +33,7 @@ from serve.page.sections.leads.night_changes import build_night_changes
 from serve.page.sections.models.champions import build_champions
 from serve.page.sections.models.importance import build_importance
 from serve.page.sections.models.model_metrics import build_model_metrics
+from serve.page.sections.models.segment_models import build_segment_models
 from serve.page.sections.today.summary import build_summary
 from serve.page.sections.trust.capacity import build_capacity
 from serve.page.sections.trust.checks import build_checks
@@ -48,10 +49,11 @@ TRUST_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
     build_reliability,
     build_capacity,
 )
-MODEL_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
+MODEL_SECTIONS: tuple[Callable[[Evaluated], Section | None], ...] = (
     build_gate_verdict,
     build_suspects,
     build_model_metrics,
+    build_segment_models,
     build_importance,
 )
 # The company as a whole.
@@ -114,7 +116,11 @@ def build_training_page(record: EvaluationRecord, project: Project, words: PageW
         words.text("frame", "rows"): words.number(record.mature),
     }
     title = words.text("frame", "training", project=project.project, target=record.target)
-    sections = [build(contents) for build in (*TRUST_SECTIONS, *MODEL_SECTIONS)]
+    sections = [
+        section
+        for build in (*TRUST_SECTIONS, *MODEL_SECTIONS)
+        if (section := build(contents)) is not None
+    ]
     intro, library = (
         words.text("frame", "training_intro"),
         bundle_chart_library(project.workspace_path),

@@ -10,6 +10,7 @@ from rich.console import Console
 from models.evaluation.metrics import Estimate
 from models.evaluation.sliced_metrics import SliceMetrics
 from models.learners.kinds import MODELS_BY_NAME
+from models.segments.segment_rows import SegmentRow, SegmentSize
 from models.training.settings import CANDIDATES
 from pipelines.commands.options import WIDTH_WITHOUT_TERMINAL
 from pipelines.reports import terminal
@@ -18,6 +19,7 @@ from pipelines.reports.metric_tables import (
     METRIC_LABELS,
     build_challenger_table,
     build_learner_table,
+    build_segment_table,
     build_slice_table,
     describe_row_counts,
 )
@@ -84,6 +86,7 @@ def test_learner_table_marks_the_chosen_learner(learners):
         "hazard (chosen)",
         "logistic",
         "blend",
+        "by segment",
         "naive Bayes",
         "base rate",
     ]
@@ -112,12 +115,29 @@ def test_markdown_table_has_equal_columns_in_each_line(learners):
     assert {line.count("|") for line in lines} == {7} and "blend (chosen)" in lines[5]
 
 
+SEGMENT_ROWS = (
+    SegmentRow(
+        "farm", "own", "better", SegmentSize(900, 1300, 400, 150), "own",
+        Estimate(0.0213, 0.011, 0.0319, 400), Estimate(-0.0021, -0.01, 0.005, 90),
+    ),
+    SegmentRow("(not in training)", "global", "unseen"),
+)  # fmt: skip
+
+
+def test_segment_table_has_gain_and_reason():
+    assert build_segment_table(SEGMENT_ROWS)[1:] == [
+        ["farm", "own", "1,300", "150", "+0.0213 (+0.0110 to +0.0319)",
+         "-0.0021 (-0.0100 to +0.0050)", "lower log loss beyond noise"],
+        ["(not in training)", "global", "0", "0", "–", "–", "not in the training rows"],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("timed", [True, False])
 def test_training_is_the_same_in_terminal_and_markdown(learners, timed):
     project = SimpleNamespace(
         project="acme", timed=timed, ordered=timed, follows_up=lambda target: timed
     )
-    trained = SimpleNamespace(learner="hazard", folds=[{}, {}])
+    trained = SimpleNamespace(learner="hazard", folds=[{}, {}], segments=())
     version, figures = SimpleNamespace(number=3, run_id="0f3c"), learners["hazard"]
     done = SimpleNamespace(
         target="buy",
@@ -125,12 +145,17 @@ def test_training_is_the_same_in_terminal_and_markdown(learners, timed):
         metrics=figures,
         baselines=learners,
         trained=trained,
+        segments=SEGMENT_ROWS,
         version=version,
         error=None,
     )
     text = render_training_markdown(project, [done])
     page = text_of(terminal.render_training(project, done), WIDTH_WITHOUT_TERMINAL)
-    for table in (build_challenger_table(figures, timed), build_learner_table(learners, "hazard")):
+    for table in (
+        build_challenger_table(figures, timed),
+        build_learner_table(learners, "hazard"),
+        build_segment_table(SEGMENT_ROWS),
+    ):
         assert "\n".join(["", *render_markdown_table(table)]) in text
         assert all(any(row[0] in line and row[1] in line for line in page) for row in table)
     for text_part in (

@@ -2,12 +2,19 @@
 
 import dataclasses
 from datetime import UTC
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from models.evaluation.gate import GATE_TAG, PASSED, REFUSED
-from models.evaluation.record import RecordedEstimate, RecordedTest, ReliabilityBin
+from models.evaluation.record import (
+    RecordedEstimate,
+    RecordedSegment,
+    RecordedTest,
+    ReliabilityBin,
+)
+from models.evaluation.segment_kinds import SegmentModel, SegmentReason
 from models.registry.records import RegisteredVersion
 from serve.page.build import build_training_page
 from serve.page.content.evaluated import TrainingContents
@@ -15,6 +22,7 @@ from serve.page.content.words import PageWords
 from serve.page.sections.models.champions import build_champions
 from serve.page.sections.models.importance import build_importance
 from serve.page.sections.models.model_metrics import build_model_metrics
+from serve.page.sections.models.segment_models import build_segment_models
 from serve.page.sections.trust.capacity import build_capacity
 from serve.page.sections.trust.gate_verdict import build_gate_verdict
 from serve.page.sections.trust.reliability import build_reliability
@@ -173,6 +181,45 @@ def test_learners_are_compared_where_they_rank():
     assert "lowest log loss" in section.notes[0]
     assert record.trained_as_of[:10] in section.notes[1]
     assert "with 1 of 2 features; 2 of them contribute" in section.notes[1]
+
+
+NO_GAIN = RecordedEstimate(None, None, None, 0)
+SEGMENTS = (
+    RecordedSegment("farm", "own", "better", 900, 300, 400, 150, "own",
+                    RecordedEstimate(0.0213, 0.011, 0.0319, 400),
+                    RecordedEstimate(-0.0021, -0.01, 0.005, 90)),
+    RecordedSegment("bank", "global", "not_better", 800, 200, 300, 120, "recalibrated",
+                    RecordedEstimate(0.001, -0.002, 0.004, 300), NO_GAIN),
+    RecordedSegment("(not in training)", "global", "unseen", 0, 0, 0, 0, None, NO_GAIN, NO_GAIN),
+)  # fmt: skip
+
+
+def test_segments_show_their_model_gain_and_reason():
+    section, _ = show(build_segment_models, segment_by="industry", segments=SEGMENTS)
+    (table,) = section.tables
+    assert table.caption == "close: models by industry"
+    assert [list(row) for row in table.rows] == [
+        ["farm", "its own", "300", "150", "+0.0213 (0.0110…0.0319)", "−0.0021 (−0.0100…0.0050)",
+         "better beyond chance"],
+        ["bank", "of all leads", "200", "120", "+0.0010 (−0.0020…0.0040)", "–",
+         "of all leads, corrected: not better beyond chance"],
+        ["(not in training)", "of all leads", "0", "0", "–", "–",
+         "values that the training did not see"],
+    ]  # fmt: skip
+    assert section.notes[0].startswith("close: another model predicts farm;")
+    section, _ = show(build_segment_models, segments=SEGMENTS[1:])
+    assert section.notes[0] == "close: the model of all leads predicts every kind."
+
+
+def test_models_without_segments_have_no_section():
+    assert show(build_segment_models)[0] is None
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_every_model_and_reason_has_words(language):
+    words = PageWords.load(language, UTC).texts["segment_models"]
+    assert {f"model_{name}" for name in get_args(SegmentModel)} <= set(words)
+    assert {f"why_{name}" for name in get_args(SegmentReason)} <= set(words)
 
 
 def test_importance_adds_up_by_group():
