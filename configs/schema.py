@@ -230,6 +230,23 @@ class Project(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _check_segment_by(self) -> Self:
+        column = self.learning.segment_by
+        if column is None:
+            return self
+        if self.evaluation.folds < 2:
+            raise ValueError(
+                "learning.segment_by requires evaluation.folds of at least 2: models are chosen in "
+                "the test windows before the last"
+            )
+        if column in self.features.exclude:
+            raise ValueError(
+                f"learning.segment_by: {column!r} is in features.exclude; models by segment are "
+                "compared with a model that has the segment as a feature, so remove it there"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_personal_columns(self) -> Self:
         if self.privacy.suppress_where and self.sources.leads is None:
             raise ValueError(
@@ -405,6 +422,8 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
     if project.goals.by:
         yield "goals.by", project.goals.by
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)
+    if project.learning.segment_by:
+        yield "learning.segment_by", project.learning.segment_by
     yield from (("audit.allow", column) for column in project.audit.allow)
     if project.features.role:
         yield "features.role", project.features.role

@@ -90,7 +90,7 @@ def _list_comparable(part: SegmentEvidence, min_outcomes: int) -> list[SegmentMo
 
 
 def count_rarer_outcomes(label: np.ndarray) -> int:
-    """Return the number of rows with the outcome or without it, whichever are fewer."""
+    """Return the number of rows of the rarer kind: with the outcome, or without it."""
     positive = int(np.sum(label == 1))
     return min(positive, len(label) - positive)
 

@@ -38,6 +38,7 @@ from serve.scoring.scoring import (
     score_matrix,
     stamp_run_columns,
 )
+from serve.scoring.segment_use import describe_segment_use
 from serve.scoring.trends import ScoreHistory, add_score_history, append_columns
 from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
@@ -145,6 +146,8 @@ def _score_each_target(
         _log_if_trained_later(snapshot, target, scorer, log)
         request = _create_request(snapshot, target, str(run.models[target]))
         matrix = build_scoring_matrix(snapshot.dataset, scorer, request)
+        if use := describe_segment_use(scorer, matrix):
+            log(f"{target}: {use}")
         frame = score_matrix(snapshot.dataset, scorer, request, matrix)
         # Reasons take longest; accounts, history and checks need none of them.
         with run_in_background(

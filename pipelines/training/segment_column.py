@@ -15,8 +15,7 @@ CHANNEL, CHANNEL_FEATURE = "channel", "first_channel"
 def find_segment_column(snapshot: Snapshot) -> str:
     """Return the feature of ``learning.segment_by``; empty where the config names none.
 
-    Raises ConfigError for a name that is neither a category attribute of the data nor ``channel``,
-    and for one that no feature is made of.
+    Raises ConfigError for a name that is neither a category attribute of the data nor ``channel``.
     """
     project = snapshot.project
     column = project.learning.segment_by
@@ -26,22 +25,13 @@ def find_segment_column(snapshot: Snapshot) -> str:
     events = snapshot.dataset.events
     has_channels = events["channel"].null_count < events.num_rows
     if column in known:
-        feature = column
-    elif column == CHANNEL and has_channels:
-        feature = CHANNEL_FEATURE
-    else:
-        choices = [*known, *([CHANNEL] if has_channels else [])]
-        raise ConfigError(
-            "models by segment need a category attribute",
-            where=f"{project.path}: learning.segment_by",
-            found=f"{column!r}; there are {', '.join(choices) or 'none'}",
-            fix=did_you_mean(column, choices) or "name one of them, or leave it out",
-        )
-    if column in project.features.exclude:
-        raise ConfigError(
-            "the segment is not among the features",
-            where=f"{project.path}: learning.segment_by",
-            found=f"{column!r} is in features.exclude",
-            fix="remove it there: models by segment are compared with one that knows the segment",
-        )
-    return feature
+        return column
+    if column == CHANNEL and has_channels:
+        return CHANNEL_FEATURE
+    choices = [*known, *([CHANNEL] if has_channels else [])]
+    raise ConfigError(
+        "models by segment need a category attribute",
+        where=f"{project.path}: learning.segment_by",
+        found=f"{column!r}; there are {', '.join(choices) or 'none'}",
+        fix=did_you_mean(column, choices) or "name one of them, or leave it out",
+    )

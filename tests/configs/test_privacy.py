@@ -57,6 +57,7 @@ def test_opt_out_and_personal_columns_are_hidden(tmp_path):
             "targets.buy.amount",
         ),
         ("country", {"evaluation": {"segments": ["country"]}}, "evaluation.segments"),
+        ("country", {"learning": {"segment_by": "country"}}, "learning.segment_by"),
         ("country", {"features": {"role": "country"}}, "features.role"),
         ("country", {"audit": {"allow": ["country"]}}, "audit.allow"),
         ("country", {"publish": {"funnel_by": ["country"]}}, "publish.funnel_by"),

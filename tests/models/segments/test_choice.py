@@ -125,7 +125,7 @@ def test_minimum_counts_the_rows_that_a_candidate_predicted(shown):
     )
 
 
-def test_no_evidence_is_the_global_model():
+def test_segments_without_evidence_keep_the_global_model():
     empty = SegmentEvidence(np.empty(0), np.empty(0, str), {OWN: np.empty(0), GLOBAL: np.empty(0)})
     decision = choose_segment_models({"a": empty}, MINIMUM, 0)["a"]
     assert (decision.model, decision.reason, decision.alternative) == (GLOBAL, "too_few", None)

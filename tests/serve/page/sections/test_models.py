@@ -216,7 +216,7 @@ def test_models_without_segments_have_no_section():
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_every_model_and_reason_has_words(language):
+def test_models_and_reasons_have_words(language):
     words = PageWords.load(language, UTC).texts["segment_models"]
     assert {f"model_{name}" for name in get_args(SegmentModel)} <= set(words)
     assert {f"why_{name}" for name in get_args(SegmentReason)} <= set(words)
