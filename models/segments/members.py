@@ -37,19 +37,19 @@ class SegmentMembers:
         return cls(values, _encode_segments(column, values))
 
     def list_large(self, label: np.ndarray, rows: np.ndarray, min_outcomes: int) -> tuple[str, ...]:
-        """Return up to MAX_COMPARED segments with enough outcomes, in the order of ``values``.
+        """Return the MAX_COMPARED largest segments with enough outcomes, the largest first.
 
-        ``label`` (0, 1, or -1 where immature) is that of all rows. Enough are at least
-        ``min_outcomes`` of the mature rows at the positions ``rows`` with the outcome, and as many
-        without.
+        Only the mature rows at the positions ``rows`` count; ``label`` (0, 1, or -1 where immature)
+        is that of all rows. Enough are at least ``min_outcomes`` rows with the outcome, and as many
+        without. Ties are in the order of ``values``.
         """
         label, code = label[rows], self.code[rows]
-        large = [
-            value
+        size = {
+            value: int(np.sum(code == place))
             for place, value in enumerate(self.values)
             if count_rarer_outcomes(label[code == place]) >= min_outcomes
-        ]
-        return tuple(large[:MAX_COMPARED])
+        }
+        return tuple(sorted(size, key=lambda value: -size[value])[:MAX_COMPARED])
 
     def find_codes(self, names: Sequence[str]) -> np.ndarray:
         """Return the place of each row's segment among ``names``; NO_SEGMENT for all others."""

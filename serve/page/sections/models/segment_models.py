@@ -33,7 +33,7 @@ def build_segment_models(models: Evaluated) -> Section | None:
 def _list_segments(words: PageWords, record: EvaluationRecord) -> Table:
     rows = [
         [
-            segment.segment,
+            _name_segment(words, segment),
             words.text(NAME, f"model_{segment.model}"),
             words.number(segment.n_pos),
             words.number(segment.n_pos_validation),
@@ -45,6 +45,11 @@ def _list_segments(words: PageWords, record: EvaluationRecord) -> Table:
     ]
     caption = words.text(NAME, "caption", target=record.target, column=record.segment_by or "")
     return Table(caption, [words.text(NAME, key) for key in COLUMNS], rows, NUMERIC)
+
+
+def _name_segment(words: PageWords, segment: RecordedSegment) -> str:
+    """Return the value; in the page's language for the rows of leads that belong to no segment."""
+    return words.texts[NAME].get(f"name_{segment.reason}", segment.segment)
 
 
 def _explain_choice(words: PageWords, segment: RecordedSegment) -> str:

@@ -211,6 +211,12 @@ def test_segments_show_their_model_gain_and_reason():
     assert section.notes[0] == "close: the model of all leads predicts every kind."
 
 
+def test_leads_of_no_segment_are_named_in_the_language_of_the_page():
+    section, _ = show(build_segment_models, "ru", segment_by="industry", segments=SEGMENTS)
+    names = [row[0] for row in section.tables[0].rows]
+    assert names == ["farm", "bank", "(не было при обучении)"]
+
+
 def test_models_without_segments_have_no_section():
     assert show(build_segment_models)[0] is None
 
