@@ -32,6 +32,12 @@ NOT_MEASURED = Estimate(np.nan, np.nan, np.nan, 0)
 GATE_TAG, PASSED, REFUSED = "gate", "passed", "refused"
 
 NOT_WORSE = "not worse than the champion"
+BY_SEGMENT = "not worse than without segments"
+SEGMENTS_CHANGED = RefusalCause(
+    "segments changed",
+    "models of segments that were better in earlier windows are worse in the last one",
+    "leave out learning.segment_by, or train again when more outcomes are known",
+)
 METRIC_WORDS = {RATIO: "predicted to observed", SLOPE: "slope"}
 
 # A model without any signal passes the first of these tests and fails the other two.
@@ -168,6 +174,7 @@ def judge_challenger(
     *,
     settings: GateSettings | None = None,
     searched: bool = False,
+    global_model: str = "",
 ) -> GateVerdict:
     """Test the challenger on its out-of-time rows.
 
@@ -180,6 +187,7 @@ def judge_challenger(
     are too few, every fold is judged with a calibrator from the other folds.
     ``champion_probability`` has one element per row, NaN where the champion saw the row; None if
     there is no champion. ``searched`` says that hyperparameters were searched for.
+    ``global_model`` is the column of the model of all leads, where some segments have another.
     """
     settings = settings or GateSettings()
     rows = _OutOfTimeRows.from_table(out_of_time)
@@ -190,12 +198,15 @@ def judge_challenger(
         _test_ranking(metrics["roc_auc"]),
         *_test_calibration(rows, out_of_time, metrics, settings),
         _test_against_champion(rows, champion_probability, settings),
+        *_test_segments(rows, out_of_time, global_model, settings),
     )
     # Too few outcomes, or a good champion, need no further cause.
-    explained = {ENOUGH_DATA, NOT_WORSE}
-    if all(test.passed or test.name in explained for test in tests):
-        return GateVerdict(tests)
-    return GateVerdict(tests, find_refusal_causes(out_of_time, searched=searched))
+    explained = {ENOUGH_DATA, NOT_WORSE, BY_SEGMENT}
+    failed = {test.name for test in tests if not test.passed}
+    causes = (SEGMENTS_CHANGED,) if BY_SEGMENT in failed else ()
+    if failed <= explained:
+        return GateVerdict(tests, causes)
+    return GateVerdict(tests, (*causes, *find_refusal_causes(out_of_time, searched=searched)))
 
 
 @dataclass(frozen=True)
@@ -414,6 +425,24 @@ def _test_against_champion(
         f"{gain.n} rows new to both, needs a lower bound above {-settings.max_loss:.1%}"
     )
     return GateTest(name, gain.low > -settings.max_loss, gain, bound, sentence)
+
+
+def _test_segments(
+    rows: _OutOfTimeRows, out_of_time: pa.Table, global_model: str, settings: GateSettings
+) -> Iterator[GateTest]:
+    """Test models of segments against the model of all leads, in the last window.
+
+    It is the only window without a part in their choice. Yields nothing without such models.
+    """
+    if not global_model or rows.fold is None:
+        return
+    last = rows.fold == rows.fold.max()
+    gain = rows.log_loss_gain(np.asarray(out_of_time[global_model]), last, settings)
+    sentence = (
+        f"{BY_SEGMENT}: log loss lower by {_format_estimate(gain, '.1%')} of the base rate's than "
+        "that of the model of all leads in the last fold, needs an interval that reaches 0.0%"
+    )
+    yield GateTest(BY_SEGMENT, gain.high >= 0, gain, (0.0, np.inf), sentence)
 
 
 def _format_estimate(estimate: Estimate, style: str = ".2f") -> str:

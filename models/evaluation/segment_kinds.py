@@ -6,5 +6,13 @@ from typing import Literal
 
 SegmentModel = Literal["global", "recalibrated", "own"]
 SegmentReason = Literal[
-    "better", "not_better", "too_few", "no_window", "rare", "no_value", "unseen", "no_column"
+    "better",
+    "not_better",
+    "unstable",
+    "too_few",
+    "no_window",
+    "rare",
+    "no_value",
+    "unseen",
+    "no_column",
 ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from models.calibration import Z90, to_probability
+from models.calibration import Z90, compute_log_loss, to_probability
 from models.evaluation.metrics import Estimate, paired_log_loss_gain
 from models.evaluation.segment_kinds import SegmentModel, SegmentReason
 
@@ -27,6 +27,8 @@ ALTERNATIVES: tuple[SegmentModel, ...] = (RECALIBRATED, OWN)
 ERROR_RATE = 0.05
 # The 5 % quantile of 1,000 draws is known to about a tenth of a standard error.
 REPLICATES = 1_000
+# Below 30, a mean gain says little of a window; the gate leaves out such folds, too.
+MIN_WINDOW_OUTCOMES = 30
 NOT_COMPARED = Estimate(np.nan, np.nan, np.nan, 0)
 
 
@@ -37,12 +39,14 @@ class SegmentEvidence:
     Attributes:
         label: 0 or 1.
         cluster: Key of the rows that depend on each other.
+        window: Number of the test window of each row.
         margins: Calibrated log-odds of GLOBAL and of each alternative, none of them fitted or
             calibrated on the row; NaN on rows of windows for which there was no such model.
     """
 
     label: np.ndarray
     cluster: np.ndarray
+    window: np.ndarray
     margins: Mapping[SegmentModel, np.ndarray]
 
 
@@ -52,7 +56,8 @@ class SegmentDecision:
 
     Attributes:
         model: The chosen model.
-        reason: Why: ``better``, ``not_better`` or ``too_few`` outcomes to compare.
+        reason: Why: ``better``, ``not_better``, ``unstable`` (a loss in some window), or
+            ``too_few`` outcomes to compare.
         alternative: The alternative that ``gain`` is of; None where none was compared.
         gain: Log loss of the global model minus that of the alternative, in nats a row, with the
             interval that decided; NaN where none was compared.
@@ -70,8 +75,9 @@ def choose_segment_models(
     """Return the decision of each segment, by its name.
 
     An alternative is compared if it predicted at least ``min_outcomes`` rows with the outcome and
-    as many without. It is better if the interval of its gain lies above 0; the own model replaces
-    a better recalibration only if it is better than that, too.
+    as many without. It is better if the interval of its gain lies above 0, and so does its mean
+    gain in each window. The own model replaces a better recalibration only if it is better than
+    that, too.
     """
     compared = {name: _list_comparable(part, min_outcomes) for name, part in evidence.items()}
     stretch = _widen_for_comparisons(sum(map(len, compared.values())))
@@ -109,15 +115,35 @@ def _choose_model(
         model: compare_models(part, model, GLOBAL, seed).widen_interval(stretch)
         for model in compared
     }
-    better = [model for model in compared if gains[model].low > 0]
+    better = [
+        model for model in compared if gains[model].low > 0 and _gains_in_each_window(part, model)
+    ]
     if not better:
         closest = max(compared, key=lambda model: gains[model].low)
-        return SegmentDecision(GLOBAL, "not_better", closest, gains[closest])
+        reason: SegmentReason = "unstable" if gains[closest].low > 0 else "not_better"
+        return SegmentDecision(GLOBAL, reason, closest, gains[closest])
     chosen = better[0]
     for model in better[1:]:
         if compare_models(part, model, chosen, seed).widen_interval(stretch).low > 0:
             chosen = model
     return SegmentDecision(chosen, "better", chosen, gains[chosen])
+
+
+def _gains_in_each_window(part: SegmentEvidence, model: SegmentModel) -> bool:
+    """Return whether the model beats the global one in every window with enough outcomes.
+
+    The bootstrap draws accounts within the windows as they were. Where the market drifts, a gain of
+    an early window may be the loss of the next.
+    """
+    rows = np.isfinite(part.margins[model])
+    label, window = part.label[rows], part.window[rows]
+    loss = {name: compute_log_loss(part.margins[name][rows], label) for name in (model, GLOBAL)}
+    gain = loss[GLOBAL] - loss[model]
+    return all(
+        gain[window == number].mean() > 0
+        for number in np.unique(window)
+        if count_rarer_outcomes(label[window == number]) >= MIN_WINDOW_OUTCOMES
+    )
 
 
 def compare_models(

@@ -33,6 +33,7 @@ MODEL_WORDS: dict[SegmentModel, str] = {
 WHY: dict[SegmentReason, str] = {
     "better": "lower log loss beyond noise",
     "not_better": "no lower log loss beyond noise",
+    "unstable": "higher log loss in one of the windows",
     "too_few": "too few outcomes",
     "no_window": "no earlier test window to choose in",
     "rare": "rare values are not compared",
@@ -90,7 +91,7 @@ class SegmentRow:
     def why(self) -> str:
         """Return the reason in words."""
         words = WHY[self.reason]
-        if self.reason == "not_better" and self.alternative:
+        if self.reason in ("not_better", "unstable") and self.alternative:
             return f"{MODEL_WORDS[self.alternative]}: {words}"
         return words
 

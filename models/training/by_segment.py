@@ -61,13 +61,17 @@ class SegmentCandidates:
     own: np.ndarray
     calibrated: Mapping[SegmentModel, np.ndarray]
 
-    def gather_evidence(self, rows: TrainingTable, seen: np.ndarray) -> dict[str, SegmentEvidence]:
+    def gather_evidence(
+        self, predictions: OutOfTimePredictions, seen: np.ndarray
+    ) -> dict[str, SegmentEvidence]:
         """Return the evidence of each segment, among the out-of-time rows at ``seen``."""
+        rows = predictions.rows
         parts = {name: seen[self.code[seen] == code] for code, name in enumerate(self.names)}
         return {
             name: SegmentEvidence(
                 rows.label[part],
                 rows.cluster[part],
+                predictions.fold[part],
                 {model: margin[part] for model, margin in self.calibrated.items()},
             )
             for name, part in parts.items()
@@ -135,7 +139,7 @@ def compose_by_segment(
     )
     decisions = {
         number: choose_segment_models(
-            candidates.gather_evidence(predictions.rows, seen), minimum, settings.seed
+            candidates.gather_evidence(predictions, seen), minimum, settings.seed
         )
         for number, seen in _list_validation_rows(predictions, settings).items()
     }
@@ -173,7 +177,7 @@ def _measure_test_gains(
 ) -> dict[str, Estimate]:
     """Return the gain over the global model in the last window, where another was chosen."""
     last = np.flatnonzero(predictions.fold == predictions.fold.max())
-    evidence = candidates.gather_evidence(predictions.rows, last)
+    evidence = candidates.gather_evidence(predictions, last)
     return {
         name: compare_models(evidence[name], decision.model, GLOBAL, settings.seed)
         for name, decision in decisions.items()

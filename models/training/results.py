@@ -47,12 +47,14 @@ class BacktestResult:
         out_of_time: Predictions, OUT_OF_TIME and a column for each model.
         folds: Description of each fold as JSON values, see ``describe_folds``.
         learner: Name of the chosen learner.
+        global_learner: Learner of the global model where segments leave it; empty elsewhere.
         segments: Rows of the table ``segments``; empty where all rows have one model.
     """
 
     out_of_time: pa.Table
     folds: list[dict[str, Any]]
     learner: str
+    global_learner: str = field(default="", kw_only=True)
     segments: tuple[SegmentRow, ...] = field(default=(), kw_only=True)
 
 

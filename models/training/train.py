@@ -47,9 +47,7 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     if composition is not None and not composition.is_global:
         scorer = refit_segments(scorer, table, composition, settings)
     result = _describe_result(table, folds, predictions, learner, composition)
-    return TrainResult(
-        result.out_of_time, result.folds, result.learner, scorer, segments=result.segments
-    )
+    return TrainResult(**vars(result), scorer=scorer)
 
 
 def backtest_learners(
@@ -87,12 +85,19 @@ def _describe_result(
     composition: SegmentComposition | None,
 ) -> BacktestResult:
     """Return the result of the learner, or of the models that its segments have."""
-    name = learner.name
-    if composition is not None and not composition.is_global:
-        predictions, name = composition.predictions, Segmented.name
-    out_of_time = tabulate_predictions(predictions, name)
-    segments = composition.rows if composition else ()
-    return BacktestResult(out_of_time, describe_folds(table, folds), name, segments=segments)
+    rows = describe_folds(table, folds)
+    if composition is None or composition.is_global:
+        out_of_time = tabulate_predictions(predictions, learner.name)
+        segments = composition.rows if composition else ()
+        return BacktestResult(out_of_time, rows, learner.name, segments=segments)
+    name = Segmented.name
+    return BacktestResult(
+        tabulate_predictions(composition.predictions, name),
+        rows,
+        name,
+        global_learner=learner.name,
+        segments=composition.rows,
+    )
 
 
 def predict_out_of_time(

@@ -83,7 +83,10 @@ def _evaluate_backtest(
         folds=result.folds,
         evaluation=evaluation,
         verdict=judge_challenger(
-            result.out_of_time, champion, searched=snapshot.project.learning.search is not None
+            result.out_of_time,
+            champion,
+            searched=snapshot.project.learning.search is not None,
+            global_model=result.global_learner,
         ),
         predictions=build_predictions(target, result.out_of_time, evaluation.rows),
     )

@@ -172,7 +172,12 @@ def register_challenger(
     trained = replace(trained, scorer=replace(trained.scorer, metadata=metadata))
     champion = predict_with_champion(snapshot, target, trained, registry)
     searched = snapshot.project.learning.search is not None
-    verdict = judge_challenger(trained.out_of_time, champion, searched=searched)
+    verdict = judge_challenger(
+        trained.out_of_time,
+        champion,
+        searched=searched,
+        global_model=trained.global_learner,
+    )
     # A refused challenger is recorded as well: its report says why it was refused.
     with tempfile.TemporaryDirectory(prefix="leadscore-") as folder:
         record = write_training_record(

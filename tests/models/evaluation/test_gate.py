@@ -267,3 +267,34 @@ def test_verdict_is_strict_json():
     for rows in (table(), table(0)):
         text = json.dumps(judge_challenger(rows, settings=SETTINGS).to_json(), allow_nan=False)
         assert {"passed", "tests", "causes"} == set(json.loads(text))
+
+
+def by_segment(spoilt: float) -> pa.Table:
+    """Two folds; in the second, the challenger's log-odds of every third row are off."""
+    rows = table(3_000)
+    fold = np.repeat([1, 2], 1_500)
+    off = (fold == 2) & (np.arange(3_000) % 3 == 0)
+    composed = np.where(off, logits(rows, spoilt), np.asarray(rows["probability"]))
+    rows = rows.append_column("logistic", rows["probability"]).append_column("fold", pa.array(fold))
+    return replaced(rows, composed)
+
+
+@pytest.mark.parametrize(("spoilt", "fails"), [(0.0, False), (-2.5, True)])
+def test_models_of_segments_are_judged_in_the_last_fold(spoilt, fails):
+    verdict = judge_challenger(by_segment(spoilt), settings=SETTINGS, global_model="logistic")
+    test = verdict.tests[-1]
+    assert (test.name, test.estimate.n) == ("not worse than without segments", 1_500)
+    assert (test.name in failed(verdict)) == fails
+    if fails:
+        assert "learning.segment_by" in verdict.causes[0].fix
+    plain = judge_challenger(by_segment(spoilt), settings=SETTINGS)
+    assert "not worse than without segments" not in [test.name for test in plain.tests]
+
+
+def test_loss_of_early_folds_is_not_that_of_the_segments():
+    rows = by_segment(-2.5)
+    swapped = rows.set_column(
+        rows.column_names.index("fold"), "fold", pa.array(3 - rows["fold"].to_numpy())
+    )
+    verdict = judge_challenger(swapped, settings=SETTINGS, global_model="logistic")
+    assert "not worse than without segments" not in failed(verdict)

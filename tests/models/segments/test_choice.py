@@ -30,7 +30,8 @@ def evidence(
     margins = {
         model: truth + size * random.normal(size=clusters)[cluster] for model, size in noise.items()
     }
-    return SegmentEvidence(label, np.char.add("account-", cluster.astype(str)), margins)
+    window = np.ones(rows, np.int64)
+    return SegmentEvidence(label, np.char.add("account-", cluster.astype(str)), window, margins)
 
 
 def plain_low_end(part: SegmentEvidence, model: str, other: str, comparisons: int) -> float:
@@ -115,6 +116,24 @@ def test_simplest_model_wins_where_both_are_as_good():
     assert (decision.model, decision.reason, decision.alternative) == (OWN, "better", OWN)
 
 
+@pytest.mark.parametrize("outcomes", [1.0, 0.05])
+def test_gain_that_turns_into_a_loss_is_none(outcomes):
+    """The own model wins by far in window 1 and loses in window 2, unless that is too small."""
+    random = np.random.default_rng(6)
+    part = evidence(random, {GLOBAL: 1.5, OWN: 0.0}, rows=4_000)
+    late = random.random(4_000) < 0.25 * outcomes
+    part.window[late] = 2
+    part.margins[OWN][late], part.margins[GLOBAL][late] = (
+        part.margins[GLOBAL][late].copy(),
+        part.margins[OWN][late].copy(),
+    )
+    decision = choose_segment_models({"a": part}, MINIMUM, 0)["a"]
+    assert decision.gain.low > 0
+    assert (decision.model, decision.reason) == (
+        (GLOBAL, "unstable") if outcomes == 1 else (OWN, "better")
+    )
+
+
 @pytest.mark.parametrize("shown", [99, 100])
 def test_minimum_counts_the_rows_that_a_candidate_predicted(shown):
     """Rows of windows without a candidate do not count."""
@@ -129,7 +148,8 @@ def test_minimum_counts_the_rows_that_a_candidate_predicted(shown):
 
 
 def test_segments_without_evidence_keep_the_global_model():
-    empty = SegmentEvidence(np.empty(0), np.empty(0, str), {OWN: np.empty(0), GLOBAL: np.empty(0)})
+    none = np.empty(0)
+    empty = SegmentEvidence(none, np.empty(0, str), none, {OWN: none, GLOBAL: none})
     decision = choose_segment_models({"a": empty}, MINIMUM, 0)["a"]
     assert (decision.model, decision.reason, decision.alternative) == (GLOBAL, "too_few", None)
     assert choose_segment_models({}, MINIMUM, 0) == {}

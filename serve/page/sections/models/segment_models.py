@@ -54,7 +54,7 @@ def _name_segment(words: PageWords, segment: RecordedSegment) -> str:
 
 def _explain_choice(words: PageWords, segment: RecordedSegment) -> str:
     text = words.text(NAME, f"why_{segment.reason}")
-    if segment.reason == "not_better" and segment.alternative:
+    if segment.reason in ("not_better", "unstable") and segment.alternative:
         return f"{words.text(NAME, f'model_{segment.alternative}')}: {text}"
     return text
 

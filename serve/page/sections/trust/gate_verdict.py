@@ -14,6 +14,7 @@ STYLES = {
     "better_than_the_base_rate": (1, True),
     "ranks": (3, False),
     "not_worse_than_the_champion": (1, True),
+    "not_worse_than_without_segments": (1, True),
 }
 DEFAULT_STYLE = (2, False)
 
@@ -122,6 +123,7 @@ def _describe_bound(words: PageWords, test: RecordedTest) -> str:
         return words.text(NAME, "between", low=write(low, digits), high=write(high, digits))
     if low is not None:
         # The number of leads may equal its limit, an interval must lie above it.
-        key = "at_least" if _key_of(test) == "enough_data" else "above"
+        keys = {"enough_data": "at_least", "not_worse_than_without_segments": "reaches"}
+        key = keys.get(_key_of(test), "above")
         return words.text(NAME, key, low=write(low, digits))
     return words.text(NAME, "below", high=write(high, digits)) if high is not None else "–"
