@@ -38,7 +38,6 @@ def build_customer_states(data: PageData) -> Section | None:
         [
             _list_states(words, states),
             *_list_flows(words, tables),
-            *_list_retention(words, tables),
             *_list_revenue(words, tables),
             *_list_track(words, tables),
         ],

@@ -56,7 +56,8 @@ def test_states_flows_and_revenue_are_shown(
     section = build_customer_states(data)
     assert section is not None
     words, rows = data.words, customers.list_rows("customer_states")
-    states, flows, retention, revenue, track = section.tables
+    states, flows, revenue, track = section.tables
+    retention = section.charts[0].table
     assert [row[1] for row in states.rows] == [words.number(row["customers"]) for row in rows]
     counted = customers.list_rows("customer_flows")
     shown = [cell for row in flows.rows for cell in row[1:] if cell != "–"]
