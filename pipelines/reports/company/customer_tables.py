@@ -5,6 +5,7 @@ A table is a list of rows of texts; the first row holds the headers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -147,15 +148,15 @@ def build_customer_backtest_table(result: CustomerBacktest) -> list[list[str]]:
             MODEL_NAMES[name] + star,
             replace_hyphens(f"{counts.expected / counts.actual - 1:+.1%}"),
             f"{counts.absolute_error:.3f}",
-            f"{round(row.correlation, 3) + 0.0:.3f}",
-            f"{counts.ranking:.3f}",
+            _format_number(row.correlation),
+            _format_number(counts.ranking),
             f"{counts.deviance:.3f}",
         ]
         if result.margin is not None:
             off = row.margin / result.margin[0] - 1
             cells += [
                 replace_hyphens(f"{off:+.1%}"),
-                f"{row.margin_error:.2f}",
+                f"{row.margin_error:,.2f}",
                 f"{row.margin_rank:.3f}",
                 f"{row.top_share:.1%}",
             ]
@@ -230,6 +231,11 @@ def _format_range(basis: Row, name: str) -> str:
     ends = (basis[f"{name}_low"], basis[f"{name}_high"])
     low, high = (format_amount(end) for end in ends)
     return f"{format_amount(basis[name])} ({low}–{high})"
+
+
+def _format_number(value: float) -> str:
+    """Return a number with three digits, without a negative zero; a dash for NaN."""
+    return NOTHING if math.isnan(value) else replace_hyphens(f"{round(value, 3) + 0.0:.3f}")
 
 
 def _format_step(step: str, amount: float) -> str:
