@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ class FitInput:
         rows_per_cluster: Mean number of rows of a cluster: an account, or an entity without one.
         weight: Sample weights (rows,), 1 on average; None where all rows weigh alike.
         parameters: LightGBM parameters that replace the chosen ones; other learners ignore them.
+        names: Name of each column of ``x``; empty where they have none.
     """
 
     x: np.ndarray
@@ -31,6 +32,7 @@ class FitInput:
     rows_per_cluster: float = 1.0
     weight: np.ndarray | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    names: Sequence[str] = ()
 
     @classmethod
     def from_rows(
@@ -43,6 +45,7 @@ class FitInput:
         learning: Learning,
         parameters: Mapping[str, Any],
         seed: int,
+        names: Sequence[str] = (),
     ) -> Self:
         """Return the input of rows of these entities and clusters (text).
 
@@ -52,7 +55,7 @@ class FitInput:
         """
         rows_per_cluster = len(cluster) / len(set(cluster))
         weight = compute_sample_weights(entity_id, cutoff, learning)
-        return cls(x, categorical, seed, rows_per_cluster, weight, parameters)
+        return cls(x, categorical, seed, rows_per_cluster, weight, parameters, names)
 
     def take(self, rows: np.ndarray) -> Self:
         """Return the rows at these positions."""

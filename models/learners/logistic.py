@@ -10,13 +10,17 @@ import numpy as np
 
 from models.encoding import sample_evenly
 from models.learners.fit_input import FitInput
+from models.learners.logistic_prior import (
+    STRENGTH_VARIANCE,
+    choose_prior_variance,
+    get_default_effects,
+)
+from models.learners.ridge import RidgeProblem
 from models.serialization import JsonModel
 from models.stored_json import StoredLogistic, check_stored
 
 # Most frequent categories that get a column each; all others share none.
 MAX_CATEGORY_LEVELS = 30
-# Variance of the normal prior of the weights, scikit-learn's C.
-INVERSE_PENALTY = 1.0
 # With more rows a few hundred weights become no more certain.
 MAX_FIT_ROWS = 200_000
 
@@ -99,7 +103,8 @@ class Logistic(JsonModel):
     def fit(cls, fit_input: FitInput, y: np.ndarray) -> Self:
         """Fit by penalised maximum likelihood; the solution is unique, so the seed has no effect.
 
-        At most MAX_FIT_ROWS rows are used, spread evenly.
+        Few outcomes leave the weights near the defaults of ``logistic_prior``. At most
+        MAX_FIT_ROWS rows are used, spread evenly.
         """
         rows = sample_evenly(len(y), MAX_FIT_ROWS)
         x, y = fit_input.x[rows], y[rows]
@@ -108,8 +113,16 @@ class Logistic(JsonModel):
             LogisticTerm.initialize(x[:, j], j in fit_input.categorical) for j in range(x.shape[1])
         ]
         design = np.column_stack([term.design_columns(x[:, j]) for j, term in enumerate(terms)])
-        intercept, weights = _fit_ridge(design, y, _find_number_columns(terms), weight)
-        ends = np.cumsum([len(term.weights) for term in terms])[:-1]
+        starts = np.cumsum([0, *[len(term.weights) for term in terms]])
+        # The first design column of a number is its value; all other columns are 0 or 1.
+        numbers = np.array([j for j, term in enumerate(terms) if not term.category], dtype=np.int64)
+        spread = _measure_spread(design, starts[numbers])
+        effects = np.zeros(design.shape[1])
+        effects[starts[numbers]] = get_default_effects(fit_input.names, numbers)
+        weight = np.ones(len(y)) if weight is None else weight
+        variance = choose_prior_variance(y, weight, fit_input.rows_per_cluster, len(terms))
+        intercept, weights = _fit_weights(design, y, weight, effects / spread, spread, variance)
+        ends = starts[1:-1]
         parts = np.split(weights, ends)
         means = np.split(design.mean(axis=0, dtype=np.float64), ends)
         offsets = [float(np.sum(w * mean)) for w, mean in zip(parts, means, strict=True)]
@@ -152,31 +165,40 @@ class Logistic(JsonModel):
         return cls(float(data["bias"]), tuple(terms))
 
 
-def _find_number_columns(terms: list[LogisticTerm]) -> np.ndarray:
-    """Return the design columns of numbers' values; all other columns are 0 or 1."""
-    starts = np.cumsum([0, *[len(term.weights) for term in terms]])
-    return np.array(
-        [start for start, term in zip(starts, terms, strict=False) if not term.category],
-        dtype=np.int64,
-    )
-
-
-def _fit_ridge(
-    design: np.ndarray, y: np.ndarray, number_columns: np.ndarray, weight: np.ndarray | None
+def _fit_weights(
+    design: np.ndarray,
+    y: np.ndarray,
+    weight: np.ndarray,
+    defaults: np.ndarray,
+    spread: np.ndarray,
+    variance: float,
 ) -> tuple[float, np.ndarray]:
-    """Return intercept and weights of a ridge logistic regression.
+    """Return intercept and weights of the design columns.
 
-    Numbers are scaled to unit spread, so that the penalty treats them alike. Indicators stay as
-    they are, so that the penalty shrinks rare ones.
+    A weight is ``strength * default + deviation``. The strength, common to all defaults, has prior
+    mean 1; a deviation has prior mean 0 and ``variance``, in units of ``spread``. So a few outcomes
+    suffice to find that the defaults do not hold in a company.
     """
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    common = (design @ defaults).astype(np.float32)
+    columns = design.shape[1]
+    intercept, fitted = RidgeProblem(
+        np.column_stack([design, common]),
+        np.append(spread, 1.0),
+        y,
+        weight,
+        np.append(np.zeros(columns), 1.0),
+        np.append(np.full(columns, variance), STRENGTH_VARIANCE),
+    ).solve()
+    return intercept, fitted[:-1] + fitted[-1] * defaults
 
+
+def _measure_spread(design: np.ndarray, number_columns: np.ndarray) -> np.ndarray:
+    """Return the scale of each design column.
+
+    Numbers are scaled to unit spread, so that the prior treats them alike. Indicators stay as they
+    are, so that the prior shrinks rare ones.
+    """
     spread = np.ones(design.shape[1])
     spread[number_columns] = design[:, number_columns].std(axis=0, dtype=np.float64)
     spread[spread == 0] = 1.0
-    # More threads would add up in another order: the last bits would depend on the number of cores.
-    with threadpool_limits(1):
-        regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=500)
-        regression.fit(design / spread.astype(np.float32), y, sample_weight=weight)
-    return float(regression.intercept_[0]), regression.coef_[0].astype(np.float64) / spread
+    return spread

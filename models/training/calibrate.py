@@ -11,7 +11,7 @@ from configs.errors import DataError
 from features.tools.instants import duration_to_microseconds
 from models.calibration import MIN_CALIBRATION_ROWS, AffineCalibrator, fit_calibrator
 from models.learners.blend import Blend
-from models.learners.lightgbm import LightGbm
+from models.learners.logistic import Logistic
 from models.training.blending import (
     Margins,
     blend_margins,
@@ -64,11 +64,12 @@ def fit_fold_calibration(
 
     These rows are the latest slice of the rows at the positions ``train``; inner models are fitted
     on the earlier rows. Where the slice or the earlier rows hold too few outcomes, there is no
-    calibrator, which means identity, and LightGBM is the whole blend.
+    calibrator, which means identity, and the logistic regression is the whole blend: its prior
+    makes it the best with few outcomes.
     """
     fold = _split_calibration_rows(table, train, settings)
     if fold is None:
-        return FoldCalibration({}, {LightGbm.name: 1.0})
+        return FoldCalibration({}, {Logistic.name: 1.0})
     margins, _ = predict_held_out(table, fold, list_models_to_fit(settings.learners), settings)
     rows = table.take(fold.test)
     shares: dict[str, float] = {}

@@ -94,6 +94,7 @@ def fit_prepared_models(
             learning,
             choice.parameters,
             settings.seed,
+            encoding.names,
         )
 
     table = available.mature

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.encoding import Encoding
+from models.learners.logistic_prior import find_default_columns
 from models.training.search import HyperparameterChoice, choose_hyperparameters
 from models.training.selection import select_strongest_features
 from models.training.settings import TrainingSettings
@@ -45,6 +46,9 @@ def prepare_features(available: AvailableRows, settings: TrainingSettings) -> Pr
         table.label,
         encoding.categorical,
         settings.seed,
+        # The prior of the logistic regression is about these: with few outcomes the pilot model
+        # cannot see that they are informative.
+        find_default_columns(encoding.names),
     )
     required = [j for j, name in enumerate(encoding.names) if name == settings.segment_column]
     encoding = encoding.take(np.union1d(columns, required).astype(np.int64))

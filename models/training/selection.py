@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -33,14 +33,16 @@ def select_strongest_features(
     y: np.ndarray,
     categorical: list[int],
     seed: int,
+    kept: Sequence[int] = (),
 ) -> np.ndarray:
     """Return the columns to train on, ascending: the MAX_FEATURES with the largest gain.
 
-    All columns are returned if there are no more. The gain of a column is the reduction of the
-    training loss by its splits in a small gradient-boosted model, on at most MAX_PILOT_ROWS rows
-    spread evenly. ``encode_rows`` returns (rows, features) of the rows at these positions, so that
-    no other rows need to be encoded. ``y`` is 0 or 1, ``categorical`` lists the columns of codes.
-    Features are selected anew from the train rows of each fold, so that no tested row takes part.
+    The columns ``kept`` are returned in addition. All columns are returned if there are no more.
+    The gain of a column is the reduction of the training loss by its splits in a small
+    gradient-boosted model, on at most MAX_PILOT_ROWS rows spread evenly. ``encode_rows`` returns
+    (rows, features) of the rows at these positions, so that no other rows need to be encoded.
+    ``y`` is 0 or 1, ``categorical`` lists the columns of codes. Features are selected anew from
+    the train rows of each fold, so that no tested row takes part.
     """
     rows = sample_evenly(len(y), MAX_PILOT_ROWS)
     x = encode_rows(rows)
@@ -53,4 +55,5 @@ def select_strongest_features(
     dataset = lightgbm.Dataset(x, y[rows], categorical_feature=categorical, params=parameters)
     gain = lightgbm.train(parameters, dataset).feature_importance("gain")
     # Stable, so that columns of equal gain keep their order.
-    return np.sort(np.argsort(-gain, kind="stable")[:MAX_FEATURES])
+    strongest = np.argsort(-gain, kind="stable")[:MAX_FEATURES]
+    return np.union1d(strongest, np.array(kept, dtype=np.int64))

@@ -32,7 +32,8 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     ``matrix`` holds SPINE and feature columns (float64 or string), ``labels`` is a LABELS table in
     the same row order. Rows without a label are right-censored: they are trained on as far as they
     were followed up, and never tested on. The candidate with the lowest pooled out-of-time log
-    loss is chosen; LightGBM stays unless another is better beyond noise.
+    loss is chosen; LightGBM stays unless another is better beyond noise, and with few outcomes the
+    logistic regression does.
 
     Raise DataError, with counts, for tables that do not match, too few mature rows or outcomes, or
     too short a history.
@@ -41,7 +42,7 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
     # Chosen before the refit, so that only the chosen learner is fitted on all rows.
-    learner = choose_learner(predictions, settings)
+    learner = choose_learner(table, predictions, settings)
     composition = _compose_segments(table, folds, predictions, learner, settings)
     scorer = refit_scorer(table, predictions, learner, settings)
     if composition is not None and not composition.is_global:
@@ -57,7 +58,7 @@ def backtest_learners(
     table = TrainingTable.from_tables(matrix, labels)
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
-    learner = choose_learner(predictions, settings)
+    learner = choose_learner(table, predictions, settings)
     composition = _compose_segments(table, folds, predictions, learner, settings)
     return _describe_result(table, folds, predictions, learner, composition)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from configs.errors import DataError
-from models.learners import lightgbm, logistic
+from models.learners import lightgbm
 from models.learners.base_rate import BaseRate
 from models.learners.blend import Blend
 from models.learners.fit_input import FitInput
@@ -149,47 +149,12 @@ def test_model_can_be_fitted_on_six_rows(kind):
     np.testing.assert_allclose(model.contributions(x).sum(axis=1), model.margin(x), atol=1e-9)
 
 
-def test_logistic_agrees_with_plain_gradient_descent():
-    """An independent oracle: the same penalised likelihood, solved in another way."""
-    random = np.random.default_rng(5)
-    x = np.column_stack([random.normal(size=300), random.integers(0, 2, 300)])
-    y = (random.random(300) < 1 / (1 + np.exp(-x[:, 0] - x[:, 1]))).astype(np.int64)
-    center = np.median(x[:, 0])
-    ratio = (x[:, 0] - center) / np.abs(x[:, 0] - center).mean()
-    curve = np.sign(ratio) * np.log1p(np.abs(ratio))
-    design = np.column_stack([curve / curve.std(), x[:, 1] == 0, x[:, 1] == 1]).astype(float)
-    weights, bias = np.zeros(3), 0.0
-    for _ in range(8_000):
-        pull = 1 / (1 + np.exp(-design @ weights - bias)) - y
-        weights -= 0.004 * (design.T @ pull + weights / logistic.INVERSE_PENALTY)
-        bias -= 0.004 * pull.sum()
-    model = Logistic.fit(FitInput(x, [1], 0), y)
-    np.testing.assert_allclose(model.margin(x), design @ weights + bias, atol=3e-3)
-
-
 @pytest.mark.parametrize("kind", MODELS_BY_NAME.values())
 def test_equal_weights_change_nothing(kind):
     x, y = sample(800)
     unweighted = fitted(kind, x, y, CATEGORICAL)
     same = fitted(kind, x, y, CATEGORICAL, weight=np.ones(800))
     np.testing.assert_allclose(same.margin(x), unweighted.margin(x), atol=1e-6)
-
-
-def test_logistic_weight_of_two_equals_two_rows():
-    x, y = sample(600)
-    twice = np.arange(600) % 3 == 0
-    weighed = logistic._fit_ridge(*design_of(x, y), 1.0 + twice)
-    doubled = logistic._fit_ridge(
-        *design_of(np.concatenate([x, x[twice]]), np.concatenate([y, y[twice]])), None
-    )
-    np.testing.assert_allclose(weighed[0], doubled[0], atol=2e-3)
-    np.testing.assert_allclose(weighed[1], doubled[1], atol=2e-3)
-
-
-def design_of(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return indicators only: they are not scaled, as a scale would ignore the weights."""
-    codes = np.nan_to_num(x[:, 3], nan=5.0)
-    return (codes[:, None] == np.arange(6)).astype(np.float32), y, np.zeros(0, dtype=np.int64)
 
 
 @pytest.mark.parametrize("kind", [LightGbm, Hazard, Logistic, Blend])

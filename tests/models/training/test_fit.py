@@ -3,15 +3,19 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from configs.learning import EvaluationConfig, Learning
+from models.learners.base_rate import BaseRate
 from models.learners.blend import Blend
 from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.training.blending import RECENT_LOGISTIC, list_models_to_fit
 from models.training.calibrate import FoldCalibration, fit_fold_calibration
 from models.training.fit import fit_models
+from models.training.selection import MAX_FEATURES
 from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from models.training.training_rows import AvailableRows, TrainingTable
@@ -51,8 +55,23 @@ def test_recent_logistic_needs_an_order(ordered):
     assert set(found) == {LightGbm.name, Logistic.name} | ({RECENT_LOGISTIC} if ordered else set())
 
 
-def test_blend_is_lightgbm_alone_with_too_few_calibration_rows():
+def test_blend_is_logistic_alone_with_too_few_calibration_rows():
     table = TrainingTable.from_tables(*company(12))
     assert fit_fold_calibration(table, table.mature_rows, SETTINGS) == FoldCalibration(
-        {}, {LightGbm.name: 1.0}
+        {}, {Logistic.name: 1.0}
     )
+
+
+def test_columns_with_a_default_effect_are_always_offered():
+    random = np.random.default_rng(0)
+    label = np.arange(400) % 4 == 0
+    columns = {f"n{j}": label + 0.1 * random.normal(size=400) for j in range(MAX_FEATURES + 10)}
+    columns |= {"any_age": random.normal(size=400), "noise": random.normal(size=400)}
+    ids = np.arange(400).astype(str).astype(object)
+    number = np.arange(400)
+    table = TrainingTable(pa.table(columns), number, ids, ids, number, label.astype(int), number)
+    fitted = fit_models(
+        AvailableRows.from_cutoff(table, number, None, 0), {BaseRate.name}, SETTINGS
+    )
+    assert "any_age" in fitted.encoding.names
+    assert "noise" not in fitted.encoding.names
