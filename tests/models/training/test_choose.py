@@ -33,7 +33,7 @@ def make_predictions(table, better=None, step=0.0):
     if better is not None:
         margins[better.name] = margins[better.name] + step * (2 * table.label - 1)
     fold = np.ones(len(table.label), np.int64)
-    return OutOfTimePredictions(table, fold, margins, margins, fold > 0)
+    return OutOfTimePredictions(table, fold, margins, margins, fold > 0, (), ())
 
 
 @pytest.mark.parametrize(
