@@ -36,7 +36,7 @@ POISSON_PARAMETERS = {
     "poisson_max_delta_step": 0.01,
 }
 # The forecast of activity knows how features act together: what is left to learn is nearly a sum.
-RESIDUAL_PARAMETERS = {"num_leaves": 4}
+RESIDUAL_PARAMETERS = {"num_leaves": 3}
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ def prepare_features(available: AvailableRows, settings: TrainingSettings) -> Pr
     table = available.mature
     encoding = Encoding.fit(table.matrix, table.feature_names, table.row_number)
     choice, search = choose_hyperparameters(table, encoding, settings)
+    follow_up = available.follow_up
+    activity = None if follow_up is None else follow_up.activity
     columns = select_strongest_features(
         lambda pilot: encoding.encode(table.matrix, table.row_number[pilot]),
         table.label,
@@ -49,6 +51,7 @@ def prepare_features(available: AvailableRows, settings: TrainingSettings) -> Pr
         # The prior of the logistic regression is about these: with few outcomes the pilot model
         # cannot see that they are informative.
         find_default_columns(encoding.names),
+        None if activity is None else activity[: len(table.label)],
     )
     required = [j for j, name in enumerate(encoding.names) if name == settings.segment_column]
     encoding = encoding.take(np.union1d(columns, required).astype(np.int64))

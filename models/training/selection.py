@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
+>>>>>>> 8fce7f7 (Select features by the forecast of activity too)
 
 import numpy as np
 
@@ -34,6 +36,7 @@ def select_strongest_features(
     categorical: list[int],
     seed: int,
     kept: Sequence[int] = (),
+    activity: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the columns to train on, ascending: the MAX_FEATURES with the largest gain.
 
@@ -43,17 +46,35 @@ def select_strongest_features(
     (rows, features) of the rows at these positions, so that no other rows need to be encoded.
     ``y`` is 0 or 1, ``categorical`` lists the columns of codes. Features are selected anew from
     the train rows of each fold, so that no tested row takes part.
+
+    With ``activity`` (rows,), the events of the days after the cutoff, NaN where not known yet, a
+    second pilot model forecasts it. The columns then take turns by the rank of their gain in either
+    model: few outcomes leave more to chance in that rank than many events do.
     """
     rows = sample_evenly(len(y), MAX_PILOT_ROWS)
     x = encode_rows(rows)
     if x.shape[1] <= MAX_FEATURES:
         return np.arange(x.shape[1])
+    rank = _rank_by_gain(x, y[rows], categorical, {**PILOT_PARAMETERS, "seed": seed})
+    known = [] if activity is None else np.flatnonzero(~np.isnan(activity[rows]))
+    if activity is not None and np.any(activity[rows][known]):
+        parameters = {**PILOT_PARAMETERS, "objective": "poisson", "seed": seed}
+        other = _rank_by_gain(x[known], activity[rows][known], categorical, parameters)
+        rank = np.minimum(rank, other)
+    # Stable, so that columns of equal rank keep their order.
+    strongest = np.argsort(rank, kind="stable")[:MAX_FEATURES]
+    return np.union1d(strongest, np.array(kept, dtype=np.int64))
+
+
+def _rank_by_gain(
+    x: np.ndarray, label: np.ndarray, categorical: list[int], parameters: dict[str, Any]
+) -> np.ndarray:
+    """Return the rank of each column's gain in a pilot model, 0 for the largest one."""
     import lightgbm
 
-    min_leaf_rows = int(np.clip(len(rows) // 200, 5, 100))
-    parameters = {**PILOT_PARAMETERS, "min_data_in_leaf": min_leaf_rows, "seed": seed}
-    dataset = lightgbm.Dataset(x, y[rows], categorical_feature=categorical, params=parameters)
+    min_leaf_rows = int(np.clip(len(x) // 200, 5, 100))
+    parameters = {**parameters, "min_data_in_leaf": min_leaf_rows}
+    dataset = lightgbm.Dataset(x, label, categorical_feature=categorical, params=parameters)
     gain = lightgbm.train(parameters, dataset).feature_importance("gain")
     # Stable, so that columns of equal gain keep their order.
-    strongest = np.argsort(-gain, kind="stable")[:MAX_FEATURES]
-    return np.union1d(strongest, np.array(kept, dtype=np.int64))
+    return np.argsort(np.argsort(-gain, kind="stable"), kind="stable")
