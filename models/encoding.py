@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 
-MAX_CATEGORIES = 255
+MAX_CATEGORIES = 1_000
 # Rows on which columns are compared by rank; more rows would only cost time.
 RANK_SAMPLE_ROWS = 4_000
 # Rows of which the columns are read at a time.
@@ -52,7 +52,7 @@ class Encoding:
         """Choose among the named columns of a feature matrix, by all or some of its rows.
 
         The matrix has one row per entity and cutoff. float64 columns become numbers. String columns
-        become categories: the 255 most frequent ones, ties by text. Left out are columns with one
+        become categories: the 1,000 most frequent ones, ties by text. Left out are columns with one
         value only (missing counts as a value), and numbers that rank the rows as an earlier column
         does, or backwards: for an event that occurs once, every age and every decayed count are
         equivalent for a tree. Ranks are compared on RANK_SAMPLE_ROWS rows.

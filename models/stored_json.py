@@ -8,6 +8,7 @@ schema names is ignored, since later versions may store more.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -24,12 +25,13 @@ MAX_COUNT = 2**53
 MAX_AMOUNT = 1e300
 MAX_FEATURES = 100_000
 # Categories of a feature that have a code.
-MAX_CATEGORY_CODES = 255
+MAX_CATEGORY_CODES = 1_000
 # Limits of what training stores: see the constants of the classes that write the parts.
 MAX_BAND_BINS, MAX_SCALE_KNOTS, MAX_BASELINE_KNOTS = 20, 101, 210
 MAX_BINS, MAX_SUBJECTS, MAX_WEEKS = 50, 400, 53
 MAX_TYPES, MAX_LENGTHS = 60, 1_000
 MAX_ACTIVITY_WEIGHT = 3.0
+MAX_RATE_KEYS = 20_000
 # The CRM's clip of naive Bayes, as log-odds.
 MAX_BAYES_LOG_ODDS = 9.2103
 MAX_DAYS = MAX_DURATION.days
@@ -269,6 +271,28 @@ class StoredBaseRate(Stored):
     bias: Log
 
 
+class StoredRates(Stored):
+    """``CategoryRates``."""
+
+    columns: list[Annotated[int, Field(ge=0, lt=MAX_FEATURES)]] = Field(min_length=1, max_length=2)
+    keys: list[Count] = Field(min_length=1, max_length=MAX_RATE_KEYS)
+    log_ratios: list[Log]
+
+    @model_validator(mode="after")
+    def _require_sizes(self) -> Self:
+        _require_equal_sizes(self.keys, self.log_ratios)
+        if any(later <= earlier for earlier, later in pairwise(self.keys)):
+            raise ValueError("the keys do not rise")
+        return self
+
+
+class StoredTargetEncoding(Stored):
+    """``TargetEncodedTrees``."""
+
+    trees: str
+    rates: list[StoredRates] = Field(max_length=MAX_FEATURES)
+
+
 class StoredPart(Stored):
     """One part of a ``Blend``."""
 
@@ -471,6 +495,6 @@ class StoredScorer(Stored):
         return self
 
 
-def _require_equal_sizes(*lists: list[float]) -> None:
+def _require_equal_sizes(*lists: Sequence[float]) -> None:
     if len({len(numbers) for numbers in lists}) > 1:
         raise ValueError("the lists differ in length")

@@ -22,6 +22,8 @@ class FitInput:
         seed: Seed of every random choice.
         rows_per_cluster: Mean number of rows of a cluster: an account, or an entity without one.
         weight: Sample weights (rows,), 1 on average; None where all rows weigh alike.
+        asked_at: Time of each row (rows,) int64, such as its cutoff; None for the order of rows.
+        known_at: Time at which the outcome of each row was known, after ``asked_at``.
         parameters: LightGBM parameters that replace the chosen ones; other learners ignore them.
         names: Name of each column of ``x``; empty where they have none.
     """
@@ -33,6 +35,8 @@ class FitInput:
     weight: np.ndarray | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     names: Sequence[str] = ()
+    asked_at: np.ndarray | None = None
+    known_at: np.ndarray | None = None
 
     @classmethod
     def from_rows(
@@ -59,5 +63,14 @@ class FitInput:
 
     def take(self, rows: np.ndarray) -> Self:
         """Return the rows at these positions."""
-        weight = None if self.weight is None else self.weight[rows]
-        return replace(self, x=self.x[rows], weight=weight)
+
+        def take_rows(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            x=self.x[rows],
+            weight=take_rows(self.weight),
+            asked_at=take_rows(self.asked_at),
+            known_at=take_rows(self.known_at),
+        )

@@ -11,11 +11,16 @@ import numpy as np
 from models.calibration import AffineCalibrator
 from models.learners.blend import BLEND_PARTS, Blend, BlendPart
 from models.learners.protocol import Model
+from models.learners.target_encoding import TargetEncodedTrees
 from models.serialization import JsonModel
 from models.stored_json import StoredSegmented, check_stored
 
-SegmentedPart = BlendPart | Blend
-SEGMENTED_PARTS: dict[str, type[SegmentedPart]] = {**BLEND_PARTS, Blend.name: Blend}
+SegmentedPart = BlendPart | Blend | TargetEncodedTrees
+SEGMENTED_PARTS: dict[str, type[SegmentedPart]] = {
+    **BLEND_PARTS,
+    Blend.name: Blend,
+    TargetEncodedTrees.name: TargetEncodedTrees,
+}
 
 
 @dataclass(frozen=True)

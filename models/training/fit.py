@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.learners.naive_bayes import NaiveBayes
 from models.learners.protocol import Model
+from models.learners.target_encoding import TargetEncodedTrees
 from models.training.blending import RECENT_LOGISTIC, Margins, blend_margins
 from models.training.folds import Fold
 from models.training.prepare import PreparedFeatures, prepare_features
@@ -103,6 +104,10 @@ def fit_prepared_models(
     for learner in (LightGbm, Logistic, NaiveBayes, BaseRate):
         if learner.name in names:
             models[learner.name] = learner.fit(fit_input, table.label)
+    if TargetEncodedTrees.name in names:
+        asked_at, known_at = _order_outcomes(table, settings)
+        timed = replace(fit_input, asked_at=asked_at, known_at=known_at)
+        models[TargetEncodedTrees.name] = TargetEncodedTrees.fit(timed, table.label)
     # Weights by age need an order of the rows.
     if RECENT_LOGISTIC in names and settings.ordered:
         recent = choice.learning.model_copy(update={"recency_half_life": RECENT_HALF_LIFE_SHARE})
@@ -166,3 +171,18 @@ class OwnModel:
 
     def _list_parts(self) -> dict[str, float]:
         return {name: share for name, share in self.shares.items() if share > 0}
+
+
+def _order_outcomes(
+    table: TrainingTable, settings: TrainingSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return when each row was asked and its outcome known, int64 (rows,).
+
+    In microseconds UTC. Where the order of rows means nothing, clusters are asked in random order,
+    the rows of one at the same time.
+    """
+    if settings.ordered:
+        return table.cutoff, table.cutoff + max(settings.horizon_us, 1)
+    _, cluster = np.unique(table.cluster.astype(str), return_inverse=True)
+    place = np.random.default_rng(settings.seed).permutation(cluster.max() + 1)[cluster]
+    return place, place + 1

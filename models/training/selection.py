@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
->>>>>>> 8fce7f7 (Select features by the forecast of activity too)
 
 import numpy as np
 
@@ -56,10 +55,11 @@ def select_strongest_features(
     if x.shape[1] <= MAX_FEATURES:
         return np.arange(x.shape[1])
     rank = _rank_by_gain(x, y[rows], categorical, {**PILOT_PARAMETERS, "seed": seed})
-    known = [] if activity is None else np.flatnonzero(~np.isnan(activity[rows]))
-    if activity is not None and np.any(activity[rows][known]):
+    count = np.full(len(rows), np.nan) if activity is None else activity[rows]
+    known = np.flatnonzero(~np.isnan(count))
+    if count[known].any():
         parameters = {**PILOT_PARAMETERS, "objective": "poisson", "seed": seed}
-        other = _rank_by_gain(x[known], activity[rows][known], categorical, parameters)
+        other = _rank_by_gain(x[known], count[known], categorical, parameters)
         rank = np.minimum(rank, other)
     # Stable, so that columns of equal rank keep their order.
     strongest = np.argsort(rank, kind="stable")[:MAX_FEATURES]

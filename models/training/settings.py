@@ -15,10 +15,11 @@ from models.learners.lightgbm import LightGbm
 from models.learners.logistic import Logistic
 from models.learners.naive_bayes import NaiveBayes
 from models.learners.protocol import Model
+from models.learners.target_encoding import TargetEncodedTrees
 from models.scorer_metadata import ScorerMetadata
 
 # The first is the default: another replaces it only if it is better beyond noise.
-CANDIDATES: tuple[type[Model], ...] = (LightGbm, Hazard, Logistic, Blend)
+CANDIDATES: tuple[type[Model], ...] = (LightGbm, Hazard, Logistic, Blend, TargetEncodedTrees)
 # Reported next to the candidates as they are: never calibrated, never chosen.
 BASELINES: tuple[type[Model], ...] = (NaiveBayes, BaseRate)
 # Fewest rows of each class that models are fitted on.

@@ -7,10 +7,14 @@ final scorer is then fitted on all mature rows and calibrated on the pooled pred
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.learners.protocol import Model
 from models.learners.segmented import Segmented
+from models.learners.target_encoding import TargetEncodedTrees, has_many_levels
 from models.training.by_segment import SegmentComposition, compose_by_segment
 from models.training.choose import choose_learner
 from models.training.folds import Fold, plan_folds
@@ -39,6 +43,7 @@ def train_scorer(matrix: pa.Table, labels: pa.Table, settings: TrainingSettings)
     too short a history.
     """
     table = TrainingTable.from_tables(matrix, labels)
+    settings = drop_idle_learners(table, settings)
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
     # Chosen before the refit, so that only the chosen learner is fitted on all rows.
@@ -56,6 +61,7 @@ def backtest_learners(
 ) -> BacktestResult:
     """Return what ``train_scorer`` returns, without the scorer; raise the same errors."""
     table = TrainingTable.from_tables(matrix, labels)
+    settings = drop_idle_learners(table, settings)
     folds = plan_folds(table, settings)
     predictions = predict_folds(table, folds, settings)
     learner = choose_learner(table, predictions, settings)
@@ -109,4 +115,18 @@ def predict_out_of_time(
     Tables, folds, procedure and errors are those of ``train_scorer``.
     """
     table = TrainingTable.from_tables(matrix, labels)
+    settings = drop_idle_learners(table, settings)
     return predict_folds(table, plan_folds(table, settings), settings)
+
+
+def drop_idle_learners(table: TrainingTable, settings: TrainingSettings) -> TrainingSettings:
+    """Return the settings without target encoding where no feature has many categories.
+
+    It would cost as much time as LightGBM, and have little to add.
+    """
+    columns = [table.matrix[name] for name in table.feature_names]
+    counts = [pc.count_distinct(c).as_py() for c in columns if pa.types.is_string(c.type)]
+    if any(has_many_levels(count) for count in counts):
+        return settings
+    learners = tuple(kind for kind in settings.learners if kind is not TargetEncodedTrees)
+    return replace(settings, learners=learners)

@@ -21,8 +21,8 @@ DECISION_TYPES = 3 << 2
 WORD_BITS = 32
 # Sixteen times the leaves and the trees that a search may choose.
 MAX_LEAVES, MAX_TREES = 1_024, 10_000
-# A feature has at most 255 categories, whose codes fit into half of this.
-MAX_CATEGORY_WORDS = 16
+# A feature has at most 1,000 categories, whose codes fit into half of this.
+MAX_CATEGORY_WORDS = 64
 # SHAP values need memory for each split, times half of its depth.
 MAX_PATH_WORK = 5_000_000
 # Far above any sum of log-odds. Rows of one leaf differ by a few units at most.

@@ -1,5 +1,6 @@
 """Models against the known truth: the demo company and its oracle, row by row."""
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +21,7 @@ from pipelines.training.train import build_settings
 from pipelines.training_data import build_training_rows, load_snapshot
 from tests.benchmarks.machine import memory
 
-LEADS, SEED = 20_000, 7
+LEADS, SEED = 20_000, int(os.environ.get("LEADSCORE_BENCH_SEED", "7"))
 # Days of the cohorts that are evaluated separately: at least half of their rows are immature.
 LATE = timedelta(days=60)
 HORIZON = 30 * US_PER_DAY

@@ -55,3 +55,23 @@ def test_selection_reads_only_the_pilot_rows(monkeypatch):
         selected.tolist()
         == select_strongest_features(x[pilot].__getitem__, y[pilot], [], 0).tolist()
     )
+
+
+def test_activity_adds_the_features_that_forecast_it():
+    x, y = table(4_000, MAX_FEATURES + 300)
+    random = np.random.default_rng(2)
+    activity = random.poisson(np.exp(0.5 * x[:, 7])).astype(float)
+    # Counts of unfinished weeks are unknown, and must not be read as none.
+    activity[-500:] = np.nan
+    categorical = [x.shape[1] - 1]
+    alone = select_strongest_features(x.__getitem__, y, categorical, 0)
+    selected = select_strongest_features(x.__getitem__, y, categorical, 0, activity)
+    assert 7 not in alone
+    assert {3, 7, x.shape[1] - 1} <= set(selected.tolist()) and len(selected) == MAX_FEATURES
+
+
+def test_activity_of_none_changes_no_selection():
+    x, y = table(2_000, MAX_FEATURES + 100)
+    reference = select_strongest_features(x.__getitem__, y, [], 0).tolist()
+    for silent in (np.zeros(len(y)), np.full(len(y), np.nan)):
+        assert select_strongest_features(x.__getitem__, y, [], 0, silent).tolist() == reference
