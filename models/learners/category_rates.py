@@ -92,7 +92,7 @@ def fit_category_rates(
 ) -> tuple[tuple[CategoryRates, ...], np.ndarray]:
     """Return rates of columns and pairs, and their ordered log ratios (rows, rates).
 
-    ``y`` is 0 or 1; all rows count alike, whatever their sample weight. A column is kept where its
+    ``y`` is 0 or 1; all rows count alike, without sample weights. A column is kept where its
     ordered ratios forecast the train rows better than the outcome rate does, beyond noise; a pair
     where it forecasts better than both of its columns. The pairs with the largest gains are kept.
     """

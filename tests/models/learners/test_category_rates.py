@@ -117,7 +117,7 @@ def test_pair_has_one_key_for_each_combination(kept_anyway):
     assert keys[0] == keys[2] != keys[1]
 
 
-def test_permuted_outcomes_keep_no_rates_and_tell_nothing_of_themselves():
+def test_permuted_outcomes_keep_no_rates_and_rank_nothing():
     random = np.random.default_rng(5)
     rows, kept, aucs = 6_000, 0, []
     x = np.column_stack([random.integers(0, n, rows) for n in (500, 40, 200)]).astype(float)
