@@ -10,12 +10,12 @@ import numpy as np
 
 from models.encoding import sample_evenly
 from models.learners.fit_input import FitInput
-from models.learners.logistic_prior import (
+from models.regression.logistic_prior import (
     STRENGTH_VARIANCE,
     choose_prior_variance,
     get_default_effects,
 )
-from models.learners.ridge import RidgeProblem
+from models.regression.ridge import RidgeProblem
 from models.serialization import JsonModel
 from models.stored_json import StoredLogistic, check_stored
 

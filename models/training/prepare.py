@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.encoding import Encoding
-from models.learners.logistic_prior import find_default_columns
+from models.regression.logistic_prior import find_default_columns
 from models.training.search import HyperparameterChoice, choose_hyperparameters
 from models.training.selection import select_strongest_features
 from models.training.settings import TrainingSettings

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime, minimize
 
-from models.learners import ridge
 from models.learners.base_rate import BaseRate
 from models.learners.fit_input import FitInput
 from models.learners.logistic import Logistic
-from models.learners.logistic_prior import (
+from models.regression import ridge
+from models.regression.logistic_prior import (
     DEFAULT_EFFECTS,
     ENOUGH_OUTCOMES_PER_FEATURE,
     GROWTH_POWER,
@@ -21,7 +21,7 @@ from models.learners.logistic_prior import (
     find_default_columns,
     get_default_effects,
 )
-from models.learners.ridge import RidgeProblem
+from models.regression.ridge import RidgeProblem
 
 NAMES = ["any_age", "country", "budget"]
 

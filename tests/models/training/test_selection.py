@@ -65,7 +65,7 @@ def test_activity_adds_the_features_that_forecast_it():
     activity[-500:] = np.nan
     categorical = [x.shape[1] - 1]
     alone = select_strongest_features(x.__getitem__, y, categorical, 0)
-    selected = select_strongest_features(x.__getitem__, y, categorical, 0, activity)
+    selected = select_strongest_features(x.__getitem__, y, categorical, 0, activity=activity)
     assert 7 not in alone
     assert {3, 7, x.shape[1] - 1} <= set(selected.tolist()) and len(selected) == MAX_FEATURES
 
@@ -74,4 +74,7 @@ def test_activity_of_none_changes_no_selection():
     x, y = table(2_000, MAX_FEATURES + 100)
     reference = select_strongest_features(x.__getitem__, y, [], 0).tolist()
     for silent in (np.zeros(len(y)), np.full(len(y), np.nan)):
-        assert select_strongest_features(x.__getitem__, y, [], 0, silent).tolist() == reference
+        assert (
+            select_strongest_features(x.__getitem__, y, [], 0, activity=silent).tolist()
+            == reference
+        )

@@ -83,7 +83,7 @@ def test_audit_shows_that_late_contacts_do_not_leak(honest, leaky, honest_rows, 
     assert [finding.suspect.column for finding in honest_audit.findings] == []
     (finding,) = leaky_audit.findings
     assert finding.suspect.column == LATE and finding.state == OFFERED
-    # 69 to 74 % of rows whose outcome came later, and 24 to 32 % of those without any, in 8 seeds.
+    # Seen: 69 to 74 % of rows whose outcome came later, and 24 to 32 % of those without any.
     assert "people were entered because of the outcome" in finding.suspect.evidence
 
 

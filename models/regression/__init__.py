@@ -1,0 +1,1 @@
+"""Penalised logistic regression: its solver, and the prior of its weights."""
