@@ -54,7 +54,7 @@ LEARNER_METRIC_LABELS = {
 METRICS_WITH_INTERVAL = ("roc_auc", "log_loss")
 LEARNER_NAMES = {
     "lightgbm": "LightGBM",
-    "target_encoding": "target encoding",
+    "target_encoding": "encoding",
     "base_rate": "base rate",
     "naive_bayes": "naive Bayes",
     "segmented": "by segment",

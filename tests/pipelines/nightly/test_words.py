@@ -1,8 +1,10 @@
 """A night's reasons in the company's words and language, and what they never name."""
 
+import csv
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -54,20 +56,21 @@ def test_language_and_words_are_chosen_when_scores_are_made(here):
     assert bare(russian) == bare(english)
     said = [one["sentence"] for found in russian.values() for one in found]
     assert said and not [text for text in said if " event" in text or " ago" in text]
-    assert any("визит" in text for text in said) and any(
-        text == "страна: Германия" for text in said
-    )
+    assert any("визит" in text for text in said)
     assert plain.config_hash == spoken.config_hash  # words are no part of what scores mean
 
 
 def test_lead_is_explained_in_the_words_of_its_company(here):
     russian, project = night(here, publish={"language": "ru"}, words=RUSSIAN)
-    entity = max(russian, key=lambda name: len(russian[name]))
+    with Path("leads.csv").open(encoding="utf-8") as file:
+        german = {row["id"] for row in csv.DictReader(file) if row["country"] == "DE"}
+    entity = max(german & set(russian), key=lambda name: (len(russian[name]), name))
     found = read_published_scores(project, entity, None)
     (trace,) = trace_rows(project, found.newest, found.history, lambda _: None).values()
     assert trace.replay.reproduced
     assert trace.replay.reasons == russian[entity]
-    assert all(one["sentence"] for one in trace.replay.features)
+    said = [one["sentence"] for one in trace.replay.features]
+    assert all(said) and "страна: Германия" in said
 
 
 def test_lost_event_types_are_read_from_the_config(here):

@@ -86,6 +86,7 @@ def test_learner_table_marks_the_chosen_learner(learners):
         "hazard (chosen)",
         "logistic",
         "blend",
+        "encoding",
         "by segment",
         "naive Bayes",
         "base rate",

@@ -71,7 +71,9 @@ def test_printed_metrics_match_the_rows_of_the_file(backtested):
     _, printed, rows = backtested
     assert {row["target"] for row in rows} == {"buy"}
     assert same_loss(printed, rows)
-    assert set(printed["baselines"]) == set(MODELS_BY_NAME) and set(MODELS_BY_NAME) <= set(rows[0])
+    # Without a feature of many categories, and without segments, two learners are not tried.
+    tried = set(MODELS_BY_NAME) - {"target_encoding", "segmented"}
+    assert set(printed["baselines"]) == tried and tried <= set(rows[0])
     for learner, figures in printed["baselines"].items():
         expected = log_loss(column(rows, "label"), column(rows, learner))
         assert figures["log_loss"]["value"] == pytest.approx(expected)
