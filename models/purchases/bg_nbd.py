@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import betainc, betaln, expit, gammaln, hyp2f1, log_expit
 
 from models.purchases.histories import PurchaseHistories
+from models.purchases.leaving import LeavingModel
 
 # The expected number of purchases has a removable singularity at a = 1.
 SINGULAR = 1e-6
@@ -24,7 +25,7 @@ STARTS = (np.log([0.5, 5.0, 1.0, 2.5]), np.log([1.5, 20.0, 0.5, 5.0]))
 
 
 @dataclass(frozen=True)
-class BgNbd:
+class BgNbd(LeavingModel):
     """Parameters of the model; times are in weeks.
 
     Attributes:
@@ -38,22 +39,6 @@ class BgNbd:
     alpha: float
     a: float
     b: float
-
-    @classmethod
-    def from_logs(cls, logs: np.ndarray) -> BgNbd:
-        """Return the model whose parameters have these logarithms, (4,)."""
-        return cls(*(float(value) for value in np.exp(logs)))
-
-    def compute_log_likelihood(self, histories: PurchaseHistories) -> np.ndarray:
-        """Return the log likelihood of each history, float64 (customers,)."""
-        alive, left = self._split_log_likelihood(histories)
-        return np.logaddexp(alive, left)
-
-    def predict_alive(self, histories: PurchaseHistories) -> np.ndarray:
-        """Return the probability that each customer has not left, float64 (customers,)."""
-        alive, left = self._split_log_likelihood(histories)
-        alive_share: np.ndarray = np.exp(alive - np.logaddexp(alive, left))
-        return alive_share
 
     def predict_purchases(
         self, histories: PurchaseHistories, weeks: float, alive: np.ndarray | None = None
@@ -93,7 +78,7 @@ class BgNbd:
         any_purchase: np.ndarray = alive * (1 - silent)
         return any_purchase
 
-    def _split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
+    def split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
         """Return the log likelihood together with being alive, and with having left."""
         # The functions of a count are computed once per count, not per customer.
         counts, place = np.unique(histories.repeats, return_inverse=True)

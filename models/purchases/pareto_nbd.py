@@ -18,6 +18,7 @@ from scipy.special import exprel, gammaln
 
 from features.tools.jit import jit_kernel
 from models.purchases.histories import PurchaseHistories
+from models.purchases.leaving import LeavingModel
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
 # The integrand is not followed below this share of its start, in logarithms.
@@ -26,7 +27,7 @@ STARTS = (np.log([0.6, 10.0, 0.6, 10.0]), np.log([1.5, 20.0, 1.5, 40.0]))
 
 
 @dataclass(frozen=True)
-class ParetoNbd:
+class ParetoNbd(LeavingModel):
     """Parameters of the model; times are in weeks.
 
     Attributes:
@@ -40,22 +41,6 @@ class ParetoNbd:
     alpha: float
     s: float
     beta: float
-
-    @classmethod
-    def from_logs(cls, logs: np.ndarray) -> ParetoNbd:
-        """Return the model whose parameters have these logarithms, (4,)."""
-        return cls(*(float(value) for value in np.exp(logs)))
-
-    def compute_log_likelihood(self, histories: PurchaseHistories) -> np.ndarray:
-        """Return the log likelihood of each history, float64 (customers,)."""
-        alive, left = self._split_log_likelihood(histories)
-        return np.logaddexp(alive, left)
-
-    def predict_alive(self, histories: PurchaseHistories) -> np.ndarray:
-        """Return the probability that each customer has not left, float64 (customers,)."""
-        alive, left = self._split_log_likelihood(histories)
-        alive_share: np.ndarray = np.exp(alive - np.logaddexp(alive, left))
-        return alive_share
 
     def predict_purchases(
         self, histories: PurchaseHistories, weeks: float, alive: np.ndarray | None = None
@@ -89,7 +74,7 @@ class ParetoNbd:
         any_purchase: np.ndarray = alive * np.maximum(1 - silent, 0)
         return any_purchase
 
-    def _split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
+    def split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
         """Return the log likelihood together with being alive, and with having left."""
         shape = self.r + histories.repeats
         common = (

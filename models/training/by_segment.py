@@ -137,16 +137,16 @@ def compose_by_segment(
     candidates = _predict_candidates(
         table, folds, predictions, learner, members.find_codes(names), names, settings
     )
+    validation = _list_validation_rows(predictions, settings)
     decisions = {
         number: choose_segment_models(
             candidates.gather_evidence(predictions, seen), minimum, settings.seed
         )
-        for number, seen in _list_validation_rows(predictions, settings).items()
+        for number, seen in validation.items()
     }
     final = decisions[len(folds)]
     tested = np.concatenate([fold.test for fold in folds])
-    seen = _list_validation_rows(predictions, settings)[len(folds)]
-    labels = SegmentLabels(members, table.label, tested[seen])
+    labels = SegmentLabels(members, table.label, tested[validation[len(folds)]])
     gains = _measure_test_gains(candidates, predictions, final, settings)
     composition = SegmentComposition(
         learner, candidates, final, predictions, list_segment_rows(labels, final, gains)

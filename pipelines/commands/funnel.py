@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,8 @@ from pipelines.commands.options import (
 )
 
 if TYPE_CHECKING:  # a command pays only for the imports that it runs
+    import pyarrow as pa
+
     from configs.schema import Project
 
 
@@ -59,15 +62,11 @@ def funnel(
     """
     from pipelines.funnel.funnel import compute_funnel
     from pipelines.reports import terminal
-    from pipelines.table_file import require_output_folder, write_table_folder
 
-    if out is not None:
-        require_output_folder(out)
+    _check_folder(out)
     project = read_project(config)
     result = compute_funnel(project, as_of, by or (), target, log_line)
-    if out is not None:
-        for file in write_table_folder(out, result.tables.by_name()):
-            log_line(f"wrote {file}")
+    _write_tables(out, result.tables.by_name())
     if as_json:
         print_json(result.to_json())
     else:
@@ -107,18 +106,15 @@ def forecast(
     """
     from pipelines.forecast.forecast import compute_forecast
     from pipelines.reports import terminal
-    from pipelines.table_file import require_output_folder, write_table_folder
 
     project = read_project(config)
     if backtest:
         _backtest_forecast(project, as_of, days, count, as_json)
         return
-    if out is not None:
-        require_output_folder(out)
+    _check_folder(out)
     chosen = period.value if period else project.goals.period
     result = compute_forecast(project, as_of, chosen, by or project.goals.by, log=log_line)
-    for file in write_table_folder(out, result.by_name()) if out else []:
-        log_line(f"wrote {file}")
+    _write_tables(out, result.by_name())
     if as_json:
         print_json(result.to_json())
     else:
@@ -142,13 +138,10 @@ def fit(
     """
     from pipelines.fit.fit import compute_account_fit
     from pipelines.reports import terminal
-    from pipelines.table_file import require_output_folder, write_table_folder
 
-    if out is not None:
-        require_output_folder(out)
+    _check_folder(out)
     result = compute_account_fit(read_project(config), as_of, target, log_line)
-    for file in write_table_folder(out, result.tables.by_name()) if out else []:
-        log_line(f"wrote {file}")
+    _write_tables(out, result.tables.by_name())
     if as_json:
         print_json(result.to_json())
     else:
@@ -175,21 +168,33 @@ def customers(
     """
     from pipelines.customers.customers import compute_customers
     from pipelines.reports import terminal
-    from pipelines.table_file import require_output_folder, write_table_folder
 
     project = read_project(config)
     if backtest:
         _backtest_customers(project, as_of, days, as_json)
         return
-    if out is not None:
-        require_output_folder(out)
+    _check_folder(out)
     result = compute_customers(project, as_of, log_line)
-    for file in write_table_folder(out, result.tables.by_name()) if out else []:
-        log_line(f"wrote {file}")
+    _write_tables(out, result.tables.by_name())
     if as_json:
         print_json(result.to_json())
     else:
         print_parts(*terminal.render_customers(result, project.goals.currency))
+
+
+def _check_folder(out: Path | None) -> None:
+    """Refuse a folder that cannot be written before any work is done."""
+    from pipelines.table_file import require_output_folder
+
+    if out is not None:
+        require_output_folder(out)
+
+
+def _write_tables(out: Path | None, tables: Mapping[str, pa.Table]) -> None:
+    from pipelines.table_file import write_table_folder
+
+    for file in write_table_folder(out, tables) if out is not None else []:
+        log_line(f"wrote {file}")
 
 
 def _backtest_customers(

@@ -12,8 +12,14 @@ from configs.errors import ConfigError
 from configs.schema import Project
 from models.customers.past_accuracy import choose_purchases
 from models.customers.result import CUSTOMER_SCHEMAS, CustomerResult, CustomerTables
-from models.customers.states import CustomersAt, StateRules, classify_customers, find_customer_days
-from models.purchases.histories import summarize_purchases
+from models.customers.states import (
+    CustomersAt,
+    StateRules,
+    classify_customers,
+    count_flows,
+    find_customer_days,
+)
+from models.purchases.histories import PurchaseHistories, summarize_purchases
 from pipelines.customers.customer_rows import build_customer_rows
 from pipelines.customers.purchases import (
     CustomerPurchases,
@@ -75,16 +81,19 @@ def build_customers(snapshot: Snapshot) -> CustomerResult:
     models = None
     if chosen is not None and chosen.refused is None:
         models = build_value_models(chosen, histories)
-    now = _describe_day(snapshot, config, bought, models, bought.end)
-    before = _describe_day(snapshot, config, bought, models, bought.end - FLOW_DAYS)
+    now = _describe_day(snapshot, config, bought, models, bought.end, histories)
+    start = bought.end - FLOW_DAYS
+    earlier = summarize_purchases(bought.purchases, start)
+    before = _describe_day(snapshot, config, bought, models, start, earlier)
     values = None
     if models is not None:
         values = predict_values(models, histories, config, seed_customers(bought))
     rows = build_customer_rows(snapshot, config, bought, now, values)
+    flows = count_flows(before, now)
     tables: dict[str, pa.Table] = {
         "customers": rows,
-        "customer_states": build_state_table(rows, now, before),
-        "customer_flows": build_flow_table(now, before),
+        "customer_states": build_state_table(rows, flows),
+        "customer_flows": build_flow_table(flows),
         "retention": build_retention_table(bought, now.days),
         "revenue_bridge": build_revenue_table(bought, now.days),
         "customer_track": build_track_table(snapshot, chosen),
@@ -100,9 +109,9 @@ def _describe_day(
     bought: CustomerPurchases,
     models: ValueModels | None,
     end: int,
+    histories: PurchaseHistories,
 ) -> CustomersAt:
     """Return the customers before the day ``end``, by what the models say today."""
-    histories = summarize_purchases(bought.purchases, end)
     days = find_customer_days(bought.purchases, end)
     alive = np.ones(len(histories))
     if models is not None:

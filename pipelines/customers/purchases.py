@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time
 
 import numpy as np
 import pyarrow as pa
@@ -87,9 +88,8 @@ def find_days(snapshot: Snapshot, times: pa.ChunkedArray | pa.Array) -> np.ndarr
 def find_end_day(snapshot: Snapshot) -> int:
     """Return the first day of which nothing was seen before the as-of."""
     # Rows are known before the as-of, so midnight itself belongs to the day that is not seen.
-    return int(find_days(snapshot, pa.array([snapshot.as_of], INSTANT))[0]) + int(
-        snapshot.as_of.astimezone(snapshot.project.zone).time().isoformat() != "00:00:00"
-    )
+    day = int(find_days(snapshot, pa.array([snapshot.as_of], INSTANT))[0])
+    return day + (snapshot.as_of.astimezone(snapshot.project.zone).time() != time.min)
 
 
 def find_day_starts(snapshot: Snapshot, days: np.ndarray) -> pa.Array:

@@ -18,7 +18,7 @@ from models.customers.schemas import (
     RETENTION,
     REVENUE_BRIDGE,
 )
-from models.customers.states import STATES, CustomerDays, CustomersAt, count_flows
+from models.customers.states import STATES, CustomerDays
 from pipelines.customers.purchases import CustomerPurchases, find_day_starts
 from pipelines.customers.values import DAY, CustomerValues, ValueModels, bound_values
 from pipelines.training_data import Snapshot
@@ -30,9 +30,8 @@ NO_MODEL = (
 )
 
 
-def build_state_table(rows: pa.Table, now: CustomersAt, before: CustomersAt) -> pa.Table:
-    """Return CUSTOMER_STATES, in the order of the curve."""
-    flows = count_flows(before, now)
+def build_state_table(rows: pa.Table, flows: np.ndarray) -> pa.Table:
+    """Return CUSTOMER_STATES, in the order of the curve; ``flows`` are those of ``count_flows``."""
     table = []
     for place, state in enumerate(STATES):
         own = rows.filter(pc.equal(rows["state"], state))
@@ -52,9 +51,8 @@ def build_state_table(rows: pa.Table, now: CustomersAt, before: CustomersAt) -> 
     return pa.Table.from_pylist(table, schema=CUSTOMER_STATES)
 
 
-def build_flow_table(now: CustomersAt, before: CustomersAt) -> pa.Table:
+def build_flow_table(flows: np.ndarray) -> pa.Table:
     """Return CUSTOMER_FLOWS without empty flows, in the order of the curve, strangers first."""
-    flows = count_flows(before, now)
     names = [*STATES, STRANGER]
     starts = [len(STATES), *range(len(STATES))]
     rows = [
