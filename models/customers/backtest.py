@@ -11,6 +11,7 @@ from scipy import stats
 
 from features.tools.json_values import to_json_values
 from models.customers.past_accuracy import (
+    MARGIN,
     ChosenPurchases,
     PastAccuracy,
     choose_purchases,
@@ -19,8 +20,7 @@ from models.customers.past_accuracy import (
     predict_candidates,
 )
 from models.customers.value import bound_total
-from models.customers.value_draws import ValueHorizon, draw_values
-from models.purchases.gamma_gamma import GammaGamma, fit_gamma_gamma
+from models.customers.value_draws import ValueHorizon, draw_values, estimate_total_variance
 from models.purchases.histories import (
     DAYS_PER_WEEK,
     PurchaseHistories,
@@ -28,6 +28,7 @@ from models.purchases.histories import (
     count_purchases,
     summarize_purchases,
 )
+from models.purchases.purchase_model import fit_purchases
 
 RECENCY = "recency"
 TOP_SHARE = 0.1
@@ -137,28 +138,24 @@ def backtest_customers(
         origin, days, histories, *count_purchases(purchases, histories, origin, origin + days)
     )
     expected = _predict_models(chosen, came)
-    margins = None
-    if histories.paid.any() and came.margin.any():
-        margins = GammaGamma.from_logs(fit_gamma_gamma(histories).logs)
-    paid_share = float(histories.paid.sum() / (histories.repeats + 1).sum())
-    per_order = margins.predict_margin(histories) * paid_share if margins else None
+    margins = chosen.margins if came.margin.any() else None
+    per_order = margins.predict_margin(histories) if margins else None
     models = {
         name: _compare_outcome(came, name, counts, per_order) for name, counts in expected.items()
     }
     own = models[chosen.fitted.name]
-    spread = chosen.spread_of_total(days)
     total = own.counts.expected
-    orders = (own.counts.actual, *bound_total(total, total, spread))
+    forecast = chosen.fitted.forecast(histories)
+    variance = estimate_total_variance(forecast, None, came.weeks)
+    orders = (own.counts.actual, *bound_total(total, variance, chosen.spread_of_total(days)))
     if margins is None:
         return CustomerBacktest(chosen, models, orders, None, np.nan, np.nan)
-    horizon = ValueHorizon(came.weeks, came.weeks, 0.0, paid_share)
-    forecast = chosen.fitted.forecast(histories)
-    draws = draw_values(forecast, margins, horizon, seeds[histories.customer])
+    horizon = ValueHorizon(came.weeks, came.weeks, 0.0, margins.paid_share)
+    draws = draw_values(forecast, margins.paid, horizon, seeds[histories.customer])
     inside = (came.margin >= draws.year_low) & (came.margin <= draws.year_high)
-    margin = (
-        float(came.margin.sum()),
-        *bound_total(own.margin, float(draws.year_variance.sum()), spread),
-    )
+    variance = float(draws.year_variance.sum())
+    spread = chosen.spread_of_total(days, MARGIN)
+    margin = (float(came.margin.sum()), *bound_total(own.margin, variance, spread))
     best = measure_top_share(came.margin, came.margin)
     return CustomerBacktest(chosen, models, orders, margin, float(inside.mean()), best)
 
@@ -166,7 +163,8 @@ def backtest_customers(
 def _predict_models(chosen: ChosenPurchases, came: Holdout) -> dict[str, np.ndarray]:
     """Return the expected purchases of each customer by model and baseline."""
     histories, weeks = came.histories, came.weeks
-    expected = predict_candidates(histories, weeks) | predict_baselines(histories, weeks)
+    expected = predict_candidates(fit_purchases(histories), histories, weeks)
+    expected |= predict_baselines(histories, weeks)
     # Recency ranks, but gives no number: that of the chosen model is spread in its order.
     recent = 1 / (1 + histories.age - histories.last)
     total = expected[chosen.fitted.name].sum()

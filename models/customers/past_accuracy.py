@@ -7,12 +7,16 @@ change of prices moves all customers together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from scipy import stats
 
+from features.tools.json_values import format_json
+from models.customers.margins import MarginModel, fit_margins
+from models.customers.value_draws import estimate_total_variance
 from models.purchases.histories import (
     DAYS_PER_WEEK,
     PurchaseHistories,
@@ -33,11 +37,34 @@ MAX_ORIGINS = 3
 MIN_CUSTOMERS = 50
 # Customers whose forecasts are compared; chance moves the total of more by less than a hundredth.
 MAX_COMPARED = 100_000
+# Totals: the number of purchases, and what they bring.
+ORDERS, MARGIN = "orders", "margin"
 OWN_RATE = "own_rate"
 SAME_FOR_ALL = "same_for_all"
 BASELINES = (OWN_RATE, SAME_FOR_ALL)
 # Models that may be taken, the simplest first, which wins a tie.
 CANDIDATES = ("bg_nbd", "pareto_nbd", MEAN)
+
+
+@dataclass(frozen=True)
+class PastTotal:
+    """A total that was expected as of a past day, and what came.
+
+    Attributes:
+        expected: What was expected of all customers.
+        actual: What came, above zero.
+        variance: Variance of the logarithm of the actual total that chance and the estimation of
+            the parameters explain.
+    """
+
+    expected: float
+    actual: float
+    variance: float
+
+    @property
+    def unexplained(self) -> float:
+        """Return the square of the error in logarithms, less what is explained."""
+        return math.log(self.actual / self.expected) ** 2 - self.variance
 
 
 @dataclass(frozen=True)
@@ -55,6 +82,7 @@ class PastAccuracy:
         deviance: Mean Poisson deviance per customer, a proper score for expected counts.
         ranking: Chance that of a customer who bought again and one who did not, the first was
             expected to buy more: the ROC AUC; NaN where all or none bought.
+        totals: Expected and actual totals by what is added up; none of baselines.
     """
 
     origin: int
@@ -66,6 +94,7 @@ class PastAccuracy:
     absolute_error: float
     deviance: float
     ranking: float
+    totals: Mapping[str, PastTotal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,25 +103,54 @@ class ChosenPurchases:
 
     Attributes:
         fitted: The model.
+        margins: The model of margins; None where no purchase brought anything.
+        histories: What both were fitted on, or a sample of it.
         past: Accuracy of all models and baselines at each origin.
         refused: Why nothing may be published; None if the model is good enough.
     """
 
     fitted: FittedPurchases
+    margins: MarginModel | None
+    histories: PurchaseHistories
     past: tuple[PastAccuracy, ...]
     refused: str | None
 
-    def spread_of_total(self, days: float) -> float:
+    def describe_parameters(self) -> str:
+        """Return the parameters of all models as JSON; times are in weeks."""
+        models: dict[str, Mapping[str, float]] = {
+            name: asdict(model) for name, model in self.fitted.models.items()
+        }
+        if self.margins:
+            models["gamma_gamma"] = asdict(self.margins.paid)
+        rounded = {
+            name: {key: float(f"{value:.6g}") for key, value in parameters.items()}
+            for name, parameters in models.items()
+        }
+        return format_json(rounded)
+
+    def spread_of_total(self, days: float, what: str = ORDERS) -> float:
         """Return the standard deviation of the logarithm of a total over these days ahead.
 
-        It is the root mean square of past errors, widened for the few origins, and as the root of
-        the days where they are more than were forecast in the past.
+        It has two parts: the errors of the parameters, and what moves all customers together. The
+        chance of single customers is not in it. ``what`` is ORDERS or MARGIN.
+        """
+        margins = self.margins if what == MARGIN else None
+        estimation = explain_estimation(self.fitted, margins, self.histories, days / DAYS_PER_WEEK)
+        return math.sqrt(estimation + self._measure_common(days, what) ** 2)
+
+    def _measure_common(self, days: float, what: str) -> float:
+        """Return the spread of past totals beyond what chance and estimation explain.
+
+        It is widened for the few origins, and as the root of the days where they are more than were
+        forecast in the past.
         """
         own = [row for row in self.past if row.model == self.fitted.name and row.actual > 0]
-        errors = np.log([row.actual / row.expected for row in own])
-        quantile = stats.t.ppf(0.95, len(errors)) / stats.norm.ppf(0.95)
-        ahead = max(days / own[0].days, 1.0)
-        return float(np.sqrt((errors**2).mean() * ahead) * quantile)
+        totals = [row.totals[what] for row in own if what in row.totals]
+        if not totals:
+            return self._measure_common(days, ORDERS)
+        common = max(float(np.mean([total.unexplained for total in totals])), 0.0)
+        quantile = float(stats.t.ppf(0.95, len(totals)) / stats.norm.ppf(0.95))
+        return math.sqrt(common * max(days / own[0].days, 1.0)) * quantile
 
 
 def choose_purchases(purchases: Purchases, end: int, days: int) -> ChosenPurchases | None:
@@ -106,8 +164,10 @@ def choose_purchases(purchases: Purchases, end: int, days: int) -> ChosenPurchas
         return None
     latest = {row.model: row for row in past if row.origin == past[0].origin}
     chosen = min(CANDIDATES, key=lambda name: latest[name].deviance)
-    fitted = fit_purchases(summarize_purchases(purchases, end)).select(chosen)
-    return ChosenPurchases(fitted, tuple(past), refuse_model(latest, chosen))
+    histories = summarize_purchases(purchases, end)
+    fitted = fit_purchases(histories).select(chosen)
+    margins, refused = fit_margins(histories), refuse_model(latest, chosen)
+    return ChosenPurchases(fitted, margins, sample_histories(histories), tuple(past), refused)
 
 
 def list_origins(purchases: Purchases, end: int, days: int) -> list[int]:
@@ -126,20 +186,56 @@ def measure_ahead(history_days: int, days: int) -> int:
 def _measure_origin(purchases: Purchases, origin: int, end: int, days: int) -> list[PastAccuracy]:
     ahead = measure_ahead(end - int(purchases.day.min()), days)
     histories = sample_histories(summarize_purchases(purchases, origin), MAX_COMPARED)
-    actual, _ = count_purchases(purchases, histories, origin, origin + ahead)
+    actual, brought = count_purchases(purchases, histories, origin, origin + ahead)
     if len(histories) < MIN_CUSTOMERS or actual.sum() < MIN_CUSTOMERS:
         return []
     weeks = ahead / DAYS_PER_WEEK
-    expected = predict_candidates(histories, weeks)
-    expected |= predict_baselines(histories, weeks)
-    return [
-        measure_accuracy(origin, ahead, name, counts, actual) for name, counts in expected.items()
-    ]
+    fitted, margins = fit_purchases(histories), fit_margins(histories)
+    expected = predict_candidates(fitted, histories, weeks) | predict_baselines(histories, weeks)
+    rows = {
+        name: measure_accuracy(origin, ahead, name, counts, actual)
+        for name, counts in expected.items()
+    }
+    for name in CANDIDATES:
+        forecast = fitted.select(name)
+        totals = {ORDERS: _compare_total(forecast, None, histories, weeks, float(actual.sum()))}
+        if margins is not None and brought.sum() > 0:
+            came = float(brought.sum())
+            totals[MARGIN] = _compare_total(forecast, margins, histories, weeks, came)
+        rows[name] = replace(rows[name], totals=totals)
+    return list(rows.values())
 
 
-def predict_candidates(histories: PurchaseHistories, weeks: float) -> dict[str, np.ndarray]:
-    """Return the expected purchases of each customer by CANDIDATES, fitted on the histories."""
-    fitted = fit_purchases(histories)
+def _compare_total(
+    fitted: FittedPurchases,
+    margins: MarginModel | None,
+    histories: PurchaseHistories,
+    weeks: float,
+    actual: float,
+) -> PastTotal:
+    forecast = fitted.forecast(histories)
+    each = margins.predict_margin(histories) if margins else np.ones(len(histories))
+    expected = max(float(forecast.predict_orders(weeks) @ each), 1e-300)
+    chance = estimate_total_variance(forecast, margins, weeks) / expected**2
+    estimation = explain_estimation(fitted, margins, histories, weeks)
+    return PastTotal(expected, actual, chance + estimation)
+
+
+def explain_estimation(
+    fitted: FittedPurchases,
+    margins: MarginModel | None,
+    histories: PurchaseHistories,
+    weeks: float,
+) -> float:
+    """Return the variance of the logarithm of a total that the errors of parameters bring."""
+    of_margin = margins.variance if margins else 0.0
+    return fitted.estimate_log_variance(histories, weeks) + of_margin
+
+
+def predict_candidates(
+    fitted: FittedPurchases, histories: PurchaseHistories, weeks: float
+) -> dict[str, np.ndarray]:
+    """Return the expected purchases of each customer by CANDIDATES."""
     return {
         name: fitted.select(name).forecast(histories).predict_orders(weeks) for name in CANDIDATES
     }

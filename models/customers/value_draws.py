@@ -13,9 +13,10 @@ import numpy as np
 
 from features.tools.jit import jit_kernel
 from features.tools.parallel import parallel_map
+from models.customers.margins import MarginModel
 from models.purchases.bg_nbd import BgNbd
 from models.purchases.gamma_gamma import GammaGamma
-from models.purchases.histories import PurchaseHistories
+from models.purchases.histories import PurchaseHistories, sample_histories
 from models.purchases.pareto_nbd import ParetoNbd
 from models.purchases.purchase_model import PurchaseForecast, PurchaseModel
 
@@ -68,20 +69,25 @@ class ValueHorizon:
 
 
 def draw_values(
-    forecast: PurchaseForecast, margins: GammaGamma, horizon: ValueHorizon, seeds: np.ndarray
+    forecast: PurchaseForecast, margins: GammaGamma | None, horizon: ValueHorizon, seeds: np.ndarray
 ) -> ValueDraws:
-    """Return the simulated margins of customers; ``seeds`` is one uint32 per customer."""
+    """Return the simulated margins of customers; ``seeds`` is one uint32 per customer.
+
+    Without a model of margins, a purchase brings 1: the margins are numbers of purchases.
+    """
     models, histories = forecast.models, forecast.histories
     result = np.empty((len(histories), 6))
     kinds = np.array([BG_NBD if isinstance(model, BgNbd) else PARETO_NBD for model in models])
     alive = np.column_stack(forecast.alive_by_model)
     # Columns: shape and rate of the purchase rates, then the two of the way of leaving.
     rates = np.stack([_list_posterior(model, histories) for model in models], axis=1)
-    paid = histories.paid
-    spend = np.column_stack(
-        [margins.q + margins.p * paid, margins.gamma + paid * histories.mean_margin]
-    )
-    limits = (horizon.year, horizon.weeks, horizon.discount, horizon.paid_share, margins.p)
+    spend, shape = np.ones((len(histories), 2)), 0.0
+    if margins:
+        shape, paid = margins.p, histories.paid
+        spend = np.column_stack(
+            [margins.q + margins.p * paid, margins.gamma + paid * histories.mean_margin]
+        )
+    limits = (horizon.year, horizon.weeks, horizon.discount, horizon.paid_share, shape)
 
     def fill_block(start: int) -> None:
         rows = slice(start, start + BLOCK)
@@ -90,6 +96,21 @@ def draw_values(
     for _ in parallel_map(fill_block, range(0, len(histories), BLOCK)):
         pass
     return ValueDraws(*result.T)
+
+
+def estimate_total_variance(
+    forecast: PurchaseForecast, margins: MarginModel | None, weeks: float
+) -> float:
+    """Return the variance of what all customers, who are independent, bring in the next weeks.
+
+    Without a model of margins, it is that of the number of purchases.
+    """
+    rows = sample_histories(forecast.histories)
+    sampled = PurchaseForecast(forecast.models, rows)
+    horizon = ValueHorizon(weeks, weeks, 0.0, margins.paid_share if margins else 1.0)
+    seeds = np.arange(len(rows)).astype(np.uint32)
+    draws = draw_values(sampled, margins.paid if margins else None, horizon, seeds)
+    return float(draws.year_variance.sum()) * len(forecast.histories) / len(rows)
 
 
 def _list_posterior(model: PurchaseModel, histories: PurchaseHistories) -> np.ndarray:
@@ -151,7 +172,7 @@ def _draw_future(
         if time >= min(life, weeks):
             break
         if np.random.random() < paid_share:
-            margin = np.random.gamma(shape, scale)
+            margin = np.random.gamma(shape, scale) if shape > 0 else 1.0
             in_year += margin if time < year else 0.0
             in_total += margin * np.exp(-discount * time)
         if np.random.random() < leaving:

@@ -72,4 +72,12 @@ def fit_gamma_gamma(histories: PurchaseHistories) -> FittedLogs:
     log_unit = float(np.log(unit))
     # The likelihood of a mean in the old unit has the density of the new one, divided by the unit.
     likelihood = fit.log_likelihood - len(rows) * log_unit
-    return FittedLogs(fit.logs + np.array([0, 0, log_unit]), likelihood)
+    return replace(fit, logs=fit.logs + np.array([0, 0, log_unit]), log_likelihood=likelihood)
+
+
+def estimate_margin_variance(fit: FittedLogs, histories: PurchaseHistories) -> float:
+    """Return the variance of the logarithm of the mean expected margin that estimation brings."""
+    rows = sample_histories(histories)
+    return fit.estimate_log_variance(
+        lambda logs: float(np.log(GammaGamma.from_logs(logs).predict_margin(rows).mean()))
+    )

@@ -13,6 +13,10 @@ LIMIT = 12.0
 # Of the log likelihood of all customers, relative and by parameter. Differences on both sides of a
 # parameter leave enough digits for it.
 PRECISION = {"ftol": 1e-13, "gtol": 1e-6, "maxiter": 500}
+# Of logarithms, for derivatives by central differences.
+STEP = 5e-3
+# A parameter that the data say nothing of is known to within a factor of about e cubed.
+PRIOR_PRECISION = 1 / 9
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,24 @@ class FittedLogs:
     Attributes:
         logs: The logarithms, float64 (parameters,).
         log_likelihood: The log likelihood.
+        covariance: Covariance of their errors, float64 (parameters, parameters): the inverse of the
+            observed information.
     """
 
     logs: np.ndarray
     log_likelihood: float
+    covariance: np.ndarray
+
+    def estimate_log_variance(self, compute_log: Callable[[np.ndarray], float]) -> float:
+        """Return the variance of a number that the errors of the parameters bring (delta method).
+
+        ``compute_log`` gives the number, such as the logarithm of a total, by the logarithms of the
+        parameters.
+        """
+        steps = np.eye(len(self.logs)) * STEP
+        ends = [(compute_log(self.logs + step), compute_log(self.logs - step)) for step in steps]
+        gradient = np.array([(high - low) / (2 * STEP) for high, low in ends])
+        return float(gradient @ self.covariance @ gradient)
 
 
 def fit_logs(
@@ -46,4 +64,26 @@ def fit_logs(
         for start in starts
     ]
     best = min(tried, key=lambda result: float(result.fun))
-    return FittedLogs(best.x, -float(best.fun))
+    return FittedLogs(best.x, -float(best.fun), _estimate_covariance(lose, best.x))
+
+
+def _estimate_covariance(lose: Callable[[np.ndarray], float], logs: np.ndarray) -> np.ndarray:
+    """Return the inverse of the second derivatives at the minimum, (parameters, parameters)."""
+    steps = np.eye(len(logs)) * STEP
+    information = np.array(
+        [
+            [
+                lose(logs + row + column)
+                - lose(logs + row - column)
+                - lose(logs - row + column)
+                + lose(logs - row - column)
+                for column in steps
+            ]
+            for row in steps
+        ]
+    ) / (4 * STEP**2)
+    values, vectors = np.linalg.eigh((information + information.T) / 2)
+    # At a bound, or where the likelihood is flat, a direction may seem to have no minimum.
+    variance = 1 / (np.maximum(values, 0) + PRIOR_PRECISION)
+    covariance: np.ndarray = (vectors * variance) @ vectors.T
+    return covariance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -45,6 +45,24 @@ class FittedPurchases:
     def forecast(self, histories: PurchaseHistories) -> PurchaseForecast:
         """Return the forecast of customers."""
         return PurchaseForecast(tuple(self.models.values()), histories)
+
+    def estimate_log_variance(self, histories: PurchaseHistories, weeks: float) -> float:
+        """Return the variance of the logarithm of expected purchases that estimation brings.
+
+        Errors of models that are fitted on the same customers go together, so that their mean has
+        the mean of their standard errors.
+        """
+        rows = sample_histories(histories)
+
+        def compute_log(logs: np.ndarray, name: str) -> float:
+            model = CLASSES[name].from_logs(logs)
+            return float(np.log(max(model.predict_purchases(rows, weeks).sum(), 1e-300)))
+
+        variances = [
+            fit.estimate_log_variance(partial(compute_log, name=name))
+            for name, fit in self.fits.items()
+        ]
+        return float(np.mean(np.sqrt(variances)) ** 2)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from configs.customers.customers import Customers
 from configs.errors import ConfigError
 from configs.schema import Project
-from models.customers.past_accuracy import choose_purchases
+from models.customers.past_accuracy import ChosenPurchases, choose_purchases
 from models.customers.result import CUSTOMER_SCHEMAS, CustomerResult, CustomerTables
 from models.customers.states import (
     CustomersAt,
@@ -36,7 +36,7 @@ from pipelines.customers.summary_tables import (
     build_state_table,
     build_track_table,
 )
-from pipelines.customers.values import DAY, ValueModels, build_value_models, predict_values
+from pipelines.customers.values import DAY, predict_values
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
 
@@ -78,9 +78,7 @@ def build_customers(snapshot: Snapshot) -> CustomerResult:
     bought = collect_purchases(snapshot, config)
     chosen = choose_purchases(bought.purchases, bought.end, config.horizon // DAY)
     histories = summarize_purchases(bought.purchases, bought.end)
-    models = None
-    if chosen is not None and chosen.refused is None:
-        models = build_value_models(chosen, histories)
+    models = chosen if chosen is not None and chosen.refused is None else None
     now = _describe_day(snapshot, config, bought, models, bought.end, histories)
     start = bought.end - FLOW_DAYS
     earlier = summarize_purchases(bought.purchases, start)
@@ -107,7 +105,7 @@ def _describe_day(
     snapshot: Snapshot,
     config: Customers,
     bought: CustomerPurchases,
-    models: ValueModels | None,
+    models: ChosenPurchases | None,
     end: int,
     histories: PurchaseHistories,
 ) -> CustomersAt:
@@ -115,7 +113,7 @@ def _describe_day(
     days = find_customer_days(bought.purchases, end)
     alive = np.ones(len(histories))
     if models is not None:
-        alive = models.chosen.fitted.forecast(histories).alive
+        alive = models.fitted.forecast(histories).alive
     advocates = _find_advocates(snapshot, config, bought, end)[histories.customer]
     rules = StateRules(config.lapse // DAY, config.onboarding // DAY)
     return CustomersAt(histories, days, classify_customers(days, alive, advocates, end, rules))

@@ -20,7 +20,7 @@ from models.customers.schemas import (
 )
 from models.customers.states import STATES, CustomerDays
 from pipelines.customers.purchases import CustomerPurchases, find_day_starts
-from pipelines.customers.values import DAY, CustomerValues, ValueModels, bound_values
+from pipelines.customers.values import DAY, CustomerValues, bound_values
 from pipelines.training_data import Snapshot
 
 STRANGER = "stranger"
@@ -137,7 +137,7 @@ def build_basis(
     config: Customers,
     bought: CustomerPurchases,
     chosen: ChosenPurchases | None,
-    models: ValueModels | None,
+    models: ChosenPurchases | None,
     values: CustomerValues | None,
 ) -> pa.Table:
     """Return CUSTOMER_BASIS, one row."""
@@ -147,7 +147,7 @@ def build_basis(
         "customers": len(bought.lead),
         "purchases": len(bought.purchases.day),
         "unpriced": int((bought.purchases.margin == 0).sum()),
-        "model": models.chosen.fitted.name if models else None,
+        "model": models.fitted.name if models else None,
         "parameters": models.describe_parameters() if models else None,
         "margin_share": config.margin,
         "discount_rate": config.discount_rate,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 
 from configs.customers.customers import YEAR, Customers
-from features.tools.json_values import format_json
-from models.customers.past_accuracy import ChosenPurchases
+from models.customers.past_accuracy import MARGIN, ORDERS, ChosenPurchases
 from models.customers.value import bound_total, discount_purchases
-from models.customers.value_draws import ValueDraws, ValueHorizon, draw_values
-from models.purchases.gamma_gamma import GammaGamma, fit_gamma_gamma
+from models.customers.value_draws import (
+    ValueDraws,
+    ValueHorizon,
+    draw_values,
+    estimate_total_variance,
+)
 from models.purchases.histories import DAYS_PER_WEEK, PurchaseHistories
 
 DAY = timedelta(days=1)
@@ -35,6 +38,7 @@ class CustomerValues:
         churns: Chance of no purchase within the days of a lapse.
         next_days: Days until the chance of a purchase reaches one half; NaN beyond a year.
         orders: Expected purchases within a year.
+        orders_variance: Variance of the sum of all purchases within a year.
         margin: Expected margin within a year.
         value: Expected margin within the horizon, discounted.
         draws: Quantiles and variances of both margins; None where margins are not known.
@@ -45,69 +49,36 @@ class CustomerValues:
     churns: np.ndarray
     next_days: np.ndarray
     orders: np.ndarray
+    orders_variance: float
     margin: np.ndarray
     value: np.ndarray
     draws: ValueDraws | None
 
 
-@dataclass(frozen=True)
-class ValueModels:
-    """The models behind the values.
-
-    Attributes:
-        chosen: The model of purchases.
-        margins: The model of margins; None where no purchase brought anything.
-        paid_share: Share of the purchases that brought something.
-    """
-
-    chosen: ChosenPurchases
-    margins: GammaGamma | None
-    paid_share: float
-
-    def describe_parameters(self) -> str:
-        """Return the parameters of all models as JSON; times are in weeks."""
-        models: dict[str, Mapping[str, float]] = {
-            name: asdict(model) for name, model in self.chosen.fitted.models.items()
-        }
-        if self.margins:
-            models["gamma_gamma"] = asdict(self.margins)
-        rounded = {
-            name: {key: float(f"{value:.6g}") for key, value in parameters.items()}
-            for name, parameters in models.items()
-        }
-        return format_json(rounded)
-
-
-def build_value_models(chosen: ChosenPurchases, histories: PurchaseHistories) -> ValueModels:
-    """Return the models of purchases and of margins."""
-    paid = float(histories.paid.sum())
-    margins = GammaGamma.from_logs(fit_gamma_gamma(histories).logs) if paid else None
-    return ValueModels(chosen, margins, paid / float((histories.repeats + 1).sum()))
-
-
 def predict_values(
-    models: ValueModels, histories: PurchaseHistories, config: Customers, seeds: np.ndarray
+    models: ChosenPurchases, histories: PurchaseHistories, config: Customers, seeds: np.ndarray
 ) -> CustomerValues:
     """Return the predictions of customers; ``seeds`` is one uint32 per customer."""
-    forecast = models.chosen.fitted.forecast(histories)
+    forecast = models.fitted.forecast(histories)
     chances = {days: forecast.predict_any(days / DAYS_PER_WEEK) for days in DATE_DAYS}
     year = YEAR / DAY / DAYS_PER_WEEK
     orders = forecast.predict_orders(year)
     margin = value = np.full(len(histories), np.nan)
     draws = None
     if models.margins:
-        per_order = models.margins.predict_margin(histories) * models.paid_share
+        per_order = models.margins.predict_margin(histories)
         weeks, discount = config.horizon / DAY / DAYS_PER_WEEK, find_weekly_discount(config)
         margin = orders * per_order
         value = discount_purchases(forecast.predict_orders, weeks, discount) * per_order
-        horizon = ValueHorizon(year, weeks, discount, models.paid_share)
-        draws = draw_values(forecast, models.margins, horizon, seeds)
+        horizon = ValueHorizon(year, weeks, discount, models.margins.paid_share)
+        draws = draw_values(forecast, models.margins.paid, horizon, seeds)
     return CustomerValues(
         forecast.alive,
         chances[BUY_DAYS],
         1 - forecast.predict_any(config.lapse / DAY / DAYS_PER_WEEK),
         find_half_days(chances),
         orders,
+        estimate_total_variance(forecast, None, year),
         margin,
         value,
         draws,
@@ -138,13 +109,12 @@ def find_half_days(chances: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def bound_values(
-    models: ValueModels, values: CustomerValues, config: Customers
+    models: ChosenPurchases, values: CustomerValues, config: Customers
 ) -> Iterator[tuple[str, float | None, float | None, float | None]]:
     """Yield each total with its 90 % interval: orders and margin of a year, and the value."""
     year = YEAR / DAY
     draws = values.draws
-    # Counts of customers vary at least as Poisson counts; the spread of all is far greater.
-    yield _bound_sum(models, "orders_12m", values.orders, float(values.orders.sum()), year)
+    yield _bound_sum(models, "orders_12m", values.orders, values.orders_variance, year)
     variance = None if draws is None else float(draws.year_variance.sum())
     yield _bound_sum(models, "margin_12m", values.margin, variance, year)
     variance = None if draws is None else float(draws.total_variance.sum())
@@ -152,9 +122,11 @@ def bound_values(
 
 
 def _bound_sum(
-    models: ValueModels, name: str, parts: np.ndarray, variance: float | None, days: float
+    models: ChosenPurchases, name: str, parts: np.ndarray, variance: float | None, days: float
 ) -> tuple[str, float | None, float | None, float | None]:
     if variance is None:
         return name, None, None, None
     total = float(parts.sum())
-    return name, total, *bound_total(total, variance, models.chosen.spread_of_total(days))
+    what = ORDERS if name == "orders_12m" else MARGIN
+    spread = models.spread_of_total(days, what)
+    return name, total, *bound_total(total, variance, spread)

@@ -12,12 +12,19 @@ from sklearn.metrics import mean_poisson_deviance, roc_auc_score
 from models.customers.backtest import backtest_customers
 from models.customers.past_accuracy import (
     CANDIDATES,
+    MARGIN,
+    ORDERS,
+    ChosenPurchases,
     choose_purchases,
+    explain_estimation,
     list_origins,
     measure_accuracy,
     refuse_model,
 )
-from models.purchases.histories import Purchases
+from models.customers.value_draws import estimate_total_variance
+from models.purchases.histories import Purchases, summarize_purchases
+from models.purchases.pareto_nbd import ParetoNbd
+from models.purchases.purchase_model import fit_purchases
 from tests.models.customers.simulated import simulate_purchases
 
 
@@ -83,14 +90,64 @@ def test_history_that_is_too_short_chooses_nothing() -> None:
     assert choose_purchases(purchases.select_before(0), 600, 90) is None
 
 
-def test_spread_is_that_of_past_errors(purchases: Purchases) -> None:
+@pytest.mark.parametrize("what", [ORDERS, MARGIN])
+def test_spread_is_what_chance_does_not_explain(purchases: Purchases, what: str) -> None:
     chosen = choose_purchases(purchases, 600, 90)
     assert chosen is not None
     own = [row for row in chosen.past if row.model == chosen.fitted.name]
-    rms = np.sqrt(np.mean([np.log(row.actual / row.expected) ** 2 for row in own]))
-    widened = rms * stats.t.ppf(0.95, len(own)) / stats.norm.ppf(0.95)
-    assert chosen.spread_of_total(90) == pytest.approx(widened)
-    assert chosen.spread_of_total(360) == pytest.approx(2 * widened)
+    margins = chosen.margins if what == MARGIN else None
+    now, later = (
+        explain_estimation(chosen.fitted, margins, chosen.histories, days / 7) for days in (90, 360)
+    )
+    errors = [0.4, -0.3, 0.2][: len(own)]
+
+    def move(factors: np.ndarray) -> ChosenPurchases:
+        rows = []
+        for row, factor in zip(own, factors, strict=True):
+            total = row.totals[what]
+            moved = replace(total, expected=total.actual * factor)
+            rows.append(replace(row, totals={**row.totals, what: moved}))
+        return replace(chosen, past=tuple(rows))
+
+    # Past errors that are no greater than chance makes them leave estimation alone.
+    exact = move(np.ones(len(own)))
+    assert exact.spread_of_total(90, what) == pytest.approx(np.sqrt(now))
+    explained = np.mean([row.totals[what].variance for row in own])
+    common = np.sqrt(np.mean(np.square(errors)) - explained)
+    common *= stats.t.ppf(0.95, len(own)) / stats.norm.ppf(0.95)
+    moved = move(np.exp(errors))
+    assert moved.spread_of_total(90, what) == pytest.approx(np.hypot(common, np.sqrt(now)))
+    assert moved.spread_of_total(360, what) == pytest.approx(np.hypot(2 * common, np.sqrt(later)))
+
+
+def test_estimation_explains_the_errors_of_totals() -> None:
+    """Fits of companies with the same law differ as much as their standard errors say."""
+    logs, errors = [], []
+    for seed in range(12):
+        histories = summarize_purchases(simulate_purchases(800, 400, 50 + seed), 400)
+        fitted = fit_purchases(histories).select("pareto_nbd")
+        # The customers stay the same, so only the parameters move the total.
+        same = summarize_purchases(simulate_purchases(800, 400, 49), 400)
+        logs.append(np.log(fitted.forecast(same).predict_orders(26.0).sum()))
+        errors.append(np.sqrt(fitted.estimate_log_variance(same, 26.0)))
+    spread, expected = np.std(logs, ddof=1), np.sqrt(np.mean(np.square(errors)))
+    # Nine in ten of such ratios lie between 0.64 and 1.34 (chi-square of 11 degrees).
+    assert 0.64 < spread / expected < 1.34
+
+
+def test_variance_of_purchases_is_that_of_many_futures() -> None:
+    histories = summarize_purchases(simulate_purchases(300, 400, 5), 400)
+    model = fit_purchases(histories).select("pareto_nbd")
+    found = estimate_total_variance(model.forecast(histories), None, 26.0)
+    generator, fitted = np.random.default_rng(3), model.models["pareto_nbd"]
+    assert isinstance(fitted, ParetoNbd)
+    size = (4_000, len(histories))
+    alive = generator.random(size) < fitted.predict_alive(histories)
+    rate = generator.gamma(fitted.r + histories.repeats, 1 / (fitted.alpha + histories.age), size)
+    leaving = generator.gamma(fitted.s, 1 / (fitted.beta + histories.age), size)
+    weeks = np.minimum(generator.exponential(1 / leaving), 26.0)
+    totals = (generator.poisson(rate * weeks) * alive).sum(axis=1)
+    assert found == pytest.approx(totals.var(), rel=0.1)
 
 
 @pytest.mark.slow
