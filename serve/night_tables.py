@@ -116,6 +116,10 @@ NIGHT_TABLES = (
 )
 
 
+# Tables with at most one row of a lead, whose columns a CRM may get.
+LEAD_TABLES = {table.name: table for table in NIGHT_TABLES if table.key == (LEAD_COLUMN,)}
+
+
 def select_group(group: str) -> list[NightTable]:
     """Return the tables that are computed together under a name."""
     return [table for table in NIGHT_TABLES if table.group == group]

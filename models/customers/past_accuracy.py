@@ -47,7 +47,7 @@ CANDIDATES = ("bg_nbd", "pareto_nbd", MEAN)
 
 
 @dataclass(frozen=True)
-class PastTotal:
+class TotalError:
     """A total that was expected as of a past day, and what came.
 
     Attributes:
@@ -94,7 +94,7 @@ class PastAccuracy:
     absolute_error: float
     deviance: float
     ranking: float
-    totals: Mapping[str, PastTotal] = field(default_factory=dict)
+    totals: Mapping[str, TotalError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -212,13 +212,13 @@ def _compare_total(
     histories: PurchaseHistories,
     weeks: float,
     actual: float,
-) -> PastTotal:
+) -> TotalError:
     forecast = fitted.forecast(histories)
-    each = margins.predict_margin(histories) if margins else np.ones(len(histories))
-    expected = max(float(forecast.predict_orders(weeks) @ each), 1e-300)
+    per_order = margins.predict_margin(histories) if margins else np.ones(len(histories))
+    expected = max(float(forecast.predict_orders(weeks) @ per_order), 1e-300)
     chance = estimate_total_variance(forecast, margins, weeks) / expected**2
     estimation = explain_estimation(fitted, margins, histories, weeks)
-    return PastTotal(expected, actual, chance + estimation)
+    return TotalError(expected, actual, chance + estimation)
 
 
 def explain_estimation(

@@ -29,7 +29,8 @@ from serve.export.atomic_folders import (
     read_current_run_id,
     require_replaceable_link,
 )
-from serve.export.suppress import drop_suppressed
+from serve.export.suppress import drop_suppressed, drop_suppressed_rows
+from serve.night_tables import LEAD_TABLES
 from serve.run import Run
 from serve.store.store import Store
 
@@ -71,7 +72,18 @@ def plan_exports(project: Project) -> dict[str, ExportPlan]:
 
     Raises ConfigError for a plan that no CRM could take, or that names what no score has.
     """
-    return build_plans(project.publish.exports, project.targets, project.path)
+    exports = project.publish.exports
+    return build_plans(exports, project.targets, project.path, list_lead_tables(project))
+
+
+def list_lead_tables(project: Project) -> list[str]:
+    """Return the names of the tables of LEAD_TABLES that the nights of a project have."""
+    absent = {"customers"} if project.customers is None else set()
+    return [
+        name
+        for name, table in LEAD_TABLES.items()
+        if table.group not in absent and getattr(project.publish, table.group, True)
+    ]
 
 
 def deliver_exports(
@@ -288,9 +300,11 @@ def _deliver_and_record(
     unloaded = store.results_of_unloaded(project.project, plan.name)
     try:
         _require_sound_deliveries(project, store, plan.name, options)
-        delivery = write_delivery(
-            plan, scores, project.workspace_path, newest, read_clock(), options, unloaded
-        )
+        # A night that failed to compute a table does not clear what the CRM has of it.
+        stored = store.newest_rows(project.project, plan.tables) if plan.tables else {}
+        tables = drop_suppressed_rows(project, stored)
+        root, made_at = project.workspace_path, read_clock()
+        delivery = write_delivery(plan, scores, root, newest, made_at, options, unloaded, tables)
     except ConfigError:
         # The command was wrong, so there is no delivery that could have failed.
         raise

@@ -74,16 +74,20 @@ class DeliveryContent:
 
 
 def build_content(
-    plan: ExportPlan, scores: pa.Table, as_of: datetime, delta_base: DeltaBase
+    plan: ExportPlan,
+    scores: pa.Table,
+    as_of: datetime,
+    delta_base: DeltaBase,
+    tables: Mapping[str, pa.Table] | None = None,
 ) -> DeliveryContent:
     """Determine which leads are due, from the scores and from what the CRM may hold.
 
     A lead is due if any delivery since the base lacks it or has other cells for it, or if the CRM
-    did not load it. A lead that any of them holds and that has no score any more is cleared, and so
-    is one whose clearing was not loaded. Cells of another layout cannot be compared: all leads are
-    due then.
+    did not load it. A lead that any of them holds, and that has no score and no row of ``tables``
+    any more, is cleared, and so is one whose clearing was not loaded. Cells of another layout
+    cannot be compared: all leads are due then.
     """
-    table = build_wide_table(scores, plan)
+    table = build_wide_table(scores, plan, tables)
     is_unfit = find_unfit_keys(table[ENTITY_COLUMN], plan.format)
     refused = table[ENTITY_COLUMN].filter(is_unfit)
     table = table.filter(pc.invert(is_unfit))

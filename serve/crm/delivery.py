@@ -103,11 +103,13 @@ def write_delivery(
     made_at: datetime,
     options: DeliveryOptions = DeliveryOptions(),
     results: pa.Table | None = None,
+    tables: Mapping[str, pa.Table] | None = None,
 ) -> DeliveryResult:
     """Write a delivery of the newest scores into the workspace ``root`` and make it current.
 
     ``scores`` is a SCORES table of all targets, ``run`` the newest published run, ``made_at`` the
-    machine's time. ``results`` are the DELIVERY_RESULTS of leads that the CRM did not load. The
+    machine's time. ``tables`` are those of the plan, as the newest run with them stored them.
+    ``results`` are the DELIVERY_RESULTS of leads that the CRM did not load. The
     same night again gives the same delivery, which is not written twice. The newest KEPT_FOLDERS
     deliveries are kept. Call it while the workspace is locked.
 
@@ -120,7 +122,7 @@ def write_delivery(
         base = _choose_delta_base(previous, plan, run.as_of, options, folder)
         if results is not None:
             base = replace(base, again=find_due_again(results, previous, base.base, plan.key))
-        content = build_content(plan, scores, run.as_of, base)
+        content = build_content(plan, scores, run.as_of, base, tables)
         manifest = _stage_delivery(create_staging(folder), plan, run, content)
         result = _commit_delivery(folder, previous, manifest, made_at)
         # Also where nothing is new: a run killed before this step left the link on the former one.

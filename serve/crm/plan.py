@@ -15,11 +15,14 @@ from configs.exports import CrmExport
 from configs.suggestions import did_you_mean
 from serve.crm.formats import FORMATS, CrmFormat
 from serve.export.export import EXPORT_SCHEMA, REASON_FIELDS
+from serve.night_tables import LEAD_TABLES
 
 STATUS_FIELD = pa.field(
     "status",
     pa.string(),
-    metadata={"meaning": "scored; or cleared, once, when no target of the file scores the lead"},
+    metadata={
+        "meaning": "scored; or cleared, once, when no target or table of the file has the lead"
+    },
 )
 # Columns that all targets of a lead share.
 LEAD_FIELDS = {
@@ -42,7 +45,7 @@ TARGET_FIELDS = {
     if field.name not in {*LEAD_FIELDS, "target"}
 }
 # Columns that change every night; ignored when computing deltas.
-NIGHTLY_COLUMNS = {"as_of", "cutoff", "stage_age"}
+NIGHTLY_COLUMNS = {"as_of", "cutoff", "stage_age", "silent_days"}
 # Columns delivered per target by default: those that change only when the lead does.
 DEFAULT_COLUMNS = ("score", "grade", "evidence", *(field.name for field in REASON_FIELDS))
 
@@ -53,13 +56,15 @@ class MappedColumn:
 
     Attributes:
         name: Name of the column in the file.
-        target: Name of the target; empty for a column of the lead.
-        column: Name of the column of scores.
+        target: Name of the target or of the table of LEAD_TABLES; empty for a column of the lead.
+        column: Name of the column of scores, or of the table.
+        is_of_table: Whether it is a column of a table.
     """
 
     name: str
     target: str
     column: str
+    is_of_table: bool = False
 
     @property
     def source(self) -> str:
@@ -69,6 +74,8 @@ class MappedColumn:
     @property
     def field(self) -> pa.Field:
         """Return its type and meaning."""
+        if self.is_of_table:
+            return LEAD_TABLES[self.target].rows.field(self.column)
         return TARGET_FIELDS[self.column] if self.target else LEAD_FIELDS[self.column]
 
 
@@ -101,8 +108,13 @@ class ExportPlan:
 
     @property
     def targets(self) -> list[str]:
-        """Return the targets with a column in the file, in order of columns."""
+        """Return the targets and tables with a column in the file, in order of columns."""
         return list(dict.fromkeys(column.target for column in self.columns if column.target))
+
+    @property
+    def tables(self) -> list[str]:
+        """Return the tables of LEAD_TABLES with a column in the file, in order of columns."""
+        return list(dict.fromkeys(c.target for c in self.columns if c.is_of_table))
 
     @property
     def compared_columns(self) -> list[int]:
@@ -131,21 +143,37 @@ class ExportPlan:
 
 
 def build_plans(
-    exports: Mapping[str, CrmExport], targets: Iterable[str], where: str
+    exports: Mapping[str, CrmExport],
+    targets: Iterable[str],
+    where: str,
+    tables: Iterable[str] = (),
 ) -> dict[str, ExportPlan]:
     """Return the plan of each configured export by its name.
 
-    ``where`` names the config. Raises ConfigError for an unknown target or column, and for a column
-    name that the CRM does not accept.
+    ``where`` names the config, ``tables`` are those of LEAD_TABLES that its nights have. Raises
+    ConfigError for an unknown target, table or column, and for a column name that the CRM does not
+    accept.
     """
     target_names = tuple(targets)
+    # A target with the name of a table is meant: it is the config's own word.
+    table_names = tuple(name for name in tables if name not in target_names)
+    sources = {name: tuple(TARGET_FIELDS) for name in target_names} | {
+        name: tuple(n for n in LEAD_TABLES[name].rows.names if n not in LEAD_FIELDS)
+        for name in table_names
+    }
     return {
-        name: _build_plan(name, export, target_names, f"{where}: publish.exports.{name}")
+        name: _build_plan(name, export, target_names, sources, f"{where}: publish.exports.{name}")
         for name, export in exports.items()
     }
 
 
-def _build_plan(name: str, export: CrmExport, targets: tuple[str, ...], where: str) -> ExportPlan:
+def _build_plan(
+    name: str,
+    export: CrmExport,
+    targets: tuple[str, ...],
+    sources: Mapping[str, tuple[str, ...]],
+    where: str,
+) -> ExportPlan:
     crm_format = FORMATS[export.format]
     key = export.key or (None if crm_format.example_key else "entity_id")
     if key is None:
@@ -156,12 +184,12 @@ def _build_plan(name: str, export: CrmExport, targets: tuple[str, ...], where: s
             fix=f"name the column that gets the entity_id, such as {crm_format.example_key}",
         )
     columns = export.columns or _default_columns(crm_format, targets, f"{where}.columns")
-    mapped = _map_columns(columns, targets, f"{where}.columns")
+    mapped = _map_columns(columns, targets, sources, f"{where}.columns")
     _require_options(mapped, crm_format, f"{where}.columns")
     if not any(column.target for column in mapped):
         example = f"{crm_format.make_name((targets[0], 'score'))}: {targets[0]}.score"
         raise ConfigError(
-            "no column of a target",
+            "no column of a target or table",
             where=f"{where}.columns",
             found=", ".join(columns),
             fix=f"add one, such as {example}",
@@ -251,9 +279,12 @@ def _require_options(mapped: Iterable[MappedColumn], crm_format: CrmFormat, wher
 
 
 def _map_columns(
-    columns: Mapping[str, str], targets: tuple[str, ...], where: str
+    columns: Mapping[str, str],
+    targets: tuple[str, ...],
+    sources: Mapping[str, tuple[str, ...]],
+    where: str,
 ) -> tuple[MappedColumn, ...]:
-    mapped = {name: _map_column(name, source, targets) for name, source in columns.items()}
+    mapped = {name: _map_column(name, source, targets, sources) for name, source in columns.items()}
     unmapped = [name for name, column in mapped.items() if column is None]
     if not unmapped:
         return tuple(column for column in mapped.values() if column is not None)
@@ -262,26 +293,30 @@ def _map_columns(
         "no such column",
         where=f"{where}.{unmapped[0]}",
         found=repr(source) if len(unmapped) == 1 else f"{len(unmapped)}, such as {source!r}",
-        fix=_suggest_source(source, targets),
+        fix=_suggest_source(source, targets, sources),
     )
 
 
-def _map_column(name: str, source: str, targets: tuple[str, ...]) -> MappedColumn | None:
+def _map_column(
+    name: str, source: str, targets: tuple[str, ...], sources: Mapping[str, tuple[str, ...]]
+) -> MappedColumn | None:
     target, dot, column = source.rpartition(".")
     if not dot and column in LEAD_FIELDS:
         return MappedColumn(name, "", column)
-    return (
-        MappedColumn(name, target, column)
-        if target in targets and column in TARGET_FIELDS
-        else None
-    )
+    if column not in sources.get(target, ()):
+        return None
+    return MappedColumn(name, target, column, target not in targets)
 
 
-def _suggest_source(source: str, targets: tuple[str, ...]) -> str:
+def _suggest_source(
+    source: str, targets: tuple[str, ...], sources: Mapping[str, tuple[str, ...]]
+) -> str:
     target, _, column = source.rpartition(".")
-    sources = [*LEAD_FIELDS, *(f"{name}.{field}" for name in targets for field in TARGET_FIELDS)]
-    hint = did_you_mean(source, sources)
-    if target not in targets and column in TARGET_FIELDS:
+    known = [f"{name}.{field}" for name, columns in sources.items() for field in columns]
+    hint = did_you_mean(source, [*LEAD_FIELDS, *known])
+    if target in LEAD_TABLES and target not in sources:
+        return f"the nights of this config have no table {target}: add its section, or publish it"
+    if target not in sources and column in TARGET_FIELDS:
         return f"{hint} the targets are {', '.join(targets)}".lstrip()
     return hint or f"name target.column or a column of the lead ({', '.join(LEAD_FIELDS)})"
 

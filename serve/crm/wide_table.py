@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 
 import numpy as np
@@ -20,15 +21,20 @@ REASON_NAMES = {field.name for field in REASON_FIELDS}
 SENTENCE_END = "; "
 
 
-def build_wide_table(scores: pa.Table, plan: ExportPlan) -> pa.Table:
+def build_wide_table(
+    scores: pa.Table, plan: ExportPlan, tables: Mapping[str, pa.Table] | None = None
+) -> pa.Table:
     """Return one row per lead: entity_id, then the plan's columns by position (``0``, ``1``, …).
 
-    ``scores`` is a SCORES table. Leads come in the rank order of the plan's first target, then
-    those that only a later one scores. Cells of a target that does not score the lead are null.
-    Texts may be dictionary-encoded.
+    ``scores`` is a SCORES table, ``tables`` are the plan's. Leads come in the rank order of the
+    plan's first target, then those that only a later one scores, or a table has. Cells of a target
+    that does not score the lead are null, and so are those of a table without it. Texts may be
+    dictionary-encoded.
     """
     parts = {
-        target: _sort_by_rank(scores.filter(pc.field("target") == target))
+        target: tables[target]
+        if tables is not None and target in plan.tables
+        else _sort_by_rank(scores.filter(pc.field("target") == target))
         for target in plan.targets
     }
     leads = _collect_leads([part[ENTITY_COLUMN] for part in parts.values()])
@@ -37,7 +43,8 @@ def build_wide_table(scores: pa.Table, plan: ExportPlan) -> pa.Table:
         for target, part in parts.items()
     }
     aligned = {
-        target: _align_columns(part, positions[target], plan) for target, part in parts.items()
+        target: _align_columns(target, part, positions[target], plan)
+        for target, part in parts.items()
     }
     columns = [
         _encode_options(_build_column(column, leads, aligned, plan), column, plan)
@@ -67,22 +74,22 @@ def _collect_leads(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
 
 
 def _align_columns(
-    part: pa.Table, positions: np.ndarray, plan: ExportPlan
+    target: str, part: pa.Table, positions: np.ndarray, plan: ExportPlan
 ) -> dict[str, pa.ChunkedArray]:
     """Return the columns that the plan needs of one target, in the order of the leads.
 
     ``positions`` has the row of each lead in the part, -1 where the target does not score it.
     """
-    target = part["target"][0].as_py() if part.num_rows else ""
     names = {column.column for column in plan.columns if column.target == target} | {
         "project",
         "account_id",
         "as_of",
     }
     columns = {name: part[name] for name in names if name in part.column_names}
-    if REASONS_FIELD.name in names:
+    is_scored = "reasons" in part.column_names and target not in plan.tables
+    if is_scored and REASONS_FIELD.name in names:
         columns[REASONS_FIELD.name] = _join_sentences(part["reasons"])
-    if names & REASON_NAMES:
+    if is_scored and names & REASON_NAMES:
         columns |= {
             name: pa.chunked_array([text])
             for name, text in reason_columns(part["reasons"]).items()
@@ -133,7 +140,9 @@ def _build_column(
         return pa.chunked_array([pa.repeat(plan.entity_type, len(leads))], pa.string())
     if column.column == STATUS_FIELD.name:
         return pa.chunked_array([pa.repeat(SCORED, len(leads))], pa.string())
-    values_by_target = [side[column.column] for side in aligned.values()]
+    values_by_target = [side[column.column] for side in aligned.values() if column.column in side]
+    if not values_by_target:
+        return pa.chunked_array([pa.nulls(len(leads), column.field.type)])
     if column.column == "as_of":
         # A target that the newest run did not publish keeps the as-of of its latest scores.
         return pc.max_element_wise(*(values.cast(pa.int64()) for values in values_by_target)).cast(

@@ -61,6 +61,18 @@ def read_night_rows(
     return {table.name: tables[table.name] for table in NIGHT_TABLES if table.group in groups}
 
 
+def read_newest_rows(session: Session, table: NightTable, project: str) -> pa.Table:
+    """Return the rows of a table of the latest as-of that has any, as ``read_night_rows``."""
+    rows = NIGHT_SQL_TABLES[table.name].c
+    newest = sa.select(sa.func.max(rows.as_of)).where(rows.project == project).scalar_subquery()
+    night = sa.select(rows.as_of, rows.run_id).where(rows.project == project, rows.as_of == newest)
+    schema = pa.schema([table.stored.field("as_of"), table.stored.field("run_id")])
+    found = session.fetch_table(night.distinct(), schema).to_pylist()
+    if not found:
+        return table.stored.empty_table()
+    return _read_rows(session, table, project, found[0]["as_of"], found[0]["run_id"])
+
+
 def _read_rows(
     session: Session, table: NightTable, project: str, as_of: datetime, run_id: str
 ) -> pa.Table:

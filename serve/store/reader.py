@@ -24,10 +24,12 @@ from features.score_tables import (
 )
 from features.tools.instants import EPOCH
 from features.tools.json_values import format_json
+from serve.night_tables import NIGHT_TABLES
 from serve.run import Run
 from serve.store.database import Database
 from serve.store.ledger import NIGHT_KEY
-from serve.store.night_rows import read_night_rows
+from serve.store.night_rows import read_newest_rows, read_night_rows
+from serve.store.session import Session
 from serve.store.tables import (
     ACCOUNTS_TABLE,
     CHECKS_TABLE,
@@ -229,6 +231,18 @@ class ScoreReader:
             lambda session: read_night_rows(session, run.project, run.as_of, run.run_id),
             writes=False,
         )
+
+    def newest_rows(self, project: str, names: Sequence[str]) -> dict[str, pa.Table]:
+        """Return tables of NIGHT_TABLES by name, of the latest as-of that has any row of them.
+
+        Leads that were suppressed since are left out. A table that no run published is empty.
+        """
+
+        def read_rows(session: Session) -> dict[str, pa.Table]:
+            chosen = [table for table in NIGHT_TABLES if table.name in names]
+            return {table.name: read_newest_rows(session, table, project) for table in chosen}
+
+        return self._database.run(read_rows, writes=False)
 
     def suppressions(self, project: str, entity_id: str | None = None) -> pa.Table:
         """Return the suppressions of one entity or of all as a SUPPRESSIONS table."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.schema import load_project
+from configs.schema import Project, load_project
 from pipelines.customers import night
 from pipelines.customers.customers import compute_customers
 from pipelines.customers.night import NightCustomers, compute_night_customers
@@ -22,6 +23,7 @@ from serve.night_tables import select_group
 from tests.pipelines import guarded, tiny
 from tests.pipelines.customers import company
 
+KEYS = ("entity_id", "state")
 NAMES = [table.name for table in select_group("customers")]
 
 
@@ -75,7 +77,13 @@ def test_tables_are_published_and_exported(
 ) -> None:
     folder = tmp_path / "company"
     shutil.copytree(guarded_company, folder)
-    publish = {"funnel": False, "forecast": False, "fit": False}
+    columns = {"State": "customers.state", "Value": "customers.clv"}
+    publish = {
+        "funnel": False,
+        "forecast": False,
+        "fit": False,
+        "exports": {"crm": {"format": "jsonl", "columns": columns}},
+    }
     guarded.rewrite(
         folder, guarded.PRIVACY, publish=publish, customers={"purchases": ["met", "bought"]}
     )
@@ -94,3 +102,21 @@ def test_tables_are_published_and_exported(
     assert expected.tables["customers"].num_rows > 50
     page = (exported / "index.html").read_text(encoding="utf-8")
     assert 'id="customer_states"' in page
+    states = dict(zip(*(expected.tables["customers"][n].to_pylist() for n in KEYS), strict=True))
+    assert read_delivered_states(project) == states
+
+    def fail(*arguments: object) -> None:
+        raise MemoryError("all of it")
+
+    # A night without the table, whose computation failed, leaves the CRM what it has.
+    monkeypatch.setattr(night, "build_customers", fail)
+    score_night(project, "2025-01-02", Runner())
+    assert read_delivered_states(project) == states
+
+
+def read_delivered_states(project: Project) -> dict[str, str]:
+    """Return the state of each customer in the newest full delivery."""
+    folder = project.workspace_path / "exports" / "crm" / "current"
+    lines = (folder / "part-0001.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return {row["entity_id"]: row["State"] for row in rows if row["State"] is not None}

@@ -2,11 +2,14 @@
 
 import csv
 import json
+from datetime import timedelta
 
 import pyarrow as pa
 
 from configs.exports import CrmExport
+from models.customers.schemas import CUSTOMERS
 from serve.crm.plan import build_plans
+from serve.night_tables import stamp_night_tables
 from tests.serve.samples import a_reason, a_run, some_scores
 
 KEYS = {
@@ -22,8 +25,30 @@ CLEARS = {"salesforce": {"#N/A"}, "hubspot": {"", "—"}, "amocrm": {"", "—"}}
 
 
 def a_plan(form="csv", targets=("buy", "close"), name="crm", **more):
+    tables = more.pop("tables", ())
     export = CrmExport(format=form, key=more.pop("key", KEYS.get(form)), **more)
-    return build_plans({name: export}, targets, "company.yaml")[name]
+    return build_plans({name: export}, targets, "company.yaml", tables)[name]
+
+
+def some_customers(run, **states):
+    """Return the stored table of customers of a run, with the state of each lead."""
+    rows = [
+        {
+            "entity_id": lead,
+            "account_id": f"acc-{lead}",
+            "state": state,
+            "purchases": 2,
+            "margin": 10.0,
+            "first_purchase": run.as_of - timedelta(days=9),
+            "last_purchase": run.as_of - timedelta(days=2),
+            "silent_days": 1,
+            "reasons": "two purchases",
+        }
+        for lead, state in states.items()
+    ]
+    table = pa.Table.from_pylist(rows, schema=CUSTOMERS)
+    # Prepared rows only: the other tables of the night are not given.
+    return stamp_night_tables({"customers": table}, run)["customers"]
 
 
 def a_night(as_of, buy, close=None, run_id="r1"):

@@ -17,7 +17,7 @@ from serve.crm.delivery import DeliveryOptions, write_delivery
 from serve.crm.formats import FORMATS
 from serve.crm.stored_deliveries import KEPT_FOLDERS, list_stored_deliveries
 from serve.export import atomic_folders
-from tests.serve.crm.samples import CLEARS, FORMS, a_night, a_plan, rows
+from tests.serve.crm.samples import CLEARS, FORMS, a_night, a_plan, rows, some_customers
 from tests.serve.crm.validators import RULES, problems
 from tests.serve.export.test_export import failing_at, in_a_fork
 from tests.serve.samples import LATER, MONDAY
@@ -53,6 +53,38 @@ def whole(root, name="crm"):
         "state.parquet",
     }
     return manifest
+
+
+def test_delivery_has_leads_of_tables_too(tmp_path):
+    columns = {
+        "S": "buy.score",
+        "T": "customers.state",
+        "Y": "customers.reasons",
+        "A": "account_id",
+        "At": "as_of",
+    }
+    plan = a_plan(columns=columns, delta=True, tables=("customers",))
+    first = None
+    for day, states in enumerate(
+        [{"b": "active", "z": "lapsed"}, {"b": "active", "z": "returned"}, {"b": "active"}]
+    ):
+        scores, run = a_night(night(day), {"b": (9, "A", "x"), "a": (1, "D", "")}, run_id=f"r{day}")
+        tables = {"customers": some_customers(run, **states)}
+        done = write_delivery(plan, scores, tmp_path, run, LATER, tables=tables)
+        first = first or rows(done)
+        last = [{name: row[name] for name in ("entity_id", "S", "T", "Y")} for row in rows(done)]
+        if day == 1:
+            # Only the lead whose state changed is due.
+            assert last == [{"entity_id": "z", "S": "", "T": "returned", "Y": "two purchases"}]
+    assert [(row["entity_id"], row["S"], row["T"]) for row in first] == [
+        ("b", "9", "active"),
+        ("a", "1", ""),
+        ("z", "", "lapsed"),
+    ]
+    assert first[2]["A"] == "acc-z" and first[2]["At"].startswith("2025-07-07")
+    # The lead that no table and no target has any more is cleared.
+    assert last == [{"entity_id": "z", "S": "", "T": "", "Y": ""}]
+    assert whole(tmp_path)["cleared"] == 1
 
 
 def test_delivery_has_one_row_per_lead_across_targets(tmp_path):

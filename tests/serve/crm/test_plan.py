@@ -1,6 +1,7 @@
 import pytest
 
 from configs.errors import ConfigError
+from models.customers.schemas import CUSTOMERS
 from serve.crm.plan import LEAD_FIELDS, TARGET_FIELDS
 from serve.export.export import EXPORT_SCHEMA
 from tests.serve.crm.samples import FORMS, KEYS, a_plan
@@ -72,6 +73,30 @@ def test_misspelled_source_gets_suggestion(source, fix):
 def test_unknown_target_is_an_error_that_lists_targets():
     with pytest.raises(ConfigError, match=r"'lead.engagement'\n.*the targets are buy, close"):
         a_plan(columns={"S": "lead.engagement"})
+
+
+def test_columns_of_a_table_are_its_own():
+    plan = a_plan(columns={"S": "buy.score", "T": "customers.state"}, tables=("customers",))
+    assert (plan.targets, plan.tables) == (["buy", "customers"], ["customers"])
+    assert plan.columns[1].field == CUSTOMERS.field("state")
+    with pytest.raises(ConfigError, match=r"did you mean customers\.state"):
+        a_plan(columns={"T": "customers.stat"}, tables=("customers",))
+    with pytest.raises(ConfigError, match="nights of this config have no table customers: add"):
+        a_plan(columns={"T": "customers.state"})
+
+
+def test_target_with_the_name_of_a_table_is_the_target():
+    plan = a_plan(
+        columns={"S": "customers.score"}, targets=("customers",), tables=("customers", "stuck")
+    )
+    assert (plan.targets, plan.tables) == (["customers"], [])
+    assert plan.columns[0].field == TARGET_FIELDS["score"]
+
+
+def test_days_of_silence_alone_make_no_lead_due():
+    columns = {"T": "customers.state", "D": "customers.silent_days"}
+    plan = a_plan(columns=columns, delta=True, tables=("customers",))
+    assert plan.compared_columns == [0]
 
 
 def test_wrong_columns_are_counted():
