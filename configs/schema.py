@@ -68,6 +68,9 @@ VALUE_KEYS = (
     "valid_from",
     "valid_to",
     "attribute",
+    "date",
+    "cost",
+    "currency",
 )
 
 
@@ -193,6 +196,8 @@ class Project(FrozenModel):
                 )
         if not self.timed and self.sources.attributes:
             raise ValueError("an attribute history requires times: give sources.leads.created_at")
+        if not self.timed and self.sources.costs:
+            raise ValueError("sources.costs requires times: give sources.leads.created_at")
         if self.goals.unit == "amount" and not any(t.amount for t in self.targets.values()):
             raise ValueError("goals.unit is amount: give targets.NAME.amount, or set unit: wins")
         return self
@@ -344,7 +349,7 @@ class Project(FrozenModel):
     def config_hash(self) -> str:
         """Return the hash of the keys that affect features, models and scores.
 
-        Excluded are those of UNHASHED_KEYS.
+        Excluded are those of UNHASHED_KEYS, and ``sources.costs``.
         """
         return self._hash
 
@@ -405,6 +410,7 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
     sections: dict[str, SourceRows] = {"sources.leads": sources.leads} if sources.leads else {}
     sections |= {f"sources.events[{i}]": source for i, source in enumerate(sources.events)}
     sections |= {f"sources.attributes[{i}]": source for i, source in enumerate(sources.attributes)}
+    sections |= {f"sources.costs[{i}]": source for i, source in enumerate(sources.costs)}
     for where, source in sections.items():
         columns = ((key, getattr(source, key, None)) for key in VALUE_KEYS)
         yield from (
@@ -477,6 +483,9 @@ def _hash_meaning(raw: dict[str, Any]) -> str:
     Variables are not expanded: neither the location of files nor a secret may enter the hash.
     """
     hashed_keys = {key: value for key, value in raw.items() if key not in UNHASHED_KEYS}
+    # Costs reach no feature: a new source of them must not make a champion that of another config.
+    if isinstance(sources := hashed_keys.get("sources"), dict):
+        hashed_keys["sources"] = {key: rows for key, rows in sources.items() if key != "costs"}
     # Sorted: the order of the keys in the YAML means nothing, so it must not change the hash.
     hashed_keys = redact_config(hashed_keys)
     return hashlib.sha256(yaml.safe_dump(hashed_keys, sort_keys=True).encode()).hexdigest()[:16]

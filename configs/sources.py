@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from configs.channels.cost_rows import CostRows
 from configs.contract import SourceContract
 from configs.durations import Duration, localize_instant, read_date_as_midnight
 from configs.source_rows import (
@@ -35,6 +36,9 @@ class Sources(FrozenModel):
     )
     same_as: Annotated[tuple[MergeRows, ...], BeforeValidator(_wrap_single_source)] = Field(
         (), description="merged records: ids that became another one; one source or a list"
+    )
+    costs: Annotated[tuple[CostRows, ...], BeforeValidator(_wrap_single_source)] = Field(
+        (), description="what was spent on each channel; one source or a list"
     )
     max_quarantine: float = Field(
         0.02, ge=0, le=1, description="maximum share of bad rows in a source; more stop the run"

@@ -109,6 +109,21 @@ VALUES = pa.schema(
     ]
 )
 
+# One row per amount that was spent on a channel, ordered by all columns from left to right. Equal
+# rows may occur: two amounts with ids of their own.
+COSTS = pa.schema(
+    [
+        make_field("date", INSTANT, "start of the day, or of the period, of the cost"),
+        make_field("channel", pa.string(), "what the amount was spent on"),
+        make_field(
+            "cost", pa.float64(), "the amount in the source's currency; a credit is below 0"
+        ),
+        make_field(
+            "available_at", INSTANT, "when the row could first be read: max(date, known_at)"
+        ),
+    ]
+)
+
 # One row per (entity, cutoff), ordered by (cutoff, entity_id).
 SPINE = pa.schema(
     [
@@ -225,6 +240,7 @@ class Dataset:
             rows, in seconds from 1970, and has no other meaning.
         ordered: False if even the order of the rows has no meaning.
         values: VALUES, the histories of attributes.
+        costs: COSTS, what was spent on each channel.
         scratch: Directory for events that exceed memory, if any.
         suppressed: Entities that must not be scored; the tables exclude them, unless models may
             learn from them.
@@ -249,6 +265,7 @@ class Dataset:
     readings: Readings = field(default_factory=Readings, compare=False, repr=False)
     leads_from_events: bool = False
     merges: LeadMerges = field(default_factory=LeadMerges)
+    costs: pa.Table = field(default_factory=COSTS.empty_table)
 
     def cut_at(self, as_of: datetime) -> Self:
         """Return the rows that were available before ``as_of``.
@@ -260,6 +277,7 @@ class Dataset:
         if not self.timed:
             return self
         tables = {"leads": self.leads, "events": self.events, "values": self.values}
+        tables["costs"] = self.costs
         cut = {
             name: filter_available_before(table, as_of, self.scratch)
             for name, table in tables.items()

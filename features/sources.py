@@ -15,6 +15,7 @@ from configs.source_rows import AttributeRows, EventRows, LeadRows
 from features.arrivals import Arrivals
 from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.fingerprint import compute_fingerprint
+from features.intake.costs.cost_log import read_costs
 from features.intake.events.log import read_events
 from features.intake.formats.files import Selection
 from features.intake.histories.value_history import read_values
@@ -42,7 +43,8 @@ def read_sources(
     """Read all sources of a project as a Dataset.
 
     Bad rows are written to ``quarantine/<source>.csv`` (not if ``quarantine`` is None), where
-    ``<source>`` is ``leads``, or ``events_1`` … and ``attributes_1`` … in the config's order.
+    ``<source>`` is ``leads``, or ``events_1`` …, ``attributes_1`` …, ``same_as_1`` …, ``costs_1``
+    … in the config's order.
     Duplicates are among them; the first of equal rows is used. Without a leads source the entities
     come from the events. Neither the order of the rows nor their distribution over files changes
     leads, values, fingerprint or the set of events. A log larger than memory is stored in the
@@ -118,10 +120,11 @@ def _read_within(
     values, value_counts, value_readings = read_values(
         project, leads, objections, quarantine, exclusion, lead_merges
     )
+    costs, cost_counts = read_costs(project, quarantine, limits)
     return Dataset(
         leads,
         log.events,
-        (*counts, *log.counts, *value_counts, *merge_counts),
+        (*counts, *log.counts, *value_counts, *merge_counts, *cost_counts),
         compute_fingerprint(leads, log.events, log.hash_sum, values, lead_merges),
         timed=project.timed,
         ordered=project.ordered,
@@ -132,6 +135,7 @@ def _read_within(
         readings=Readings(lead_readings | value_readings, leads["entity_id"]),
         leads_from_events=sources.leads is None,
         merges=lead_merges,
+        costs=costs,
     )
 
 
@@ -208,9 +212,8 @@ def list_source_columns(project: Project) -> set[str]:
     """
     sources = project.sources
     leads = [sources.leads] if sources.leads else []
-    readers = (
-        SourceReader.open(source) for source in (*leads, *sources.events, *sources.attributes)
-    )
+    rows = (*leads, *sources.events, *sources.attributes, *sources.costs)
+    readers = (SourceReader.open(source) for source in rows)
     with _hide_environment(project):
         # Empty selection: only the names are of interest.
         return {

@@ -1,4 +1,4 @@
-"""The ``value`` column of an event source, read piece by piece with one choice of number signs.
+"""A source's column of amounts, read piece by piece with one choice of number signs.
 
 A piece alone cannot decide on the signs, and a log may exceed memory. So the first pass reads with
 the preferred signs and counts how the texts can be read. Only where all pieces together decide
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from configs.errors import DataError
 from configs.schema import Project
-from configs.source_rows import EventRows
+from configs.source_rows import SourceRows
 from features.intake.formats.number_form import SIGN_KEYS, list_sign_entries, select_telling_texts
 from features.intake.formats.number_signs import (
     UNIT_BASE,
@@ -40,7 +40,7 @@ from features.tools.distinct_texts import DistinctTexts
 
 @dataclass
 class EventValues:
-    """Reader of one source's values; its methods may be called from several threads.
+    """Reader of one source's amounts; its methods may be called from several threads.
 
     Attributes:
         source: The source of the config.
@@ -51,11 +51,12 @@ class EventValues:
         limit: Largest share of values that may be ambiguous.
         hidden: No value may appear in a message.
         choice: Signs with which the values are read.
+        role: Key of the source that maps the column.
         counts: Number of values by signature, over all pieces of the current pass.
         examples: For each signature the first value: its number among the rows, text and place.
     """
 
-    source: EventRows
+    source: SourceRows
     name: str | None
     key: str
     missing: tuple[str, ...]
@@ -63,23 +64,28 @@ class EventValues:
     limit: float
     hidden: bool
     choice: SignChoice
+    role: str = "value"
     counts: Counter[int] = field(default_factory=Counter)
     examples: dict[int, tuple[int, str, str]] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock, repr=False)
 
     @classmethod
-    def from_source(cls, project: Project, source: EventRows, i: int) -> EventValues:
-        """Return a reader for the ``i``-th event source."""
+    def from_source(
+        cls, project: Project, source: SourceRows, key: str, role: str = "value"
+    ) -> EventValues:
+        """Return a reader of the column that the key ``role`` of a source maps."""
+        name: str | None = getattr(source, role)
         signs = list_possible_signs(source)
         return cls(
             source,
-            source.value,
-            f"sources.events[{i}]",
-            source.list_missing(source.value),
+            name,
+            key,
+            source.list_missing(name),
             signs,
             project.sources.max_unreadable_cells,
-            source.value in project.privacy.personal,
+            name in project.privacy.personal,
             SignChoice(0, signs[0]),
+            role,
         )
 
     def parse_piece(self, raw: RawRows) -> tuple[pa.Array, pa.Array]:
@@ -104,14 +110,14 @@ class EventValues:
         if choice.units.other_cells > self.limit * sum(self.counts.values()):
             raise DataError(
                 "numbers have different units",
-                where=f"{self.key}.value: {self.name}",
+                where=f"{self.key}.{self.role}: {self.name}",
                 found=self._describe_units(choice),
-                fix="convert them to one unit, or read the events of each unit as a source",
+                fix="convert them to one unit, or read the rows of each unit as a source",
             )
         if choice.ambiguous_cells > self.limit * sum(self.counts.values()):
             raise DataError(
                 "numbers can be read two ways",
-                where=f"{self.key}.value: {self.name}",
+                where=f"{self.key}.{self.role}: {self.name}",
                 found=self._describe_ambiguity(choice),
                 fix=f"set {self.key}.decimal",
             )
@@ -130,14 +136,14 @@ class EventValues:
         """Yield a line for numbers that can be read two ways, and for those of another unit."""
         if self.choice.units.other_cells:
             yield (
-                f"value {self.name} ({self.key}): numbers have different units, "
+                f"{self.role} {self.name} ({self.key}): numbers have different units, "
                 f"{self._describe_units(self.choice)}; one unit is read, the rows of others are in "
                 "quarantine"
             )
         if self.choice.ambiguous:
             yield (
-                f"value {self.name} ({self.key}): {self._describe_ambiguity(self.choice)}; their "
-                f"rows are in quarantine; set {self.key}.decimal"
+                f"{self.role} {self.name} ({self.key}): {self._describe_ambiguity(self.choice)}; "
+                f"their rows are in quarantine; set {self.key}.decimal"
             )
 
     def list_form(self) -> Iterator[FormEntry]:

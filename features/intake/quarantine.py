@@ -38,6 +38,7 @@ DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED_REASON = (
     "suppressed",
 )
 EARLY_END = "valid_to before valid_from"
+NO_CHANNEL, NO_COST = "no channel", "no cost"
 # Rows that become available after the clock, and rows of such leads: they are not bad.
 NOT_YET, LEAD_NOT_YET = "not yet", "lead not yet"
 # Rows at instants that no lead or event can have, and rows of leads that were set aside for it.
@@ -68,6 +69,8 @@ REASONS = (
     EARLY_END,
     NO_TYPE,
     NO_NAME,
+    NO_CHANNEL,
+    NO_COST,
     TOO_LONG,
     LEAD_SET_ASIDE,
     UNKNOWN_ENTITY,
@@ -86,7 +89,9 @@ QUARANTINE = pa.schema(
         pa.field(
             "source",
             pa.string(),
-            metadata={"meaning": "leads, or events_1 … and attributes_1 … in the config's order"},
+            metadata={
+                "meaning": "leads, or events_1 …, attributes_1 …, costs_1 … in the config's order"
+            },
         ),
         pa.field("file", pa.string(), metadata={"meaning": "the file, or the kind of database"}),
         pa.field(
@@ -111,7 +116,8 @@ def find_common_flaws(columns: dict[str, pa.Array], skips: bool) -> list[Flaw]:
     return [
         (columns["unreadable"], UNREADABLE),
         *((mask, TOO_LONG) for mask in masks if mask is not None),
-        (pc.is_null(columns["entity_id"]), NO_ID),
+        # Costs belong to no entity.
+        *([(pc.is_null(columns["entity_id"]), NO_ID)] if "entity_id" in columns else []),
         *([(columns["time_missing"], SKIPPED)] if skips else []),
         (pc.is_valid(columns["time_problem"]), columns["time_problem"]),
         (columns["time_missing"], UNREADABLE_TIME),

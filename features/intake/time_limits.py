@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.channels.cost_rows import CostRows
 from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
 from features.intake.formats.texts import to_plain_text, to_text
@@ -133,7 +134,7 @@ class ExcludedLeads:
 
 def describe_excluded_rows(
     project: Project,
-    source: LeadRows | EventRows | AttributeRows,
+    source: LeadRows | EventRows | AttributeRows | CostRows,
     rejections: Rejections,
     again: RowReader,
     limits: TimeLimits,
@@ -174,7 +175,7 @@ def _word_warning(
 
 
 def _list_examples(
-    source: LeadRows | EventRows | AttributeRows,
+    source: LeadRows | EventRows | AttributeRows | CostRows,
     pieces: Iterator[RawRows],
     limits: TimeLimits,
     zone: ZoneInfo,
@@ -199,10 +200,12 @@ def format_time(raw: RawRows, place: int, name: str) -> str:
     return f"{describe_place(raw.table, place)}: {name} {column[0].as_py()}"
 
 
-def time_columns(source: LeadRows | EventRows | AttributeRows) -> tuple[str, str | None]:
+def time_columns(source: LeadRows | EventRows | AttributeRows | CostRows) -> tuple[str, str | None]:
     """Return the columns with the time of a source's rows, and with its time of arrival."""
     if isinstance(source, LeadRows):
         return str(source.created_at), source.known_at
+    if isinstance(source, CostRows):
+        return source.date, source.known_at
     return (
         source.event_time if isinstance(source, EventRows) else source.valid_from,
         source.known_at,

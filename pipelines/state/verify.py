@@ -322,6 +322,7 @@ class _Verifier:
         names = [f"events_{i + 1}" for i in range(len(sources.events))]
         names += [f"attributes_{i + 1}" for i in range(len(sources.attributes))]
         names += [f"same_as_{i + 1}" for i in range(len(sources.same_as))]
+        names += [f"costs_{i + 1}" for i in range(len(sources.costs))]
         check_leftovers(examination, self._root, {f"{name}.csv" for name in ("leads", *names)})
 
     def _require_state(self, examination: Examination) -> StoredState | None:

@@ -206,6 +206,14 @@ def test_config_hash_ignores_locations(tmp_path, monkeypatch):
     assert load_text(tmp_path, GOOD.replace("30d", "31d")).config_hash != once
 
 
+def test_config_hash_ignores_costs(tmp_path):
+    costs = "sources:\n  costs: {path: c.csv, date: day, channel: via, cost: spent}\n"
+    assert GOOD.count("sources:\n") == 1
+    with_costs = load_text(tmp_path, GOOD.replace("sources:\n", costs))
+    assert len(with_costs.sources.costs) == 1
+    assert with_costs.config_hash == load_text(tmp_path, GOOD).config_hash
+
+
 def test_unknown_target_suggests_nearest_name(tmp_path):
     found = load_text(tmp_path, GOOD)
     assert found.target_config("close") is found.targets["close"]

@@ -89,7 +89,7 @@ class EventParsers:
         times = TimeColumns.from_source(
             project, source, f"sources.events[{i}]", rules, reader.time_formats
         )
-        return cls(EventValues.from_source(project, source, i), times)
+        return cls(EventValues.from_source(project, source, f"sources.events[{i}]"), times)
 
     def settle(self) -> bool:
         """Choose signs and forms after a pass; return whether to read once more.

@@ -117,6 +117,7 @@ def _name_source(data: PageData, source: str) -> str:
         "events": sources.events,
         "attributes": sources.attributes,
         "same_as": sources.same_as,
+        "costs": sources.costs,
     }
     rows: SourceRows | None = sources.leads if source == "leads" else None
     if kind in lists and number.isdecimal() and 0 < int(number) <= len(lists[kind]):

@@ -1,0 +1,1 @@
+"""Costs of channels, read from the sources of a company."""
