@@ -300,9 +300,7 @@ def _deliver_and_record(
     unloaded = store.results_of_unloaded(project.project, plan.name)
     try:
         _require_sound_deliveries(project, store, plan.name, options)
-        # A night that failed to compute a table does not clear what the CRM has of it.
-        stored = store.newest_rows(project.project, plan.tables) if plan.tables else {}
-        tables = drop_suppressed_rows(project, stored)
+        tables = _read_lead_tables(project, store, plan)
         root, made_at = project.workspace_path, read_clock()
         delivery = write_delivery(plan, scores, root, newest, made_at, options, unloaded, tables)
     except ConfigError:
@@ -333,6 +331,15 @@ def _deliver_and_record(
             f"such as {example!r}"
         )
     return delivery
+
+
+def _read_lead_tables(project: Project, store: Store, plan: ExportPlan) -> dict[str, pa.Table]:
+    """Return the newest rows of the plan's tables, without the leads that are suppressed now.
+
+    A night that failed to compute a table does not clear what the CRM has of it.
+    """
+    stored = store.newest_rows(project.project, plan.tables) if plan.tables else {}
+    return drop_suppressed_rows(project, stored)
 
 
 def _ledger_row(delivery: DeliveryResult) -> dict[str, Any]:

@@ -67,10 +67,10 @@ def read_newest_rows(session: Session, table: NightTable, project: str) -> pa.Ta
     newest = sa.select(sa.func.max(rows.as_of)).where(rows.project == project).scalar_subquery()
     night = sa.select(rows.as_of, rows.run_id).where(rows.project == project, rows.as_of == newest)
     schema = pa.schema([table.stored.field("as_of"), table.stored.field("run_id")])
-    found = session.fetch_table(night.distinct(), schema).to_pylist()
-    if not found:
+    nights = session.fetch_table(night.distinct(), schema).to_pylist()
+    if not nights:
         return table.stored.empty_table()
-    return _read_rows(session, table, project, found[0]["as_of"], found[0]["run_id"])
+    return _read_rows(session, table, project, nights[0]["as_of"], nights[0]["run_id"])
 
 
 def _read_rows(
