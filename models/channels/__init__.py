@@ -1,0 +1,1 @@
+"""Channels: credit for conversions, by rules, a Markov chain and Shapley values."""
