@@ -26,6 +26,8 @@ from models.customers.schemas import (
     CUSTOMERS,
     RETENTION,
     REVENUE_BRIDGE,
+    WIN_BACK_TRACK,
+    WIN_BACKS,
 )
 from models.fit.schemas import FIT_ACCOUNTS, FIT_BASIS, FIT_CLASSES, FIT_GRID, FIT_PROFILE
 from models.forecast.schemas import CHANGES, DEALS, FORECAST, FORECAST_BASIS, FORECAST_TRACK
@@ -110,6 +112,8 @@ NIGHT_TABLES = (
     NightTable("customer_flows", "customers", CUSTOMER_FLOWS, ("from", "to")),
     NightTable("retention", "customers", RETENTION, ("cohort", "month")),
     NightTable("revenue_bridge", "customers", REVENUE_BRIDGE, ("period", "step")),
+    NightTable("win_backs", "customers", WIN_BACKS, (LEAD_COLUMN,)),
+    NightTable("win_back_track", "customers", WIN_BACK_TRACK, ("method",)),
     NightTable("customer_track", "customers", CUSTOMER_TRACK, ("forecast_as_of", "model")),
     NightTable("customer_basis", "customers", CUSTOMER_BASIS, ("unit",)),
     NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),

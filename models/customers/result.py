@@ -18,6 +18,8 @@ from models.customers.schemas import (
     CUSTOMERS,
     RETENTION,
     REVENUE_BRIDGE,
+    WIN_BACK_TRACK,
+    WIN_BACKS,
 )
 
 # The tables by name, in their order.
@@ -27,6 +29,8 @@ CUSTOMER_SCHEMAS = {
     "customer_flows": CUSTOMER_FLOWS,
     "retention": RETENTION,
     "revenue_bridge": REVENUE_BRIDGE,
+    "win_backs": WIN_BACKS,
+    "win_back_track": WIN_BACK_TRACK,
     "customer_track": CUSTOMER_TRACK,
     "customer_basis": CUSTOMER_BASIS,
 }
@@ -105,6 +109,8 @@ class CustomerResult:
                 "by_state": states,
                 "retention": rows["retention"],
                 "revenue_bridge": rows["revenue_bridge"],
+                "win_backs": rows["win_backs"],
+                "win_back_track": rows["win_back_track"],
                 "track": rows["customer_track"],
                 "basis": basis,
             }

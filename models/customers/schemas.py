@@ -117,6 +117,45 @@ REVENUE_BRIDGE = pa.schema(
     ]
 )
 
+WIN_BACKS = pa.schema(
+    [
+        *(CUSTOMERS.field(name) for name in ("entity_id", "account_id", "owner", "purchases")),
+        make_field("lapsed_at", INSTANT, "begin of the day on which the customer lapsed"),
+        make_field("lapsed_days", pa.int64(), "whole days since then"),
+        make_field(
+            "p_return_90d",
+            pa.float64(),
+            "chance of a purchase in the next 90 days; null where too few lapses are as old",
+            True,
+        ),
+        make_field("p_return_90d_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("p_return_90d_high", pa.float64(), "upper end of it; null by the model", True),
+        make_field(
+            "margin_if_back",
+            pa.float64(),
+            "expected margin of the year that begins with a return",
+            True,
+        ),
+        make_field("expected_margin", pa.float64(), "that margin times the chance", True),
+        make_field("reasons", pa.string(), "what the chance rests on"),
+    ]
+)
+
+WIN_BACK_TRACK = pa.schema(
+    [
+        make_field(
+            "method",
+            pa.string(),
+            "`clock`: by the days since the lapse; `model`: by the model of purchases",
+        ),
+        make_field("chosen", pa.bool_(), "whether its chances are used"),
+        make_field("customers", pa.int64(), "customers who had lapsed 90 days before the as-of"),
+        make_field("returned", pa.int64(), "those who came back since"),
+        make_field("expected", pa.float64(), "expected number of them"),
+        make_field("log_loss", pa.float64(), "mean log loss of the chances"),
+    ]
+)
+
 CUSTOMER_TRACK = pa.schema(
     [
         make_field("forecast_as_of", INSTANT, "the past as-of"),

@@ -45,14 +45,14 @@ def build_customer_rows(
         "reasons": _list_reasons(now, silent, gap),
         "next_review": _find_reviews(snapshot, config, bought, now, values),
     }
-    table = pa.table([_build_column(columns[field.name], field) for field in CUSTOMERS], CUSTOMERS)
+    table = pa.table([build_column(columns[field.name], field) for field in CUSTOMERS], CUSTOMERS)
     table = table.filter(pa.array(select_scorable(dataset)[lead]))
     order = [("clv", "descending"), ("margin", "descending"), ("entity_id", "ascending")]
     return table.sort_by(order)
 
 
-def _build_column(values: pa.Array | np.ndarray, field: pa.Field) -> pa.Array:
-    # NaN stands for a value that is not known.
+def build_column(values: pa.Array | np.ndarray | list[str], field: pa.Field) -> pa.Array:
+    """Return a column of a table; NaN stands for a value that is not known, and becomes null."""
     return pa.array(values, field.type, from_pandas=True)
 
 

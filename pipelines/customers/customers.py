@@ -37,6 +37,7 @@ from pipelines.customers.summary_tables import (
     build_track_table,
 )
 from pipelines.customers.values import DAY, predict_values
+from pipelines.customers.win_back_rows import build_win_back_tables
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
 
@@ -94,6 +95,7 @@ def build_customers(snapshot: Snapshot) -> CustomerResult:
         "customer_flows": build_flow_table(flows),
         "retention": build_retention_table(bought, now.days),
         "revenue_bridge": build_revenue_table(bought, now.days),
+        **build_win_back_tables(snapshot, config, bought, now, models),
         "customer_track": build_track_table(snapshot, chosen),
         "customer_basis": build_basis(snapshot, config, bought, chosen, models, values),
     }

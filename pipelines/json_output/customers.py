@@ -10,6 +10,8 @@ from models.customers.schemas import (
     CUSTOMERS,
     RETENTION,
     REVENUE_BRIDGE,
+    WIN_BACK_TRACK,
+    WIN_BACKS,
 )
 from pipelines.json_output.shared import JsonObject, create_row_model, make_key
 
@@ -21,6 +23,10 @@ CustomerFlowJson = create_row_model(
 RetentionJson = create_row_model("RetentionJson", "A cohort in a month.", RETENTION)
 RevenueStepJson = create_row_model(
     "RevenueStepJson", "A step of a quarter's margin.", REVENUE_BRIDGE
+)
+WinBackJson = create_row_model("WinBackJson", "A customer who has lapsed.", WIN_BACKS)
+WinBackTrackJson = create_row_model(
+    "WinBackTrackJson", "Chances of 90 days before, beside what came.", WIN_BACK_TRACK
 )
 CustomerTrackJson = create_row_model(
     "CustomerTrackJson", "A forecast as of the past, beside what came.", CUSTOMER_TRACK
@@ -63,6 +69,12 @@ class CustomersOutput(JsonObject):
     )
     revenue_bridge: list[RevenueStepJson] = make_key(  # type: ignore[valid-type]
         "steps of quarters"
+    )
+    win_backs: list[WinBackJson] = make_key(  # type: ignore[valid-type]
+        "customers who have lapsed, those from whom most is expected first"
+    )
+    win_back_track: list[WinBackTrackJson] = make_key(  # type: ignore[valid-type]
+        "chances of 90 days before beside what came"
     )
     track: list[CustomerTrackJson] = make_key(  # type: ignore[valid-type]
         "forecasts as of the past"

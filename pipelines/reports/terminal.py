@@ -18,9 +18,11 @@ from pipelines.reports.company.customer_tables import (
     build_retention_rows,
     build_revenue_rows,
     build_save_table,
+    build_win_back_rows,
     describe_customer_backtest,
     describe_customer_values,
     describe_customers,
+    describe_win_backs,
 )
 from pipelines.reports.company.fit_tables import (
     build_account_table,
@@ -371,6 +373,9 @@ def render_customers(result: CustomerResult, currency: str | None = None) -> lis
         parts += _stack_tables(build_revenue_rows(bridge, currency))
     if at_stake := build_save_table(rows("customers"), currency):
         parts += _stack_tables(at_stake)
+    parts += map(escape_text, describe_win_backs(result))
+    if win_backs := build_win_back_rows(rows("win_backs"), currency):
+        parts += _stack_tables(win_backs)
     return parts
 
 

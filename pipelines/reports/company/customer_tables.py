@@ -216,6 +216,48 @@ def build_save_table(rows: list[Row], currency: str | None) -> list[list[str]]:
     return table
 
 
+def describe_win_backs(result: CustomerResult) -> Iterator[str]:
+    """Yield how many have lapsed, and how well returns were expected 90 days before."""
+    lapsed = len(result.tables.list_rows("win_backs"))
+    track = result.tables.list_rows("win_back_track")
+    if not track:
+        yield f"customers who have lapsed: {lapsed:,}"
+        return
+    used = next(row for row in track if row["chosen"])
+    figures = [
+        f"{row['method']} expected {row['expected']:,.0f} (log loss {row['log_loss']:.4f})"
+        for row in track
+    ]
+    yield (
+        f"customers who have lapsed: {lapsed:,}; of {used['customers']:,} who had 90 days ago, "
+        f"{used['returned']:,} came back: {', '.join(figures)}; used: {used['method']}"
+    )
+
+
+def build_win_back_rows(rows: list[Row], currency: str | None) -> list[list[str]]:
+    """Return the customers whose return is expected to bring most; may be empty."""
+    known = [row for row in rows if row["p_return_90d"] is not None]
+    if not known:
+        return []
+    amounts = [name_amounts(name, currency) for name in ("year if back", "expected")]
+    table = [["customer", "owner", "lapsed", "days", "back in 90 d", *amounts]]
+    for row in known[:MAX_CUSTOMERS]:
+        chance = f"{row['p_return_90d']:.1%}"
+        if row["p_return_90d_low"] is not None:
+            chance += f" ({row['p_return_90d_low']:.1%}–{row['p_return_90d_high']:.1%})"
+        table.append(
+            [
+                row["account_id"] or row["entity_id"],
+                row["owner"] or NOTHING,
+                f"{row['lapsed_at']:%Y-%m-%d}",
+                f"{row['lapsed_days']:,}",
+                chance,
+                *(format_amount(row[name]) for name in ("margin_if_back", "expected_margin")),
+            ]
+        )
+    return table
+
+
 def _describe_total(name: str, expected: float, came: tuple[float, float, float]) -> str:
     actual, low, high = came
     held = "holds" if low <= actual <= high else "does not hold"

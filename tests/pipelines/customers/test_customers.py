@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def query(result: CustomerResult, sql: str) -> list[dict[str, Any]]:
         connection.execute(PURCHASES)
         connection.register("c", result.tables.tables["customers"])
         connection.register("r", result.tables.tables["retention"])
+        connection.register("w", result.tables.tables["win_backs"])
         connection.register("bridge", result.tables.tables["revenue_bridge"])
         rows: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
         return rows
@@ -110,6 +112,35 @@ def test_states_add_up_and_flows_reach_them(compute: Callable[..., CustomerResul
     total = sum(row["clv"] for row in states.values() if row["clv"])
     assert total == pytest.approx(result.basis["clv"])
     assert result.basis["clv_low"] < total < result.basis["clv_high"]
+
+
+def test_win_backs_are_the_lapsed_with_a_clock_of_their_own(
+    compute: Callable[..., CustomerResult],
+) -> None:
+    result = compute()
+    rows = query(
+        result,
+        "SELECT w.*, c.state, c.last_purchase AS last, c.silent_days AS silent,"
+        " (SELECT count(*) FROM c WHERE state = 'lapsed') AS lapsed"
+        " FROM w JOIN c USING (entity_id)",
+    )
+    assert len(rows) == rows[0]["lapsed"] > 100
+    for row in rows:
+        assert row["state"] == "lapsed"
+        assert row["lapsed_days"] == row["silent"] - 120
+        # Days of the calendar: a clock change may lie between the two begins of a day.
+        lapsed_after = row["lapsed_at"] - row["last"] + timedelta(hours=2)
+        assert lapsed_after.days == 120
+        if row["p_return_90d"] is not None:
+            assert 0 <= row["p_return_90d"] <= 1
+            expected = row["p_return_90d"] * row["margin_if_back"]
+            assert row["expected_margin"] == pytest.approx(expected)
+    track = {row["method"]: row for row in result.tables.list_rows("win_back_track")}
+    assert set(track) == {"clock", "model"}
+    assert track["clock"]["chosen"] != track["model"]["chosen"]
+    used = next(row for row in track.values() if row["chosen"])
+    assert used["log_loss"] == min(row["log_loss"] for row in track.values())
+    assert 0 < used["returned"] < used["customers"]
 
 
 def test_revenue_is_that_of_sql(compute: Callable[..., CustomerResult]) -> None:
