@@ -294,7 +294,12 @@ class LeadRows(NamedRows):
 class EventRows(NamedRows):
     """An events source: one row per event."""
 
-    entity_id: str
+    entity_id: str | None = Field(None, description="column; required without visitor_id")
+    visitor_id: str | None = Field(
+        None,
+        description="column: the web visitor; rows without an entity_id count for the lead that "
+        "sources.identities links to it",
+    )
     event_time: str = Field(description="column")
     event_type: str | Constant = Field(description="column, or {constant: text}")
     known_at: str | None = Field(None, description="column: when the row arrived in the source")
@@ -307,6 +312,12 @@ class EventRows(NamedRows):
     missing_time: Literal["quarantine", "skip"] = Field(
         "quarantine", description="skip: ignore rows without a time: the event has not happened yet"
     )
+
+    @model_validator(mode="after")
+    def _check_owner(self) -> Self:
+        if self.entity_id is None and self.visitor_id is None:
+            raise ValueError("entity_id: give the column with the lead, or visitor_id")
+        return self
 
 
 class AttributeRows(NamedRows):

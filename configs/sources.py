@@ -20,6 +20,7 @@ from configs.source_rows import (
     find_duplicate_claim,
 )
 from configs.suggestions import did_you_mean
+from configs.visitors.identities import IdentityRows, check_visitors
 
 
 def _wrap_single_source(value: object) -> object:
@@ -39,6 +40,14 @@ class Sources(FrozenModel):
     )
     costs: Annotated[tuple[CostRows, ...], BeforeValidator(_wrap_single_source)] = Field(
         (), description="what was spent on each channel; one source or a list"
+    )
+    identities: Annotated[tuple[IdentityRows, ...], BeforeValidator(_wrap_single_source)] = Field(
+        (), description="links of web visitors to leads; one source or a list"
+    )
+    # Two: a device that was handed on, or is shared by two people, still says something about
+    # them; one of a shop floor or a reception says nothing about anyone.
+    max_identities: int = Field(
+        2, ge=1, description="most leads that one visitor may be; one with more is never merged"
     )
     max_quarantine: float = Field(
         0.02, ge=0, le=1, description="maximum share of bad rows in a source; more stop the run"
@@ -86,6 +95,11 @@ class Sources(FrozenModel):
             raise ValueError("give leads, events, or both")
         if self.leads is None and self.same_as:
             raise ValueError("same_as needs sources.leads, which says which ids there are")
+        return self
+
+    @model_validator(mode="after")
+    def _check_visitors(self) -> Self:
+        check_visitors(self.leads is not None, self.events, self.identities)
         return self
 
     @model_validator(mode="after")

@@ -198,7 +198,7 @@ def _collect_stage_visits(log: EventLog, index: LeadIndex, catalog: Catalog) -> 
     ranks = rank_event_types(catalog)
     # Unsorted is enough: only the stage events are sorted, which are few.
     parts = (
-        (log.unsorted_shard(number), index.known_at[first:])
+        (log.standing_shard(number), index.known_at[first:])
         for number, first in enumerate(log.shard_starts[:-1])
     )
     return StageVisits.concat(

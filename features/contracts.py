@@ -93,6 +93,12 @@ EVENTS = pa.schema(
     ]
 )
 
+# One row per event and time that it was taken back from an entity, since a link of a web visitor
+# ended: it is the entity's at as-ofs and cutoffs in ``(available_at, until]``.
+WITHDRAWN = pa.schema(
+    [*EVENTS, make_field("until", INSTANT, "last as-of at which it was the entity's")]
+)
+
 # One row per value that an attribute took on, ordered by all columns from left to right, null
 # first, without equal rows.
 VALUES = pa.schema(
@@ -169,7 +175,8 @@ class SourceCount:
         source: Name of the source, such as ``leads`` or ``events_1``.
         rows_in: Rows read.
         used: Rows used.
-        skipped: Rows that are not events yet: the config declares so, or they lie after the clock.
+        skipped: Rows that are no lead's events yet: the config declares so, they lie after the
+            clock, or they are of web visitors who were never identified.
         quarantined: Rows by reason of quarantine.
         suppressed: Rows of entities that must not be scored, unless models may learn from them.
         arrivals: Times at which the used rows, and duplicates of them, became known; None if the
@@ -182,6 +189,8 @@ class SourceCount:
             an example, and how to fix it.
         form: The form in which the source is written, such as its encoding.
         moved: Used rows of ids that were merged into another one (``sources.same_as``).
+        identified: Used rows of web visitors, which are leads' by ``sources.identities``.
+        anonymous: Those of the skipped rows that are of visitors who were never identified.
     """
 
     source: str
@@ -196,6 +205,8 @@ class SourceCount:
     warnings: tuple[str, ...] = ()
     form: tuple[FormEntry, ...] = field(default=(), compare=False)
     moved: int = 0
+    identified: int = 0
+    anonymous: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return counts, warnings and form as plain JSON values."""
@@ -206,6 +217,8 @@ class SourceCount:
             "skipped": self.skipped,
             "suppressed": self.suppressed,
             "moved": self.moved,
+            "identified": self.identified,
+            "anonymous": self.anonymous,
             "quarantined": dict(self.quarantined),
             "warnings": list(self.warnings),
             "form": [entry.to_json() for entry in self.form],
@@ -248,6 +261,8 @@ class Dataset:
             unchanged.
         readings: How the attributes were read.
         merges: Leads that became another one; rows of the old ids count for the new ones.
+        withdrawn: WITHDRAWN, events of web visitors whose link was taken back; only cutoffs before
+            that see them.
         leads_from_events: Whether the leads were derived from the events, without a source of
             their own.
     """
@@ -266,6 +281,7 @@ class Dataset:
     leads_from_events: bool = False
     merges: LeadMerges = field(default_factory=LeadMerges)
     costs: pa.Table = field(default_factory=COSTS.empty_table)
+    withdrawn: pa.Table = field(default_factory=WITHDRAWN.empty_table)
 
     def cut_at(self, as_of: datetime) -> Self:
         """Return the rows that were available before ``as_of``.
@@ -282,7 +298,20 @@ class Dataset:
             name: filter_available_before(table, as_of, self.scratch)
             for name, table in tables.items()
         }
+        if self.withdrawn.num_rows:
+            cut |= self._cut_withdrawn(cut["events"], as_of)
         return replace(self, **cut, merges=self.merges.before(to_microseconds(as_of)))
+
+    def _cut_withdrawn(self, events: pa.Table, as_of: datetime) -> dict[str, pa.Table]:
+        """Return the events with those not withdrawn before ``as_of``, and the others of these."""
+        known = filter_available_before(self.withdrawn, as_of)
+        is_past = pc.less(known["until"], pa.scalar(as_of, INSTANT))
+        standing = known.filter(pc.invert(is_past)).select(EVENTS.names)
+        pieces = (
+            pa.Table.from_batches([b]) for b in (*events.to_batches(), *standing.to_batches())
+        )
+        events = SpillBuffer.collect(EVENTS, pieces, self.scratch) if len(standing) else events
+        return {"events": events, "withdrawn": known.filter(is_past)}
 
     @cached_property
     def lead_ids(self) -> IdIndex:

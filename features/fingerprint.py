@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.merges import LeadMerges
+from features.visitors.links import VisitorLinks
 
 
 def compute_fingerprint(
@@ -18,6 +19,7 @@ def compute_fingerprint(
     events_sum: bytes,
     values: pa.Table,
     merges: LeadMerges | None = None,
+    links: VisitorLinks | None = None,
 ) -> str:
     """Return a hash of names, types and values of the tables, independent of their chunks.
 
@@ -26,13 +28,14 @@ def compute_fingerprint(
     """
     digest = hashlib.sha256()
     log = [_schema_bytes(events), *([events_sum] if events.num_rows else [])]
-    # Without values or merges nothing is added, so that data without them keeps the fingerprint
-    # that it had before there were any.
+    # Without values, merges or links nothing is added, so that data without them keeps the
+    # fingerprint that it had before there were any.
     for part in chain(
         _iter_table_bytes(leads),
         log,
         _iter_table_bytes(values) if values.num_rows else (),
         _iter_table_bytes(merges.views) if merges else (),
+        _iter_table_bytes(links.ownerships) if links else (),
     ):
         digest.update(part)
     return digest.hexdigest()[:16]

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+
 from configs.addresses.redaction import redact_exception
 from configs.errors import DataError
 from configs.schema import Project
@@ -25,7 +27,8 @@ from features.intake.objections import Objections
 from features.intake.reading import NO_COLUMN, SourceReader
 from features.intake.same_as import describe_unknown_survivors, read_merges
 from features.intake.time_limits import ExcludedLeads, TimeLimits
-from features.merges import LeadMerges
+from features.intake.visitors.visitor_links import read_visitor_links
+from features.merges import LeadMerges, Merges
 from features.readings.columns import ColumnReading, Readings
 from features.times.plausible_times import PlausibleSpan
 
@@ -65,6 +68,7 @@ def read_sources(
     leads = project.sources.leads
     late = any(source.known_at for source in project.sources.events)
     late |= leads is not None and leads.known_at is not None
+    late |= bool(project.sources.identities)
     narrowed = limits.narrow(find_plausible_span(dataset, arrives_later=late))
     # Read again, since a bad row must decide neither a lead's creation, nor which of two rows of a
     # lead is used, nor the type of an attribute. Few data sets have such rows.
@@ -92,28 +96,24 @@ def _read_within(
 ) -> Dataset:
     sources, counts = project.sources, list[SourceCount]()
     merges, merge_counts = read_merges(project, quarantine, limits)
-    objections = Objections(project, merges)
+    objections, excluded = Objections(project, merges), ExcludedLeads()
     leads, lead_readings = None, dict[str, ColumnReading]()
-    excluded = ExcludedLeads()
     if sources.leads is not None:
         leads, count, lead_readings, excluded = read_leads(
             project, sources.leads, quarantine, objections, limits
         )
         counts.append(count)
         if not leads.num_rows and (sources.events or sources.attributes):
-            observed = f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed"
-            raise DataError(
-                "no usable lead, so no event or attribute value can be assigned",
-                where=sources.leads.label,
-                found=observed,
-            )
+            raise _make_leadless_error(sources.leads, count)
     # Leads come first: their opt-out column decides which events are left out.
     exclusion = (limits, excluded)
-    if leads is not None:
-        lines = describe_unknown_survivors(project, merges, leads)
-        merge_counts = _add_warnings(merge_counts, lines)
-    lead_merges = LeadMerges() if leads is None else merges.to_leads(leads)
-    log = read_events(project, leads, objections, quarantine, scratch, exclusion, lead_merges)
+    lead_merges, merge_counts = _settle_merges(project, merges, merge_counts, leads)
+    links, link_counts = read_visitor_links(
+        project, leads, objections, lead_merges, quarantine, limits
+    )
+    log = read_events(
+        project, leads, objections, quarantine, scratch, exclusion, lead_merges, links
+    )
     # Leads derived from the events are numbered only once all events have been read.
     event_lead_rows = None if leads is None else EventLeadRows(leads, log.events, log.lead_row)
     leads = log.entities if leads is None else leads
@@ -124,8 +124,8 @@ def _read_within(
     return Dataset(
         leads,
         log.events,
-        (*counts, *log.counts, *value_counts, *merge_counts, *cost_counts),
-        compute_fingerprint(leads, log.events, log.hash_sum, values, lead_merges),
+        (*counts, *log.counts, *value_counts, *merge_counts, *cost_counts, *link_counts),
+        compute_fingerprint(leads, log.events, log.hash_sum, values, lead_merges, links),
         timed=project.timed,
         ordered=project.ordered,
         values=values,
@@ -136,7 +136,26 @@ def _read_within(
         leads_from_events=sources.leads is None,
         merges=lead_merges,
         costs=costs,
+        withdrawn=log.withdrawn,
     )
+
+
+def _make_leadless_error(source: LeadRows, count: SourceCount) -> DataError:
+    return DataError(
+        "no usable lead, so no event or attribute value can be assigned",
+        where=source.label,
+        found=f"{count.rows_in} rows in, 0 used, {count.suppressed} suppressed",
+    )
+
+
+def _settle_merges(
+    project: Project, merges: Merges, counts: list[SourceCount], leads: pa.Table | None
+) -> tuple[LeadMerges, list[SourceCount]]:
+    """Return the merges as merges of leads, and their counts with the warning about others."""
+    if leads is None:
+        return LeadMerges(), counts
+    lines = describe_unknown_survivors(project, merges, leads)
+    return merges.to_leads(leads), _add_warnings(counts, lines)
 
 
 def _add_warnings(counts: list[SourceCount], lines: list[str]) -> list[SourceCount]:
@@ -194,6 +213,7 @@ def _find_swapped(project: Project, where: str) -> str:
 def _list_mapped_columns(source: Source) -> set[str]:
     keys = (
         "entity_id",
+        "visitor_id",
         "created_at",
         "event_time",
         "event_type",

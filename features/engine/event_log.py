@@ -41,6 +41,9 @@ LEAD_ROW = "lead"
 
 PieceReader = Callable[[list[str]], pa.Table]
 
+# Optional column as well: the last cutoff that sees the event, in microseconds; NEVER_US for all.
+UNTIL = "until"
+
 # Stored columns of an event, 30 bytes, since a log in the scratch folder takes as much disk. Codes
 # are -1 for names that the vocabulary lacks; they fit into int8 as it has at most 60 (MAX_TYPES).
 PACKED_COLUMNS = {
@@ -51,6 +54,8 @@ PACKED_COLUMNS = {
     "channel": np.int8,
     "value": float,
 }
+# One more, where an event was withdrawn.
+UNTIL_COLUMN = {UNTIL: np.int64}
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class EventLog:
     Attributes:
         shard_starts: the first lead position of each shard, and the end of the last.
         event_starts: the first event of each shard, and the end of the last.
-        columns: the events, with the columns of PACKED_COLUMNS.
+        columns: the events, with the columns of PACKED_COLUMNS, and UNTIL if some were withdrawn.
     """
 
     shard_starts: np.ndarray
@@ -85,6 +90,8 @@ class EventLog:
         events = (
             dataset.events if lead_row is None else dataset.events.append_column(LEAD_ROW, lead_row)
         )
+        if dataset.withdrawn.num_rows:
+            events = _append_withdrawn(dataset, events)
         return cls.from_events(events, index, vocabulary, cells, shards, workers, scratch)
 
     @classmethod
@@ -122,9 +129,10 @@ class EventLog:
         shard_starts = _cut_shards(index.account, work, shards)
         shard_of = _number_shards(shard_starts)
         starts, event_starts = _locate_pieces(positions, shard_of, len(shard_starts))
+        ends = isinstance(events, pa.Table) and UNTIL in events.column_names
         columns = {
             name: _allocate_column(event_starts[-1], kind, scratch)
-            for name, kind in PACKED_COLUMNS.items()
+            for name, kind in (PACKED_COLUMNS | (UNTIL_COLUMN if ends else {})).items()
         }
         run(
             delayed(_write_piece)(piece, piece_positions, shard_of, start, vocabulary, columns)
@@ -149,9 +157,15 @@ class EventLog:
         """Return a shard's events in the order of the log."""
         begin, end = self.event_starts[number : number + 2]
         columns = [self.columns[name][begin:end] for name in PACKED_COLUMNS]
-        group, *rest = [*columns, NO_ENDS]
+        until = self.columns[UNTIL][begin:end] if UNTIL in self.columns else NO_ENDS
+        group, *rest = [*columns, until]
         group = group - np.int32(self.shard_starts[number])
         return EventHistory(group, group, *rest)
+
+    def standing_shard(self, number: int) -> EventHistory:
+        """Return a shard's events in the order of the log, without those that were withdrawn."""
+        events = self.unsorted_shard(number)
+        return events.take(events.until == NEVER_US) if len(events.until) else events
 
 
 def group_by_account(
@@ -166,10 +180,25 @@ def group_by_account(
     # int32 as the groups of entities: the kernels then compile once for both.
     group = account[own.member].astype(np.int32)
     available = np.maximum(own.available, known_at[own.member])
-    until = ends[own.member] if (ends < NEVER_US).any() else own.until
+    until = own.until
+    if (ends < NEVER_US).any():
+        merged = ends[own.member]
+        until = np.minimum(own.until, merged) if len(own.until) else merged
     by_account = own._replace(group=group, available=available, until=until)
     # The order is stable: at ties, members follow each other in the order of their ids.
     return by_account.take(order_by_time(group, own.time))
+
+
+def _append_withdrawn(dataset: Dataset, events: pa.Table) -> pa.Table:
+    """Return the events with the column UNTIL, followed by those that were withdrawn."""
+    withdrawn = dataset.withdrawn
+    if LEAD_ROW in events.column_names:
+        rows = dataset.find_leads(withdrawn["entity_id"]).astype(np.int32)
+        withdrawn = withdrawn.append_column(LEAD_ROW, pa.array(rows))
+    ends = pa.array(column_to_microseconds(withdrawn[UNTIL]))
+    withdrawn = withdrawn.drop_columns([UNTIL]).append_column(UNTIL, ends)
+    events = events.append_column(UNTIL, pa.repeat(NEVER_US, len(events)))
+    return pa.concat_tables([events, withdrawn.select(events.column_names).cast(events.schema)])
 
 
 def encode_texts(column: pa.ChunkedArray, levels: tuple[str, ...]) -> np.ndarray:
@@ -280,6 +309,7 @@ def _write_piece(
     # A column that no feature uses is not read from the file.
     names = ["event_time", "available_at", "event_type"]
     names += ["channel"] * bool(vocabulary.channels) + ["value"] * bool(vocabulary.valued)
+    names += [UNTIL] * (UNTIL in columns)
     table = piece(names)
     size = table.num_rows
     place = np.empty(size, np.int64)
@@ -302,6 +332,8 @@ def _write_piece(
         if vocabulary.valued
         else np.full(size, np.nan),
     )
+    if UNTIL in columns:
+        _scatter_values(columns[UNTIL], place, table[UNTIL].to_numpy())
     _release_pages(columns)
 
 
@@ -350,6 +382,7 @@ def _sort_events(order: np.ndarray, events: EventHistory) -> np.ndarray:
     tied = np.flatnonzero(np.append(is_tied, False) | np.append(False, is_tied))
     run = np.cumsum(np.append(True, ~is_tied))[tied]
     tied_events = order[tied]
-    keys = (events.value, events.channel, events.kind, events.available)
+    keys = [events.value, events.channel, events.kind, events.available]
+    keys += [events.until] if len(events.until) else []
     order[tied] = tied_events[np.lexsort((*(key[tied_events] for key in keys), run))]
     return order

@@ -203,6 +203,7 @@ def _id_columns(project: Project) -> Iterator[str | None]:
         yield source.entity_id if source else None
     for merged in sources.same_as:
         yield from (merged.old_id, merged.new_id)
+    yield from (identity.entity_id for identity in sources.identities)
 
 
 def workspace_list_source(path: Path) -> SuppressList:

@@ -44,7 +44,9 @@ NOT_YET, LEAD_NOT_YET = "not yet", "lead not yet"
 # Rows at instants that no lead or event can have, and rows of leads that were set aside for it.
 IMPLAUSIBLE_TIME, LEAD_SET_ASIDE = "implausible time", "lead set aside"
 BEFORE_EARLIEST, AFTER_LATEST = "before sources.earliest", "after sources.latest"
-SKIP_REASONS = (SKIPPED, NOT_YET, LEAD_NOT_YET)
+# Rows of web visitors whom no link makes a lead.
+NEVER_IDENTIFIED = "never identified"
+SKIP_REASONS = (SKIPPED, NOT_YET, LEAD_NOT_YET, NEVER_IDENTIFIED)
 NOT_QUARANTINED = (*SKIP_REASONS, SUPPRESSED_REASON)
 # An id, an event type, a channel or the name of an attribute of more than MAX_NAME_CHARACTERS.
 TOO_LONG = "name too long"
@@ -192,11 +194,11 @@ class Rejections:
         """Return the row counts."""
         tally = {reason: int((self.reason_codes == i).sum()) for i, reason in enumerate(REASONS)}
         suppressed = tally.pop(SUPPRESSED_REASON)
+        anonymous = tally[NEVER_IDENTIFIED]
         skipped = sum(tally.pop(reason) for reason in SKIP_REASONS)
         bad = {reason: rows for reason, rows in sorted(tally.items()) if rows}
-        return SourceCount(
-            source, self.rows, self.rows - len(self.row_numbers), skipped, bad, suppressed
-        )
+        used = self.rows - len(self.row_numbers)
+        return SourceCount(source, self.rows, used, skipped, bad, suppressed, anonymous=anonymous)
 
     def only_quarantined(self) -> Self:
         """Return the rejections without skipped, not yet available and suppressed rows."""

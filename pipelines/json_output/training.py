@@ -39,6 +39,8 @@ class SourceCountJson(JsonObject):
     skipped: int = make_key("rows that the config declares not to be events")
     suppressed: int = make_key("rows of suppressed leads")
     moved: int = make_key("used rows of ids that were merged into another one")
+    identified: int = make_key("used rows of web visitors, given to leads by sources.identities")
+    anonymous: int = make_key("those of the skipped rows whose web visitor was never identified")
     quarantined: dict[str, int] = make_key("rows by reason of quarantine")
     warnings: list[str] = make_key("doubtful readings of the source")
     form: list[FormEntryJson] = make_key("form in which the source is written")

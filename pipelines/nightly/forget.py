@@ -193,4 +193,7 @@ def _map_id_columns(project: Project) -> dict[str, str | None]:
     columns |= {
         f"attributes_{i + 1}": source.entity_id for i, source in enumerate(sources.attributes)
     }
+    columns |= {
+        f"identities_{i + 1}": source.entity_id for i, source in enumerate(sources.identities)
+    }
     return {**columns, "leads": sources.leads.entity_id if sources.leads else None}

@@ -46,8 +46,9 @@ def _build_source_row(count: SourceCount) -> list[str]:
     quarantined = sum(count.quarantined.values())
     numbers = (count.rows_in, count.used, count.skipped, count.suppressed, quarantined)
     reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in count.quarantined.items())
-    if count.moved:
-        reasons += f"{'; ' if reasons else ''}used for merged records {count.moved:,}"
+    used = {"used for merged records": count.moved, "of visitors identified": count.identified}
+    used["of visitors never identified"] = count.anonymous
+    reasons = "; ".join([reasons] * bool(reasons) + [f"{k} {n:,}" for k, n in used.items() if n])
     return [count.source, *(f"{number:,}" for number in numbers), reasons]
 
 

@@ -30,6 +30,12 @@ from features.intake.events.pieces import (
 from features.intake.identity.entities import EntityCollector
 from features.intake.identity.id_doubts import IdDoubts
 from features.intake.identity.merged_rows import count_moved, move_events
+from features.intake.identity.visitor_rows import (
+    OwnerLookup,
+    assign_visitors,
+    count_identified,
+    move_withdrawn,
+)
 from features.intake.names import describe_event_twins
 from features.intake.objections import Objections
 from features.intake.quarantine import (
@@ -43,6 +49,10 @@ from features.merges import LeadMerges
 from features.tools.duplicates import HASHES
 from features.tools.id_index import IdIndex
 from features.tools.spill import SpillBuffer
+from features.visitors.links import VisitorLinks
+
+# What the rows of all sources are compared with; the first fields of RowChecks.
+KnownRows = tuple[IdIndex | None, Objections, LeadMerges, OwnerLookup]
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class EventReadResult:
         entities: The leads derived from the events, as LEADS; empty if there is a leads source.
         counts: Row counts of each source.
         hash_sum: Sum of the events' hashes.
+        withdrawn: WITHDRAWN.
     """
 
     events: pa.Table
@@ -62,6 +73,7 @@ class EventReadResult:
     entities: pa.Table
     counts: tuple[SourceCount, ...]
     hash_sum: bytes
+    withdrawn: pa.Table
 
 
 def read_events(
@@ -72,6 +84,7 @@ def read_events(
     scratch: Path | None,
     exclusion: tuple[TimeLimits, ExcludedLeads],
     merges: LeadMerges,
+    links: VisitorLinks,
 ) -> EventReadResult:
     """Read all event sources as one log; set rows of entities without a lead aside.
 
@@ -81,7 +94,8 @@ def read_events(
     lead_index = None if leads is None else IdIndex.from_column(leads["entity_id"])
     readers = [SourceReader.open(source, scratch) for source in project.sources.events]
     parsers = [EventParsers.open(project, i, reader) for i, reader in enumerate(readers)]
-    known = (lead_index, objections, merges)
+    owners = OwnerLookup.open(links, lead_index, merges)
+    known = (lead_index, objections, merges, owners)
     log_parts = _read_sources(project, readers, parsers, known, exclusion, scratch)
     hashed, entities, rejections, findings = log_parts
     doubts = [collected.doubts for collected in findings]
@@ -99,12 +113,12 @@ def read_events(
         log = SpillBuffer.collect(EVENT_LOG, drop_rows(log, again), scratch)
     hash_sum = sum_content(project, log, hashes, again)
     counts = _count_moved(counts, log, merges)
+    log, withdrawn = assign_visitors(log, owners, scratch)
     if lead_index is not None:
         log = move_events(log, lead_index, merges, scratch)
     counts = _add_all_warnings(project, counts, parsers, findings, differences)
-    return EventReadResult(
-        log.select(EVENTS.names), log["lead"], entities.to_table(), counts, hash_sum
-    )
+    events, withdrawn = log.select(EVENTS.names), move_withdrawn(withdrawn, merges)
+    return EventReadResult(events, log["lead"], entities.to_table(), counts, hash_sum, withdrawn)
 
 
 def _add_all_warnings(
@@ -130,11 +144,15 @@ def _add_all_warnings(
 def _count_moved(
     counts: tuple[SourceCount, ...], log: pa.Table, merges: LeadMerges
 ) -> tuple[SourceCount, ...]:
-    """Return the counts with the rows of merged records; the log has the sources in their order."""
+    """Return the counts with the rows of merged records and of visitors.
+
+    The log has the sources in their order.
+    """
     begins = np.cumsum([0, *(count.used for count in counts)])
+    parts = [log.slice(int(b), count.used) for count, b in zip(counts, begins, strict=False)]
     return tuple(
-        replace(count, moved=count_moved(log.slice(int(begin), count.used), merges))
-        for count, begin in zip(counts, begins, strict=False)
+        replace(count, moved=count_moved(part, merges), identified=count_identified(part))
+        for count, part in zip(counts, parts, strict=True)
     )
 
 
@@ -152,7 +170,7 @@ def _read_sources(
     project: Project,
     readers: list[SourceReader],
     parsers: list[EventParsers],
-    known: tuple[IdIndex | None, Objections, LeadMerges],
+    known: KnownRows,
     exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
 ) -> tuple[pa.Table, EntityCollector, list[Rejections], list[EventFindings]]:
@@ -172,7 +190,7 @@ def _read_once(
     project: Project,
     readers: list[SourceReader],
     parsers: list[EventParsers],
-    known: tuple[IdIndex | None, Objections, LeadMerges],
+    known: KnownRows,
     exclusion: tuple[TimeLimits, ExcludedLeads],
     scratch: Path | None,
 ) -> tuple[pa.Table, EntityCollector, list[Rejections], list[EventFindings]]:

@@ -22,12 +22,15 @@ from features.intake.identity.equal_events import (
 )
 from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
 from features.intake.identity.merged_rows import find_lead_rows
+from features.intake.identity.visitor_rows import OwnerLookup, mark_visitors
 from features.intake.ids import read_ids
 from features.intake.names import NameCounts, read_names
 from features.intake.objections import Objections
 from features.intake.quarantine import (
+    NEVER_IDENTIFIED,
     NO_TYPE,
     UNKNOWN_ENTITY,
+    Flaw,
     find_common_flaws,
     pick_first_reason,
 )
@@ -41,9 +44,24 @@ from features.tools.duplicates import HASHES
 from features.tools.id_index import IdIndex
 from features.tools.parallel import parallel_map
 
-# EVENTS, and the row number of each event's lead, -1 if there is no leads source.
+# EVENTS, and the row number of each event's lead, -1 if there is no leads source; -2 and less for a
+# row of a web visitor (``visitor_rows``) until all sources are read.
 EVENT_LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
 HASHED_EVENT_LOG = pa.schema([*EVENT_LOG, *HASHES])
+
+# Columns of good rows; the id of a visitor is then that of the entity.
+GOOD_COLUMNS = (
+    "entity_id",
+    "visitor_id",
+    "account_id",
+    "time",
+    "available",
+    "event_type",
+    "channel",
+    "value",
+    "lead",
+    "event_id",
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,7 @@ class RowChecks:
         lead_index: Index of the leads' ids; None if there is no leads source.
         objections: Entities that must not be scored.
         merges: Leads that became another one.
+        owners: Finds whose the rows of web visitors are.
         findings: Collects the source's doubtful ids and names.
         limits: Instants that rows may have.
         excluded: Leads without a usable row because of its time.
@@ -121,6 +140,7 @@ class RowChecks:
     lead_index: IdIndex | None
     objections: Objections
     merges: LeadMerges
+    owners: OwnerLookup
     findings: EventFindings
     limits: TimeLimits
     excluded: ExcludedLeads
@@ -172,49 +192,59 @@ def _check_piece(
     parsers.times.add(raw)
     columns = _read_columns(project, source, raw, parsers.values)
     lead_index = checks.lead_index
-    checks.findings.doubts.add(raw.table, raw.column(source.entity_id, ""), columns["entity_id"])
+    _add_doubtful_ids(source, raw, columns, checks)
     # Suppression comes first, since such a row must not appear in the quarantine. With a leads
     # source, only its rows decide which listed entities the data contains.
     row_flaws = checks.objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
-    row_flaws += find_common_flaws(columns, source.missing_time == "skip")
+    ids = {"entity_id": pc.coalesce(columns["entity_id"], columns["visitor_id"])}
+    row_flaws += find_common_flaws(columns | ids, source.missing_time == "skip")
     row_flaws += checks.limits.find_flaws(columns)
     row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
     row_flaws += [(pc.is_valid(columns["value_problem"]), columns["value_problem"])]
-    lead = (
-        np.full(len(raw.table), -1, np.int32)
-        if lead_index is None
-        else find_lead_rows(columns["entity_id"], lead_index, checks.merges)
-    )
-    if lead_index is not None:
-        row_flaws += checks.excluded.find_flaws(columns["entity_id"])
-        row_flaws += [(pa.array(lead < 0), UNKNOWN_ENTITY)]
-    columns["lead"] = pa.chunked_array([lead])
-    reasons = pick_first_reason(row_flaws, len(raw.table))
-    names = (
-        "entity_id",
-        "account_id",
-        "time",
-        "available",
-        "event_type",
-        "channel",
-        "value",
-        "lead",
-        "event_id",
-    )
+    columns["lead"], owner_flaws = _find_leads(columns, checks)
+    reasons = pick_first_reason([*row_flaws, *owner_flaws], len(raw.table))
     if lead_index is not None:
         is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
         checks.findings.doubts.add_unknown(columns["entity_id"].filter(is_unknown))
-    good = pa.table({name: columns[name] for name in names})
+    good = pa.table({name: columns[name] for name in GOOD_COLUMNS})
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
+    good = mark_visitors(good) if source.visitor_id else good.drop_columns(["visitor_id"])
     checks.findings.names.add(good)
     checks.findings.contract.add(raw, parsers.values.choice)
     return reasons, good, _to_hashed_log(good, source_number)
 
 
+def _add_doubtful_ids(
+    source: EventRows, raw: RawRows, columns: dict[str, pa.ChunkedArray], checks: RowChecks
+) -> None:
+    """Collect the doubtful ids of entities; those of visitors where the source has no others."""
+    key = "entity_id" if source.entity_id is not None else "visitor_id"
+    column = raw.column(source.entity_id or source.visitor_id or "", "")
+    checks.findings.doubts.add(raw.table, column, columns[key])
+
+
+def _find_leads(
+    columns: dict[str, pa.ChunkedArray], checks: RowChecks
+) -> tuple[pa.ChunkedArray, list[Flaw]]:
+    """Return the column ``lead`` of EVENT_LOG, and the rows that belong to no lead."""
+    lead_index, size = checks.lead_index, len(columns["entity_id"])
+    if lead_index is None:
+        return pa.chunked_array([np.full(size, -1, np.int32)]), []
+    lead = find_lead_rows(columns["entity_id"], lead_index, checks.merges)
+    flaws = checks.excluded.find_flaws(columns["entity_id"])
+    if checks.owners.links and columns["visitor_id"].null_count < size:
+        visitor, anonymous = checks.owners.find_visitors(columns["visitor_id"], columns)
+        lead = np.where(lead < 0, visitor, lead)
+    else:
+        anonymous = pc.and_(pc.is_null(columns["entity_id"]), pc.is_valid(columns["visitor_id"]))
+    flaws += [(anonymous, NEVER_IDENTIFIED), (pa.array(lead == -1), UNKNOWN_ENTITY)]
+    return pa.chunked_array([lead]), flaws
+
+
 def _required_columns(source: EventRows, i: int) -> dict[str, str]:
     keys = ["entity_id", "event_time", "event_type", "known_at", "channel", "value"]
-    keys += ["account_id", "event_id"]
+    keys += ["account_id", "event_id", "visitor_id"]
     mapped = {f"sources.events[{i}].{key}": getattr(source, key) for key in keys}
     return {key: name for key, name in mapped.items() if isinstance(name, str)}
 
@@ -226,6 +256,7 @@ def _read_columns(
     columns = {
         "unreadable": raw.unreadable_rows(),
         "entity_id": read_ids(raw, source.entity_id, source),
+        "visitor_id": read_ids(raw, source.visitor_id, source),
         "account_id": read_ids(raw, source.account_id, source),
         "event_id": read_ids(raw, source.event_id, source),
         **read_times(raw, source.event_time, source.known_at, source, project.zone),

@@ -1,0 +1,1 @@
+"""Web visitors: the sources that link them to leads."""

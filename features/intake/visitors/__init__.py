@@ -1,0 +1,1 @@
+"""Sources of links between web visitors and leads."""

@@ -1,0 +1,212 @@
+"""Links of all visitors, resolved: whose an anonymous event is, and from when on that was known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.tools.id_index import IdIndex
+from features.tools.instants import NEVER_US
+from features.tools.jit import jit_inline, jit_kernel
+from features.visitors.statements import LinkStatement, resolve_statements
+
+# One row per row of sources.identities, in any order.
+STATEMENTS = pa.schema(
+    [
+        pa.field("visitor_id", pa.string(), nullable=False),
+        pa.field("entity_id", pa.string(), nullable=False),
+        # In microseconds since 1970, as the fields of ``LinkStatement``.
+        pa.field("known", pa.int64(), nullable=False),
+        pa.field("begin", pa.int64(), nullable=False),
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("revoked", pa.int64(), nullable=False),
+    ]
+)
+
+# One row per visitor, range of event times and range of as-ofs, ordered by all columns: events in
+# ``[begin, end)`` are the lead's at as-ofs in ``(since, until]``.
+OWNERSHIPS = pa.schema(
+    [
+        pa.field("visitor_id", pa.string(), nullable=False),
+        pa.field("begin", pa.int64(), nullable=False),
+        pa.field("end", pa.int64(), nullable=False),
+        pa.field("since", pa.int64(), nullable=False),
+        pa.field("until", pa.int64(), nullable=False),
+        pa.field("entity_id", pa.string(), nullable=False),
+    ]
+)
+
+# No link makes the event a lead's; it was a lead's once, but the link was taken back.
+UNIDENTIFIED, WITHDRAWN_ONLY = -1, -2
+
+
+class OwnerRows(NamedTuple):
+    """Ownerships of the visitors; those of one follow each other from ``first[visitor]`` on."""
+
+    first: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    since: np.ndarray
+    until: np.ndarray
+
+
+@dataclass(frozen=True)
+class VisitorLinks:
+    """Links between visitors and leads.
+
+    Attributes:
+        ownerships: OWNERSHIPS.
+        shared: Visitors that are more leads than ``sources.max_identities`` by the last row.
+    """
+
+    ownerships: pa.Table = field(default_factory=OWNERSHIPS.empty_table)
+    shared: int = 0
+    index: IdIndex = field(init=False, repr=False)
+    rows: OwnerRows = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index the visitors."""
+        # Ordered by visitor, so the distinct ones are in the order of their rows.
+        visitors = pc.run_end_encode(self.ownerships["visitor_id"].combine_chunks())
+        ends = visitors.run_ends.to_numpy()
+        first = np.append(0, ends).astype(np.int64)
+        columns = (self.ownerships[name].to_numpy() for name in OwnerRows._fields[1:])
+        object.__setattr__(self, "index", IdIndex.from_column(visitors.values))
+        object.__setattr__(self, "rows", OwnerRows(first, *columns))
+
+    def __bool__(self) -> bool:
+        """Return whether any visitor was ever linked to a lead."""
+        return bool(self.ownerships.num_rows)
+
+    @classmethod
+    def from_statements(cls, statements: pa.Table, limit: int) -> Self:
+        """Resolve STATEMENTS; ``limit`` is the most leads that a visitor may be."""
+        visitors = pc.dictionary_encode(statements["visitor_id"].combine_chunks())
+        leads = pc.dictionary_encode(statements["entity_id"].combine_chunks())
+        # In the order of the texts, so that a tie between leads has the same winner in any order.
+        codes = [_rank_codes(column) for column in (visitors, leads)]
+        names = [pc.sort_indices(column.dictionary) for column in (visitors, leads)]
+        texts = [c.dictionary.take(n) for c, n in zip((visitors, leads), names, strict=True)]
+        fields = [statements[name].to_numpy() for name in LinkStatement._fields[1:]]
+        alone = np.bincount(codes[0], minlength=len(texts[0]))[codes[0]] == 1
+        single = _resolve_single([column[alone] for column in (*codes, *fields)])
+        several, shared = _resolve_several([c[~alone] for c in (*codes, *fields)], limit)
+        columns = [np.concatenate(pair) for pair in zip(single, several, strict=True)]
+        order = np.lexsort(columns[::-1])
+        visitor, *instants, lead = (pa.array(column[order]) for column in columns)
+        rows = [texts[0].take(visitor), *instants, texts[1].take(lead)]
+        return cls(pa.table(rows, schema=OWNERSHIPS), shared)
+
+    def keep_leads(self, mask: np.ndarray) -> Self:
+        """Return the links of ownerships that a mask selects."""
+        return type(self)(self.ownerships.filter(pa.array(mask)), self.shared)
+
+    def find_owners(self, visitor: np.ndarray, time: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Return the row of ``ownerships`` that each event has in the end.
+
+        ``visitor`` is the position in ``index``, -1 for none. UNIDENTIFIED for an event that never
+        counted for a lead, WITHDRAWN_ONLY for one that does so no longer.
+        """
+        owners = np.empty(len(visitor), np.int64)
+        _find_last_owners(self.rows, visitor, time, known, owners)
+        return owners
+
+    def find_withdrawn(
+        self, visitor: np.ndarray, time: np.ndarray, known: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return event and row of ``ownerships`` of each time that an event was taken back."""
+        none = np.empty(0, np.int64)
+        # Few links are taken back: counted first, so that nothing is allocated for the others.
+        size = _list_withdrawn(self.rows, visitor, time, known, none, none)
+        event, owner = np.empty(size, np.int64), np.empty(size, np.int64)
+        _list_withdrawn(self.rows, visitor, time, known, event, owner)
+        return event, owner
+
+
+def _rank_codes(column: pa.DictionaryArray) -> np.ndarray:
+    """Return the codes of a dictionary array by the order of its texts."""
+    rank = pc.rank(column.dictionary).to_numpy().astype(np.int64) - 1
+    return rank[column.indices.to_numpy()]
+
+
+def _resolve_single(columns: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the columns of OWNERSHIPS, as codes, of visitors with one statement each."""
+    visitor, lead, known, begin, end, revoked = columns
+    holds = (revoked > known) & (end > begin)
+    return [column[holds] for column in (visitor, begin, end, known, revoked, lead)]
+
+
+def _resolve_several(columns: list[np.ndarray], limit: int) -> tuple[list[np.ndarray], int]:
+    """Return the columns of OWNERSHIPS of visitors with several statements, and the shared ones."""
+    rows, shared = list[tuple[int, ...]](), 0
+    for visitor, statements in _iter_visitors(columns):
+        owners = resolve_statements(statements, limit)
+        shared += _count_standing(statements) > limit
+        rows += [(visitor, o.begin, o.end, o.since, o.until, o.lead) for o in owners]
+    table = np.array(rows, np.int64).reshape(-1, len(OWNERSHIPS))
+    return [*table.T], shared
+
+
+def _iter_visitors(columns: list[np.ndarray]) -> Iterator[tuple[int, list[LinkStatement]]]:
+    order = np.argsort(columns[0], kind="stable")
+    visitor, *fields = (column[order] for column in columns)
+    edges = np.flatnonzero(np.r_[True, np.diff(visitor) != 0, True]) if len(visitor) else [0]
+    rows = [LinkStatement(*row) for row in zip(*(f.tolist() for f in fields), strict=True)]
+    for first, end in pairwise(edges):
+        yield int(visitor[first]), rows[first:end]
+
+
+def _count_standing(statements: list[LinkStatement]) -> int:
+    """Return the number of leads of whose links the last statement is not revoked."""
+    last = {(row.lead, row.begin): row for row in sorted(statements, key=lambda row: row.known)}
+    return len({row.lead for row in last.values() if row.revoked == NEVER_US})
+
+
+@jit_inline
+def _counts_ever(rows: OwnerRows, row: int, time: int, known: int) -> bool:
+    """Return whether an event counts by this row at any as-of at all."""
+    return rows.begin[row] <= time < rows.end[row] and max(known, rows.since[row]) < rows.until[row]
+
+
+@jit_kernel
+def _find_last_owners(
+    rows: OwnerRows, visitor: np.ndarray, time: np.ndarray, known: np.ndarray, owners: np.ndarray
+) -> None:
+    for event in range(len(visitor)):
+        owners[event] = UNIDENTIFIED
+        if visitor[event] < 0:
+            continue
+        for row in range(rows.first[visitor[event]], rows.first[visitor[event] + 1]):
+            if _counts_ever(rows, row, time[event], known[event]):
+                if rows.until[row] == NEVER_US:
+                    owners[event] = row
+                elif owners[event] == UNIDENTIFIED:
+                    owners[event] = WITHDRAWN_ONLY
+
+
+@jit_kernel
+def _list_withdrawn(
+    rows: OwnerRows,
+    visitor: np.ndarray,
+    time: np.ndarray,
+    known: np.ndarray,
+    events: np.ndarray,
+    owners: np.ndarray,
+) -> int:
+    """Write event and row of each ownership that ended; return their number, however long."""
+    count = 0
+    for event in range(len(visitor)):
+        if visitor[event] < 0:
+            continue
+        for row in range(rows.first[visitor[event]], rows.first[visitor[event] + 1]):
+            if rows.until[row] < NEVER_US and _counts_ever(rows, row, time[event], known[event]):
+                if count < len(events):
+                    events[count], owners[count] = event, row
+                count += 1
+    return count
