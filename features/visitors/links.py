@@ -156,7 +156,8 @@ def _resolve_several(columns: list[np.ndarray], limit: int) -> tuple[list[np.nda
 def _iter_visitors(columns: list[np.ndarray]) -> Iterator[tuple[int, list[LinkStatement]]]:
     order = np.argsort(columns[0], kind="stable")
     visitor, *fields = (column[order] for column in columns)
-    edges = np.flatnonzero(np.r_[True, np.diff(visitor) != 0, True]) if len(visitor) else [0]
+    # Without any visitor there is no edge behind the last one.
+    edges = np.flatnonzero(np.r_[True, np.diff(visitor) != 0, True][: len(visitor) + 1]).tolist()
     rows = [LinkStatement(*row) for row in zip(*(f.tolist() for f in fields), strict=True)]
     for first, end in pairwise(edges):
         yield int(visitor[first]), rows[first:end]
