@@ -19,6 +19,7 @@ from features.contracts import make_field
 from features.score_tables import SCORES
 from models.buying_roles import BUYING_ROLES, ROLES_TABLE
 from models.customers.schemas import (
+    ACQUISITION,
     CUSTOMER_BASIS,
     CUSTOMER_FLOWS,
     CUSTOMER_STATES,
@@ -112,6 +113,7 @@ NIGHT_TABLES = (
     NightTable("customer_flows", "customers", CUSTOMER_FLOWS, ("from", "to")),
     NightTable("retention", "customers", RETENTION, ("cohort", "month")),
     NightTable("revenue_bridge", "customers", REVENUE_BRIDGE, ("period", "step")),
+    NightTable("acquisition", "customers", ACQUISITION, ("cohort",)),
     NightTable("win_backs", "customers", WIN_BACKS, (LEAD_COLUMN,)),
     NightTable("win_back_track", "customers", WIN_BACK_TRACK, ("method",)),
     NightTable("customer_track", "customers", CUSTOMER_TRACK, ("forecast_as_of", "model")),

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from features.tools.json_values import to_json_values
 from models.customers.schemas import (
+    ACQUISITION,
     CUSTOMER_BASIS,
     CUSTOMER_FLOWS,
     CUSTOMER_STATES,
@@ -29,6 +30,7 @@ CUSTOMER_SCHEMAS = {
     "customer_flows": CUSTOMER_FLOWS,
     "retention": RETENTION,
     "revenue_bridge": REVENUE_BRIDGE,
+    "acquisition": ACQUISITION,
     "win_backs": WIN_BACKS,
     "win_back_track": WIN_BACK_TRACK,
     "customer_track": CUSTOMER_TRACK,
@@ -109,6 +111,7 @@ class CustomerResult:
                 "by_state": states,
                 "retention": rows["retention"],
                 "revenue_bridge": rows["revenue_bridge"],
+                "acquisition": rows["acquisition"],
                 "win_backs": rows["win_backs"],
                 "win_back_track": rows["win_back_track"],
                 "track": rows["customer_track"],

@@ -117,6 +117,44 @@ REVENUE_BRIDGE = pa.schema(
     ]
 )
 
+ACQUISITION = pa.schema(
+    [
+        make_field("cohort", pa.string(), "quarter of the entry, such as `2025-Q1`"),
+        make_field("entered", pa.int64(), "accounts, or leads without one, that entered in it"),
+        make_field("customers", pa.int64(), "those of them that have become customers since"),
+        make_field(
+            "mature",
+            pa.bool_(),
+            "whether nine tenths of its customers have had the time to come; until then there is "
+            "no cost by customer",
+        ),
+        make_field("cost", pa.float64(), "costs of the quarter; null outside the costs", True),
+        make_field("cac", pa.float64(), "cost of acquisition by customer", True),
+        make_field("cac_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("cac_high", pa.float64(), "upper end of it", True),
+        make_field("margin", pa.float64(), "margin by customer so far", True),
+        make_field("ltv", pa.float64(), "that margin and the expected, discounted value", True),
+        make_field("ltv_low", pa.float64(), "lower end of its 90 % interval", True),
+        make_field("ltv_high", pa.float64(), "upper end of it", True),
+        make_field("ltv_to_cac", pa.float64(), "value by cost", True),
+        make_field("ltv_to_cac_low", pa.float64(), "lowest value by highest cost", True),
+        make_field("ltv_to_cac_high", pa.float64(), "highest value by lowest cost", True),
+        make_field(
+            "payback_months",
+            pa.int64(),
+            "months of 30 days after the first purchase in which the margin by customer reached "
+            "the cost; null if it has not",
+            True,
+        ),
+        make_field(
+            "followed_months",
+            pa.int64(),
+            "months for which at least 10 of its customers were followed; null without",
+            True,
+        ),
+    ]
+)
+
 WIN_BACKS = pa.schema(
     [
         *(CUSTOMERS.field(name) for name in ("entity_id", "account_id", "owner", "purchases")),

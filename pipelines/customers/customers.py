@@ -20,6 +20,7 @@ from models.customers.states import (
     find_customer_days,
 )
 from models.purchases.histories import PurchaseHistories, summarize_purchases
+from pipelines.customers.acquisition_table import build_acquisition_table
 from pipelines.customers.customer_rows import build_customer_rows
 from pipelines.customers.purchases import (
     CustomerPurchases,
@@ -89,18 +90,27 @@ def build_customers(snapshot: Snapshot) -> CustomerResult:
         values = predict_values(models, histories, config, seed_customers(bought))
     rows = build_customer_rows(snapshot, config, bought, now, values)
     flows = count_flows(before, now)
+    basis = build_basis(snapshot, config, bought, chosen, models, values)
+    value, ratio = (None, None) if values is None else (values.value, _find_ratio(basis))
     tables: dict[str, pa.Table] = {
         "customers": rows,
         "customer_states": build_state_table(rows, flows),
         "customer_flows": build_flow_table(flows),
         "retention": build_retention_table(bought, now.days),
         "revenue_bridge": build_revenue_table(bought, now.days),
+        "acquisition": build_acquisition_table(snapshot, bought, now, value, ratio),
         **build_win_back_tables(snapshot, config, bought, now, models),
         "customer_track": build_track_table(snapshot, chosen),
-        "customer_basis": build_basis(snapshot, config, bought, chosen, models, values),
+        "customer_basis": basis,
     }
     ordered = {name: tables[name].select(rows.names) for name, rows in CUSTOMER_SCHEMAS.items()}
     return CustomerResult(snapshot.as_of, CustomerTables(ordered))
+
+
+def _find_ratio(basis: pa.Table) -> tuple[float, float] | None:
+    """Return the ends of the interval of all values by their total; None without a total."""
+    row = basis.to_pylist()[0]
+    return (row["clv_low"] / row["clv"], row["clv_high"] / row["clv"]) if row["clv"] else None
 
 
 def _describe_day(

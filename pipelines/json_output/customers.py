@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.customers.schemas import (
+    ACQUISITION,
     CUSTOMER_BASIS,
     CUSTOMER_FLOWS,
     CUSTOMER_STATES,
@@ -23,6 +24,9 @@ CustomerFlowJson = create_row_model(
 RetentionJson = create_row_model("RetentionJson", "A cohort in a month.", RETENTION)
 RevenueStepJson = create_row_model(
     "RevenueStepJson", "A step of a quarter's margin.", REVENUE_BRIDGE
+)
+AcquisitionJson = create_row_model(
+    "AcquisitionJson", "What the customers of a quarter's entries cost and bring.", ACQUISITION
 )
 WinBackJson = create_row_model("WinBackJson", "A customer who has lapsed.", WIN_BACKS)
 WinBackTrackJson = create_row_model(
@@ -69,6 +73,9 @@ class CustomersOutput(JsonObject):
     )
     revenue_bridge: list[RevenueStepJson] = make_key(  # type: ignore[valid-type]
         "steps of quarters"
+    )
+    acquisition: list[AcquisitionJson] = make_key(  # type: ignore[valid-type]
+        "quarters of entry: what their customers cost and bring"
     )
     win_backs: list[WinBackJson] = make_key(  # type: ignore[valid-type]
         "customers who have lapsed, those from whom most is expected first"

@@ -12,6 +12,7 @@ from rich.table import Table
 from configs.errors import escape_controls
 from models.fit.accounts import select_white_space
 from pipelines.reports.company.customer_tables import (
+    build_acquisition_rows,
     build_customer_backtest_table,
     build_customer_state_table,
     build_customer_track_table,
@@ -373,6 +374,8 @@ def render_customers(result: CustomerResult, currency: str | None = None) -> lis
         parts += _stack_tables(build_revenue_rows(bridge, currency))
     if at_stake := build_save_table(rows("customers"), currency):
         parts += _stack_tables(at_stake)
+    if acquisition := build_acquisition_rows(rows("acquisition"), currency):
+        parts += _stack_tables(acquisition)
     parts += map(escape_text, describe_win_backs(result))
     if win_backs := build_win_back_rows(rows("win_backs"), currency):
         parts += _stack_tables(win_backs)

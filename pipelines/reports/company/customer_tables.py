@@ -6,7 +6,7 @@ A table is a list of rows of texts; the first row holds the headers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from features.tools.instants import format_iso
@@ -214,6 +214,39 @@ def build_save_table(rows: list[Row], currency: str | None) -> list[list[str]]:
             ]
         )
     return table
+
+
+def build_acquisition_rows(rows: list[Row], currency: str | None) -> list[list[str]]:
+    """Return what the customers of each quarter's entries cost and bring; may be empty."""
+    known = [row for row in rows if row["cost"] is not None][-MAX_COHORTS:]
+    if not known:
+        return []
+    amounts = [name_amounts(name, currency) for name in ("cost", "by customer", "brought", "value")]
+    table = [["entered in", "accounts", "customers", *amounts, "value by cost", "paid back after"]]
+    for row in known:
+        cells = [row["cohort"], f"{row['entered']:,}", f"{row['customers']:,}"]
+        cells += [format_amount(row["cost"]), _format_ends(row, "cac", format_amount)]
+        cells += [format_amount(row["margin"]), _format_ends(row, "ltv", format_amount)]
+        cells += [_format_ends(row, "ltv_to_cac", "{:.1f}".format), _describe_payback(row)]
+        table.append(cells)
+    return table
+
+
+def _format_ends(row: Row, name: str, write: Callable[[float], str]) -> str:
+    if row[name] is None:
+        return NOTHING
+    low, high = (write(row[f"{name}_{end}"]) for end in ("low", "high"))
+    return f"{write(row[name])} ({low}–{high})"
+
+
+def _describe_payback(row: Row) -> str:
+    if not row["mature"]:
+        return "too young"
+    if row["cac"] is None:
+        return "too few customers"
+    if row["payback_months"] is not None:
+        return f"{row['payback_months']} months"
+    return f"not in {row['followed_months']} months" if row["followed_months"] else NOTHING
 
 
 def describe_win_backs(result: CustomerResult) -> Iterator[str]:
