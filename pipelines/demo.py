@@ -23,6 +23,7 @@ from models.training.results import TrainResult
 from pipelines.results.training import TargetTraining
 from pipelines.runner import read_clock
 from pipelines.simulated.committees import CommitteeLaw
+from pipelines.simulated.customers import DEMO_CUSTOMERS
 from pipelines.simulated.oracle import compute_oracle
 from pipelines.simulated.simulate import write_company
 from pipelines.training_data import load_snapshot
@@ -45,7 +46,8 @@ def create_company(
     folder = project.workspace_path / "data"
     log(f"simulating {leads:,} leads in {folder}")
     law = CommitteeLaw() if committees else None
-    summary = write_company(folder, leads=leads, seed=seed, committees=law)
+    customers = None if committees else DEMO_CUSTOMERS
+    summary = write_company(folder, leads, seed, committees=law, customers=customers)
     log(f"simulated {summary.events:,} events")
     return project
 

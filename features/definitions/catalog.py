@@ -115,6 +115,7 @@ def build_catalog(
         accounts=len(pc.unique(accounts)) < len(accounts),
         hours=_has_hours(project, dataset),
         timed=dataset.timed,
+        unused=tuple(sorted({*settings.exclude} & {*_list_types(dataset)})),
     )
     return (
         catalog.select(f.name for f in catalog.features if f.family in settings.families)
@@ -162,6 +163,11 @@ def _list_roles(project: Project, dataset: Dataset) -> tuple[str, ...]:
             "the role is not an attribute of the leads", where=where, found=repr(role), fix=fix
         )
     return _list_most_frequent(pc.cast(dataset.leads[role], pa.string()), set())
+
+
+def _list_types(dataset: Dataset) -> list[str]:
+    names: list[str] = pc.unique(dataset.events["event_type"]).drop_null().to_pylist()
+    return names
 
 
 def _list_most_frequent(column: pa.ChunkedArray, excluded: set[str]) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class Vocabulary:
         timed: the data set has times.
         only: names of the features to keep; empty for all.
         readings: pairs of attribute and the kind and signs in which it was read.
+        unused: event types of the data that no feature counts, not even as an activity.
     """
 
     types: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ class Vocabulary:
     timed: bool = True
     only: tuple[str, ...] = ()
     readings: tuple[tuple[str, StoredReading], ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def has_history(self) -> bool:

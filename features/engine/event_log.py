@@ -105,7 +105,7 @@ class EventLog:
         workers: int = -1,
         scratch: Path | None = None,
     ) -> Self:
-        """Cut a log into shards of about equal work.
+        """Cut a log into shards of about equal work, without the types that are not used.
 
         ``events`` are as EVENTS, in any order; least is left to sort if they are ordered by entity
         or by time. ``cells`` is the number of feature values to compute for each lead position.
@@ -122,6 +122,11 @@ class EventLog:
         positions = run(
             delayed(lambda piece: position_of.take(read_rows(piece)))(piece) for piece in pieces
         )
+        if vocabulary.unused:
+            run(
+                delayed(_drop_types)(piece, piece_positions, vocabulary.unused)
+                for piece, piece_positions in zip(pieces, positions, strict=True)
+            )
         counts = np.zeros(len(index.account), np.int64)
         for piece_positions in positions:
             _count_events(piece_positions, counts)
@@ -245,6 +250,11 @@ def _read_lead_rows(piece: PieceReader) -> np.ndarray:
 
 def _look_up_leads(ids: IdIndex, piece: PieceReader) -> np.ndarray:
     return ids.find(piece(["entity_id"])["entity_id"])
+
+
+def _drop_types(piece: PieceReader, position: np.ndarray, types: tuple[str, ...]) -> None:
+    """Give events of the types to no lead, so that nothing counts them."""
+    position[encode_texts(piece(["event_type"])["event_type"], types) >= 0] = -1
 
 
 def _cut_shards(account: np.ndarray, work: np.ndarray, shards: int | None) -> np.ndarray:

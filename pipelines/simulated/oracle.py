@@ -5,7 +5,7 @@ lead. Between events the distribution moves by the generator without the rates o
 since the absence of events is evidence too. At an event it is multiplied by the event's rate. The
 account's state moves independently of its leads, so the outcome of one lead depends on the
 account's state and on its own intent alone: the other leads matter for the belief at the cutoff,
-not after it.
+not after it. What customers do after a win depends on the win alone, so it is no evidence.
 
 In the last LATE days before a cutoff only rows that are not late are available. There the filter
 starts from its belief LATE days before the cutoff, and takes each mark's rate times its share of
@@ -19,6 +19,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.errors import DataError
 from features.contracts import Dataset
@@ -38,6 +39,7 @@ from pipelines.simulated.company import (
     BusinessClock,
     CompanyLaw,
 )
+from pipelines.simulated.customers import CUSTOMER_TYPES
 from pipelines.simulated.filtering import AccountHistory, Queries, Rates, filter_accounts
 
 LATE_DELAY_US = LATE_DELAY.days * US_PER_DAY
@@ -137,6 +139,8 @@ def _build_history(
     events: pa.Table, leads: pd.DataFrame, clock: BusinessClock
 ) -> tuple[AccountHistory, np.ndarray]:
     """Return the history, and the end of each account's events in it."""
+    after = pc.is_in(events["event_type"], value_set=pa.array(CUSTOMER_TYPES))
+    events = events.filter(pc.invert(after))
     names = [*((m.event_type, m.channel) for m in MARKS), *((name, None) for name in OUTCOMES)]
     kinds = pd.Index([f"{kind}|{channel or ''}" for kind, channel in names])
     types, channels = (

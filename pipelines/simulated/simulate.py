@@ -1,6 +1,6 @@
 """A seeded company with known true conversion probabilities: data for the demo and for tests.
 
-The company is written as late, duplicated, shuffled and broken rows in three sources. A simulated
+The company is written as late, duplicated, shuffled and broken rows in four sources. A simulated
 block holds the same rows clean, in the tables of ``features.contracts``. Leads come in blocks of
 whole accounts, each with a random stream of its own, so any number of leads needs the memory of one
 block.
@@ -36,6 +36,7 @@ from pipelines.simulated.company import (
     BusinessClock,
     CompanyLaw,
 )
+from pipelines.simulated.customers import DEMO_CUSTOMERS, CustomerLaw, simulate_customers
 from pipelines.simulated.marks import MarkLog, simulate_marks
 from pipelines.simulated.untidy import CompanyWriter, SimulationSummary
 
@@ -86,22 +87,24 @@ def write_company(
     seed: int = 7,
     progress: Callable[[int, int], None] | None = None,
     committees: CommitteeLaw | None = None,
+    customers: CustomerLaw | None = DEMO_CUSTOMERS,
 ) -> SimulationSummary:
-    """Write a company to ``directory``: leads.csv, crm.csv and web/part-*.parquet.
+    """Write a company to ``directory``: leads.csv, crm.csv, orders.csv and web/part-*.parquet.
 
     Each file is replaced when the new one is complete. The same seed and number of leads give the
     same bytes. ``progress(done, total)`` is called with numbers of leads after each block. Times in
     leads.csv have no offset and mean UTC. With ``committees`` it also has contacts, and columns
-    title and known_at.
+    title and known_at. Without ``customers`` there is no orders.csv; the other files are the same.
     """
     with _stage_files(directory) as stage, CompanyWriter(stage) as writer:
         for number, first in enumerate(range(0, leads, BLOCK_LEADS)):
             count = min(BLOCK_LEADS, leads - first)
+            block = simulate_block(seed, number, count, committees=committees)
             # The untidy rows have a random stream of their own, so they change no true row.
-            writer.add_block(
-                *simulate_block(seed, number, count, committees=committees),
-                np.random.default_rng([seed, number, 1]),
-            )
+            writer.add_block(*block, np.random.default_rng([seed, number, 1]))
+            if customers is not None:
+                after = simulate_customers(seed, number, *block, customers).events
+                writer.add_orders(after, np.random.default_rng([seed, number, 6]))
             if progress is not None:
                 progress(first + count, leads)
     return writer.summary
@@ -303,7 +306,7 @@ def _stage_files(directory: Path) -> Iterator[Path]:
         yield stage
         (directory / "web").mkdir(exist_ok=True)
         parts = sorted((stage / "web").iterdir())
-        for file in (*parts, stage / "leads.csv", stage / "crm.csv"):
+        for file in (*parts, *stage.glob("*.csv")):
             file.replace(directory / file.relative_to(stage))
         # Parts of a larger company that was written before would be read as data.
         for stale in set((directory / "web").glob("part-*.parquet")) - {

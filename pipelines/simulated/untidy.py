@@ -29,6 +29,7 @@ WEB_SCHEMA = pa.schema(
 CRM_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("lead", "at", "activity", "channel", "amount", "entered_at")]
 )
+ORDER_COLUMNS = ("lead", "at", "entered_at", "activity", "amount")
 # By source: the column that is spoiled in a broken row, and its value there.
 BROKEN_VALUES: dict[str, tuple[tuple[str, str | None], ...]] = {
     "leads.csv": (
@@ -41,6 +42,11 @@ BROKEN_VALUES: dict[str, tuple[tuple[str, str | None], ...]] = {
         ("at", "soon"),
         ("at", "9999-12-31 00:00:00+00:00"),
         ("amount", "n/a €"),
+    ),
+    "orders.csv": (
+        ("lead", None),
+        ("at", "next week"),
+        ("amount", "on request"),
     ),
     # Parquet columns are typed, so they cannot hold a time that is none.
     "web": (("lead_id", None),),
@@ -91,13 +97,24 @@ class CompanyWriter:
             "crm.csv": _lay_out_crm(crm),
         }
         for name, table in tables.items():
-            broken = _draw_broken_rows(table, rng, BROKEN_VALUES[name])
-            twice = table.take(np.flatnonzero(rng.random(table.num_rows) < DUPLICATE_SHARE))
-            mixed = pa.concat_tables([table, twice, broken])
-            self._write(name, mixed.take(rng.permutation(mixed.num_rows)))
-            self._count(twice.num_rows, broken.num_rows)
+            self._add_rows(name, table, rng)
+        self._count_events(events, leads.num_rows)
+
+    def add_orders(self, events: pa.Table, rng: np.random.Generator) -> None:
+        """Write the rows of one block's customers likewise."""
+        self._add_rows("orders.csv", _lay_out_crm(events).select(ORDER_COLUMNS), rng)
+        self._count_events(events)
+
+    def _add_rows(self, name: str, table: pa.Table, rng: np.random.Generator) -> None:
+        broken = _draw_broken_rows(table, rng, BROKEN_VALUES[name])
+        twice = table.take(np.flatnonzero(rng.random(table.num_rows) < DUPLICATE_SHARE))
+        mixed = pa.concat_tables([table, twice, broken])
+        self._write(name, mixed.take(rng.permutation(mixed.num_rows)))
+        self._count(twice.num_rows, broken.num_rows)
+
+    def _count_events(self, events: pa.Table, leads: int = 0) -> None:
         late = pc.sum(pc.greater(events["available_at"], events["event_time"])).as_py() or 0
-        self._count(0, 0, leads.num_rows, events.num_rows, late)
+        self._count(0, 0, leads, events.num_rows, late)
 
     def _write(self, name: str, table: pa.Table) -> None:
         if name == "web":
@@ -183,7 +200,9 @@ def _draw_broken_rows(
     The original rows stay in the table.
     """
     # Rounded up, so that each block has a broken row, even that of a small company.
-    copies = table.take(rng.integers(0, table.num_rows, math.ceil(table.num_rows * BROKEN_SHARE)))
+    number = math.ceil(table.num_rows * BROKEN_SHARE)
+    # A small company may have no customer, and so no row to spoil.
+    copies = table.take(rng.integers(0, max(table.num_rows, 1), number))
     way = np.arange(copies.num_rows) % len(ways)
     for i, (name, text) in enumerate(ways):
         spoiled = pc.if_else(pa.array(way == i), pa.scalar(text, pa.string()), copies[name])

@@ -216,6 +216,9 @@ def test_excluded_names_have_no_features():
     found = company(exclude=("mail", "size"), outbound=("mail",), stages=("mail", "won"))
     assert (found.types, found.outbound, found.stages) == (("call", "won"), (), ("won",))
     assert found.attributes == (("role", "category"),)
+    # Names of attributes and of types that the data lacks are no event types.
+    assert found.unused == ("mail",)
+    assert Catalog.from_json(json.loads(json.dumps(found.to_json()))) == found
     assert not [
         feature.name
         for feature in found.features

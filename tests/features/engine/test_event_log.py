@@ -33,6 +33,17 @@ def test_features_of_log_in_time_order_are_identical(data, spine):
 
 
 @settings(max_examples=60, deadline=None)
+@given(dataset(), spines, st.sets(st.sampled_from(["call", "mail", "won"])))
+def test_unused_types_are_as_if_never_recorded(data, spine, unused):
+    kept = data.events.filter(
+        pc.invert(pc.is_in(data.events["event_type"], value_set=pa.array(unused, pa.string())))
+    )
+    catalog = replace(CATALOG, unused=tuple(sorted(unused)))
+    without = build_features(replace(data, events=kept), spine, CATALOG)
+    assert same_bits(build_features(data, spine, catalog), without)
+
+
+@settings(max_examples=60, deadline=None)
 @given(dataset(), st.integers(1, 4))
 def test_shards_hold_whole_accounts_and_all_events(data, shards):
     index = LeadIndex.from_leads(data.leads, data.lead_ids, data.merges)

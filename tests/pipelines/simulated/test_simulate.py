@@ -23,6 +23,7 @@ from features.intake.leads.columns import list_carried_columns
 from features.sources import read_sources
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
+from pipelines.simulated.customers import CUSTOMER_TYPES, simulate_customers
 from pipelines.simulated.simulate import simulate_block
 from serve.scoring.weekly_lists import total_weekly_capacity
 
@@ -238,10 +239,12 @@ def test_summary_counts_the_written_rows(
     written: tuple[Path, simulate.SimulationSummary], truth: simulate.SimulatedBlock
 ) -> None:
     folder, summary = written
-    rows = sum(text_of(folder / name).num_rows for name in ("leads.csv", "crm.csv"))
+    rows = sum(text_of(folder / name).num_rows for name in ("leads.csv", "crm.csv", "orders.csv"))
     rows += pq.read_table(folder / "web").num_rows
     assert rows == summary.leads + summary.events + summary.duplicates + summary.broken
-    assert (summary.leads, summary.events) == (truth.leads.num_rows, truth.events.num_rows)
+    after = simulate_customers(3, 0, *truth).events
+    events = truth.events.num_rows + after.num_rows
+    assert (summary.leads, summary.events) == (truth.leads.num_rows, events)
     assert summary.broken > 0
     assert summary.late > 0
 
@@ -276,13 +279,17 @@ def test_config_reads_the_true_rows_back(
     project = load_project(Path(__file__).parents[3] / "configs" / "demo.yaml")
     dataset = read_sources(project)
     leads = truth.leads.drop_columns(["email", "billing_contact"]).sort_by("entity_id")
+    after = simulate_customers(3, 0, *truth).events
     assert dataset.leads.select(LEADS.names).equals(leads.select(LEADS.names))
     assert dataset.leads.to_pandas()["employees"].equals(leads.to_pandas()["employees"])
     order = [(name, "ascending") for name in EVENTS.names]
-    assert dataset.events.sort_by(order).equals(truth.events.select(EVENTS.names).sort_by(order))
+    events = [table.select(EVENTS.names) for table in (truth.events, after)]
+    assert dataset.events.sort_by(order).equals(pa.concat_tables(events).sort_by(order))
     assert all(count.quarantined for count in dataset.counts)
     # The owner makes the weekly lists and is no feature; all owners together work 200 leads.
     assert dataset.leads["owner"].to_pylist() == leads["owner"].to_pylist()
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     assert not [feature.name for feature in catalog.features if "owner" in feature.name]
+    # What customers do after the win is in no feature of leads.
+    assert catalog.unused == tuple(sorted(CUSTOMER_TYPES))
     assert total_weekly_capacity(dataset, project.capacity_config) == 200
