@@ -368,6 +368,7 @@ class StoredCatalog(Stored):
     timed: bool = True
     only: Names = []
     readings: list[Reading] = Field([], max_length=MAX_FEATURES)
+    unused: Annotated[Names, AfterValidator(_require_distinct)] = []
 
 
 class StoredColumn(Stored):

@@ -254,7 +254,8 @@ def _look_up_leads(ids: IdIndex, piece: PieceReader) -> np.ndarray:
 
 def _drop_types(piece: PieceReader, position: np.ndarray, types: tuple[str, ...]) -> None:
     """Give events of the types to no lead, so that nothing counts them."""
-    position[encode_texts(piece(["event_type"])["event_type"], types) >= 0] = -1
+    column = piece(["event_type"])["event_type"].cast(pa.string())
+    position[pc.is_in(column, value_set=pa.array(types, pa.string())).to_numpy()] = -1
 
 
 def _cut_shards(account: np.ndarray, work: np.ndarray, shards: int | None) -> np.ndarray:

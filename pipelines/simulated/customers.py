@@ -62,8 +62,8 @@ class CustomerLaw:
         entry_hours: Longest delay of an entry, in hours.
     """
 
-    order_rate: tuple[float, float] = (1.2, 1 / 50)
-    leaving_rate: tuple[float, float] = (1.5, 1 / 350)
+    order_rate: tuple[float, float] = (1.5, 1 / 35)
+    leaving_rate: tuple[float, float] = (1.5, 1 / 300)
     onboarding_days: float = 40.0
     onboarding_factor: float = 0.5
     level_share: float = 0.8
