@@ -166,7 +166,7 @@ def build_training_rows(snapshot: Snapshot, target: str) -> TrainingRows:
     labels = compute_labels(dataset, spine, target_config, snapshot.observed)
     labels = labels.append_column(CLUSTER, dataset.find_clusters(spine["entity_id"]))
     if project.learning.activity:
-        activity = count_future_events(dataset, spine, target_config)
+        activity = count_future_events(dataset, spine, target_config, catalog.unused)
         labels = labels.append_column(ACTIVITY, pa.array(activity))
     return TrainingRows(build_features(dataset, spine, catalog), labels, catalog)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.goals.goals import ALL
 from configs.goals.holidays import list_holidays
@@ -54,7 +56,7 @@ def collect_inputs(
 ) -> ForecastInputs:
     """Return the inputs of a snapshot; ``last`` is the latest instant to forecast to."""
     leads = snapshot.dataset.leads.num_rows
-    activity = collect_activity(snapshot.dataset)
+    activity = collect_activity(snapshot.dataset, snapshot.project.features.exclude)
     return ForecastInputs(
         history=valued.history,
         attributes=replace(valued.attributes, activity=activity),
@@ -95,13 +97,20 @@ def build_grid(project: Project, history: FunnelHistory, last: datetime) -> DayG
     return build_day_grid(project.zone, first, end, holidays)
 
 
-def collect_activity(dataset: Dataset) -> LeadActivity:
-    """Return when events around leads became known, and those of the most frequent types alone."""
+def collect_activity(dataset: Dataset, excluded: tuple[str, ...] = ()) -> LeadActivity:
+    """Return when events around leads became known, and those of the most frequent types alone.
+
+    Events of ``excluded`` types are left out.
+    """
     events, leads = dataset.events, dataset.leads.num_rows
     # At an earlier instant, too, only what could be read then was known.
-    lead, time = dataset.event_leads, column_to_microseconds(events["available_at"])
+    is_out = pc.is_in(events["event_type"], value_set=pa.array(excluded, pa.string()))
+    # -1 is no lead.
+    lead = np.where(is_out.to_numpy(), -1, dataset.event_leads)
+    time = column_to_microseconds(events["available_at"])
     every, rows = sort_by_lead(lead, time, leads)
-    names = rank_by_frequency(events["event_type"])[:MAX_ACTIVITY_TYPES]
+    ranked = rank_by_frequency(events["event_type"])
+    names = [name for name in ranked if name not in excluded][:MAX_ACTIVITY_TYPES]
     codes = encode_categories(events["event_type"], names)[rows]
     types = parallel_map(lambda number: every.select_events(codes == number), range(len(names)))
     return LeadActivity(every, tuple(types))

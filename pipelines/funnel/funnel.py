@@ -98,7 +98,7 @@ def _build_tables(
         own = estimate_stages(history, segments)
         funnel.append(build_funnel_table(history, segments, own))
         cycle.append(build_cycle_table(history, segments))
-    activities = find_activities(dataset, project.features.outbound)
+    activities = find_activities(dataset, project.features)
     owner = look_up_owners(dataset, project.capacity_config, pa.array(np.arange(rows)))
     return FunnelTables(
         funnel=pa.concat_tables(funnel),

@@ -242,7 +242,7 @@ def _gather_evidence(
     since = np.where(handed, read_nullable_instants(before["qualified_at"]), NEVER_US)
     recycle = step.qualification.recycle
     rejected, returned = find_answers(snapshot.dataset, entities, since, recycle)
-    activities = find_activities(snapshot.dataset, snapshot.project.features.outbound)
+    activities = find_activities(snapshot.dataset, snapshot.project.features)
     lead = snapshot.dataset.find_leads(entities)
     first, last = activities.first[lead], activities.first[lead + 1]
     has_any = last > first
