@@ -21,6 +21,7 @@ from models.buying_roles import BUYING_ROLES, ROLES_TABLE
 from models.customers.schemas import (
     ACQUISITION,
     CUSTOMER_BASIS,
+    CUSTOMER_CORRECTIONS,
     CUSTOMER_FLOWS,
     CUSTOMER_STATES,
     CUSTOMER_TRACK,
@@ -117,6 +118,7 @@ NIGHT_TABLES = (
     NightTable("win_backs", "customers", WIN_BACKS, (LEAD_COLUMN,)),
     NightTable("win_back_track", "customers", WIN_BACK_TRACK, ("method",)),
     NightTable("customer_track", "customers", CUSTOMER_TRACK, ("forecast_as_of", "model")),
+    NightTable("customer_corrections", "customers", CUSTOMER_CORRECTIONS, ("what",)),
     NightTable("customer_basis", "customers", CUSTOMER_BASIS, ("unit",)),
     NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),
 )

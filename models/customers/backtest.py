@@ -19,6 +19,8 @@ from models.customers.past_accuracy import (
     predict_baselines,
     predict_candidates,
 )
+from models.customers.tree_trial import correct_by_trees
+from models.customers.trees import CustomerTraits
 from models.customers.value import bound_total
 from models.customers.value_draws import ValueHorizon, draw_values, estimate_total_variance
 from models.purchases.histories import (
@@ -31,6 +33,7 @@ from models.purchases.histories import (
 from models.purchases.purchase_model import fit_purchases
 
 RECENCY = "recency"
+TREES = "trees"
 TOP_SHARE = 0.1
 
 
@@ -68,6 +71,8 @@ class CustomerBacktest:
         covered: Share of the customers whose actual margin lies in its 90 % interval; NaN
             without amounts.
         best_share: Share of the margin that the tenth of the customers who brought most brought.
+        used: Name of the model whose forecast is meant: the chosen one, or TREES if these correct
+            it.
     """
 
     chosen: ChosenPurchases
@@ -76,16 +81,17 @@ class CustomerBacktest:
     margin: tuple[float, float, float] | None
     covered: float
     best_share: float
+    used: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the chosen model, its totals with intervals, and all models."""
-        own = self.models[self.chosen.fitted.name]
+        own = self.models[self.used]
         totals = {"purchases": (own.counts.expected, self.orders)}
         if self.margin is not None:
             totals["margin"] = (own.margin, self.margin)
         content: dict[str, Any] = to_json_values(
             {
-                "model": self.chosen.fitted.name,
+                "model": self.used,
                 "customers": own.counts.customers,
                 "days": own.counts.days,
                 "totals": [
@@ -124,7 +130,7 @@ class Holdout:
 
 
 def backtest_customers(
-    purchases: Purchases, origin: int, days: int, seeds: np.ndarray
+    purchases: Purchases, origin: int, days: int, seeds: np.ndarray, traits: CustomerTraits
 ) -> CustomerBacktest | None:
     """Return the forecast of the days ``[origin, origin + days)``; None if the history is short.
 
@@ -143,21 +149,30 @@ def backtest_customers(
     models = {
         name: _compare_outcome(came, name, counts, per_order) for name, counts in expected.items()
     }
-    own = models[chosen.fitted.name]
+    earlier = purchases.select_before(origin)
+    correction = correct_by_trees(earlier, traits, origin, chosen.fitted)
+    used, factor = chosen.fitted.name, np.ones(len(histories))
+    if correction is not None and correction.is_used:
+        used, factor = TREES, correction.margin
+        counts = expected[chosen.fitted.name] * correction.orders
+        relative = factor / correction.orders
+        boosted = None if per_order is None else per_order * relative
+        models[TREES] = _compare_outcome(came, TREES, counts, boosted)
+    own = models[used]
     total = own.counts.expected
     forecast = chosen.fitted.forecast(histories)
     variance = estimate_total_variance(forecast, None, came.weeks)
     orders = (own.counts.actual, *bound_total(total, variance, chosen.spread_of_total(days)))
     if margins is None:
-        return CustomerBacktest(chosen, models, orders, None, np.nan, np.nan)
+        return CustomerBacktest(chosen, models, orders, None, np.nan, np.nan, used)
     horizon = ValueHorizon(came.weeks, came.weeks, 0.0, margins.paid_share)
-    draws = draw_values(forecast, margins.paid, horizon, seeds[histories.customer])
+    draws = draw_values(forecast, margins.paid, horizon, seeds[histories.customer]).scale(factor)
     inside = (came.margin >= draws.year_low) & (came.margin <= draws.year_high)
     variance = float(draws.year_variance.sum())
     spread = chosen.spread_of_total(days, MARGIN)
     margin = (float(came.margin.sum()), *bound_total(own.margin, variance, spread))
     best = measure_top_share(came.margin, came.margin)
-    return CustomerBacktest(chosen, models, orders, margin, float(inside.mean()), best)
+    return CustomerBacktest(chosen, models, orders, margin, float(inside.mean()), best, used)
 
 
 def _predict_models(chosen: ChosenPurchases, came: Holdout) -> dict[str, np.ndarray]:

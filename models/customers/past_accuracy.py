@@ -253,9 +253,7 @@ def measure_accuracy(
     origin: int, days: int, model: str, expected: np.ndarray, actual: np.ndarray
 ) -> PastAccuracy:
     """Return how expected counts compare with actual ones, both float64 (customers,)."""
-    limited = np.maximum(expected, 1e-12)
-    ratio = np.where(actual > 0, np.maximum(actual, 1) / limited, 1.0)
-    deviance = 2 * (actual * np.log(ratio) - (actual - expected))
+    deviance = measure_poisson(actual, expected)
     return PastAccuracy(
         origin,
         days,
@@ -267,6 +265,14 @@ def measure_accuracy(
         float(deviance.mean()),
         _rank_buyers(expected, actual > 0),
     )
+
+
+def measure_poisson(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the Poisson deviance of each count, float64 (customers,)."""
+    limited = np.maximum(expected, 1e-12)
+    ratio = np.where(actual > 0, np.maximum(actual, 1) / limited, 1.0)
+    deviance: np.ndarray = 2 * (actual * np.log(ratio) - (actual - expected))
+    return deviance
 
 
 def _rank_buyers(expected: np.ndarray, bought: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from features.tools.json_values import to_json_values
 from models.customers.schemas import (
     ACQUISITION,
     CUSTOMER_BASIS,
+    CUSTOMER_CORRECTIONS,
     CUSTOMER_FLOWS,
     CUSTOMER_STATES,
     CUSTOMER_TRACK,
@@ -34,6 +35,7 @@ CUSTOMER_SCHEMAS = {
     "win_backs": WIN_BACKS,
     "win_back_track": WIN_BACK_TRACK,
     "customer_track": CUSTOMER_TRACK,
+    "customer_corrections": CUSTOMER_CORRECTIONS,
     "customer_basis": CUSTOMER_BASIS,
 }
 
@@ -115,6 +117,7 @@ class CustomerResult:
                 "win_backs": rows["win_backs"],
                 "win_back_track": rows["win_back_track"],
                 "track": rows["customer_track"],
+                "corrections": rows["customer_corrections"],
                 "basis": basis,
             }
         )

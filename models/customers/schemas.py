@@ -155,6 +155,28 @@ ACQUISITION = pa.schema(
     ]
 )
 
+CUSTOMER_CORRECTIONS = pa.schema(
+    [
+        make_field("what", pa.string(), "`orders`, the number of purchases, or `margin`"),
+        make_field("used", pa.bool_(), "whether trees correct what the model expects"),
+        make_field(
+            "keeps_total",
+            pa.bool_(),
+            "whether they only move it between customers: the model's total was nearer",
+        ),
+        make_field("days", pa.int64(), "days that both were asked to expect, the last ones"),
+        make_field("customers", pa.int64(), "customers compared"),
+        make_field("deviance_model", pa.float64(), "mean deviance of the model of purchases"),
+        make_field("deviance_trees", pa.float64(), "mean deviance of the trees"),
+        make_field(
+            "gain_low",
+            pa.float64(),
+            "lower end of the 90 % interval of what the trees lower it by; used if above 0",
+        ),
+        make_field("gain_high", pa.float64(), "upper end of it"),
+    ]
+)
+
 WIN_BACKS = pa.schema(
     [
         *(CUSTOMERS.field(name) for name in ("entity_id", "account_id", "owner", "purchases")),

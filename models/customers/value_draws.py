@@ -50,6 +50,17 @@ class ValueDraws:
     total_high: np.ndarray
     total_variance: np.ndarray
 
+    def scale(self, factor: np.ndarray) -> ValueDraws:
+        """Return the draws of margins times a factor of each customer, float64 (customers,)."""
+        return ValueDraws(
+            factor * self.year_low,
+            factor * self.year_high,
+            factor**2 * self.year_variance,
+            factor * self.total_low,
+            factor * self.total_high,
+            factor**2 * self.total_variance,
+        )
+
 
 @dataclass(frozen=True)
 class ValueHorizon:

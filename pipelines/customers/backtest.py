@@ -9,6 +9,7 @@ from configs.schema import Project
 from models.customers.backtest import CustomerBacktest, backtest_customers
 from pipelines.customers.customers import require_customers
 from pipelines.customers.purchases import collect_purchases, seed_customers
+from pipelines.customers.traits import collect_traits
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import load_snapshot
 
@@ -29,7 +30,8 @@ def backtest_project_customers(
     bought = collect_purchases(snapshot, config)
     history = bought.end - int(bought.purchases.day.min())
     days = days or history // 3
-    result = backtest_customers(bought.purchases, bought.end - days, days, seed_customers(bought))
+    traits, seeds = collect_traits(snapshot, bought), seed_customers(bought)
+    result = backtest_customers(bought.purchases, bought.end - days, days, seeds, traits)
     if result is None:
         raise DataError(
             "the history is too short to forecast customers from the past",

@@ -19,6 +19,7 @@ from models.customers.states import (
     count_flows,
     find_customer_days,
 )
+from models.customers.tree_trial import correct_by_trees
 from models.purchases.histories import PurchaseHistories, summarize_purchases
 from pipelines.customers.acquisition_table import build_acquisition_table
 from pipelines.customers.customer_rows import build_customer_rows
@@ -31,12 +32,14 @@ from pipelines.customers.purchases import (
 )
 from pipelines.customers.summary_tables import (
     build_basis,
+    build_correction_table,
     build_flow_table,
     build_retention_table,
     build_revenue_table,
     build_state_table,
     build_track_table,
 )
+from pipelines.customers.traits import collect_traits
 from pipelines.customers.values import DAY, predict_values
 from pipelines.customers.win_back_rows import build_win_back_tables
 from pipelines.runner import discard_line, read_clock
@@ -85,9 +88,11 @@ def build_customers(snapshot: Snapshot) -> CustomerResult:
     start = bought.end - FLOW_DAYS
     earlier = summarize_purchases(bought.purchases, start)
     before = _describe_day(snapshot, config, bought, models, start, earlier)
-    values = None
+    values = correction = None
     if models is not None:
-        values = predict_values(models, histories, config, seed_customers(bought))
+        traits = collect_traits(snapshot, bought)
+        correction = correct_by_trees(bought.purchases, traits, bought.end, models.fitted)
+        values = predict_values(models, histories, config, seed_customers(bought), correction)
     rows = build_customer_rows(snapshot, config, bought, now, values)
     flows = count_flows(before, now)
     basis = build_basis(snapshot, config, bought, chosen, models, values)
@@ -101,6 +106,7 @@ def build_customers(snapshot: Snapshot) -> CustomerResult:
         "acquisition": build_acquisition_table(snapshot, bought, now, value, ratio),
         **build_win_back_tables(snapshot, config, bought, now, models),
         "customer_track": build_track_table(snapshot, chosen),
+        "customer_corrections": build_correction_table(correction),
         "customer_basis": basis,
     }
     ordered = {name: tables[name].select(rows.names) for name, rows in CUSTOMER_SCHEMAS.items()}

@@ -12,6 +12,7 @@ from models.customers.retention import measure_retention
 from models.customers.revenue_bridge import STEPS, build_revenue_bridge
 from models.customers.schemas import (
     CUSTOMER_BASIS,
+    CUSTOMER_CORRECTIONS,
     CUSTOMER_FLOWS,
     CUSTOMER_STATES,
     CUSTOMER_TRACK,
@@ -19,6 +20,7 @@ from models.customers.schemas import (
     REVENUE_BRIDGE,
 )
 from models.customers.states import STATES, CustomerDays
+from models.customers.tree_trial import TreeCorrection
 from pipelines.customers.purchases import CustomerPurchases, find_day_starts
 from pipelines.customers.values import DAY, CustomerValues, bound_values
 from pipelines.training_data import Snapshot
@@ -130,6 +132,25 @@ def build_track_table(snapshot: Snapshot, chosen: ChosenPurchases | None) -> pa.
         for row, start in zip(past, starts.to_pylist(), strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=CUSTOMER_TRACK)
+
+
+def build_correction_table(correction: TreeCorrection | None) -> pa.Table:
+    """Return CUSTOMER_CORRECTIONS; empty without a trial."""
+    rows = [
+        {
+            "what": trial.what,
+            "used": trial.passed,
+            "keeps_total": trial.keeps_total,
+            "days": trial.days,
+            "customers": trial.customers,
+            "deviance_model": trial.own,
+            "deviance_trees": trial.trees,
+            "gain_low": trial.gain_low,
+            "gain_high": trial.gain_high,
+        }
+        for trial in (correction.trials if correction else ())
+    ]
+    return pa.Table.from_pylist(rows, schema=CUSTOMER_CORRECTIONS)
 
 
 def build_basis(

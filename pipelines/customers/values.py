@@ -11,6 +11,7 @@ import numpy as np
 
 from configs.customers.customers import YEAR, Customers
 from models.customers.past_accuracy import MARGIN, ORDERS, ChosenPurchases
+from models.customers.tree_trial import TreeCorrection
 from models.customers.value import bound_total, discount_purchases
 from models.customers.value_draws import (
     ValueDraws,
@@ -56,12 +57,20 @@ class CustomerValues:
 
 
 def predict_values(
-    models: ChosenPurchases, histories: PurchaseHistories, config: Customers, seeds: np.ndarray
+    models: ChosenPurchases,
+    histories: PurchaseHistories,
+    config: Customers,
+    seeds: np.ndarray,
+    correction: TreeCorrection | None = None,
 ) -> CustomerValues:
-    """Return the predictions of customers; ``seeds`` is one uint32 per customer."""
+    """Return the predictions of customers; ``seeds`` is one uint32 per customer.
+
+    Trees correct what is expected of purchases and margins; chances are those of the model.
+    """
     forecast = models.fitted.forecast(histories)
     chances = {days: forecast.predict_any(days / DAYS_PER_WEEK) for days in DATE_DAYS}
     year = YEAR / DAY / DAYS_PER_WEEK
+    more = correction or TreeCorrection((), np.ones(len(histories)), np.ones(len(histories)))
     orders = forecast.predict_orders(year)
     margin = value = np.full(len(histories), np.nan)
     draws = None
@@ -71,16 +80,16 @@ def predict_values(
         margin = orders * per_order
         value = discount_purchases(forecast.predict_orders, weeks, discount) * per_order
         horizon = ValueHorizon(year, weeks, discount, models.margins.paid_share)
-        draws = draw_values(forecast, models.margins.paid, horizon, seeds)
+        draws = draw_values(forecast, models.margins.paid, horizon, seeds).scale(more.margin)
     return CustomerValues(
         forecast.alive,
         chances[BUY_DAYS],
         1 - forecast.predict_any(config.lapse / DAY / DAYS_PER_WEEK),
         find_half_days(chances),
-        orders,
+        orders * more.orders,
         estimate_total_variance(forecast, None, year),
-        margin,
-        value,
+        margin * more.margin,
+        value * more.margin,
         draws,
     )
 

@@ -53,8 +53,8 @@ def collect_entry_attributes(
     follow time. Raises ConfigError for a name in ``fit.attributes`` that is no attribute.
     """
     kinds = infer_attribute_kinds(snapshot.dataset.values, snapshot.dataset.readings.columns)
-    names = _list_names(snapshot, target, [*snapshot.dataset.attributes, *kinds])
-    columns = {name: _read_entry_column(snapshot, units, name, kinds) for name in names}
+    names = _choose_names(snapshot, [*snapshot.dataset.attributes, *kinds])
+    columns = {name: read_entry_column(snapshot, units, name, kinds) for name in names}
     columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
     current = {name: column for name, column in columns.items() if name not in kinds}
     refused, limits = _find_late_columns(snapshot, units, mature, target, current)
@@ -66,13 +66,18 @@ def collect_entry_attributes(
     )
 
 
-def _list_names(snapshot: Snapshot, target: str, offered: list[str]) -> list[str]:
-    """Return the names of the attributes that may enter a profile."""
+def list_entry_names(snapshot: Snapshot, offered: list[str]) -> list[str]:
+    """Return those of the names of attributes that models may use: no personal ones, no dates."""
     project, readings = snapshot.project, snapshot.dataset.readings.columns
     hidden = {*project.privacy.personal, *project.features.exclude}
     hidden |= list_carried_columns(project)
     hidden |= {name for name in offered if _is_date(readings, name)}
-    usable = [name for name in dict.fromkeys(offered) if name not in hidden]
+    return [name for name in dict.fromkeys(offered) if name not in hidden]
+
+
+def _choose_names(snapshot: Snapshot, offered: list[str]) -> list[str]:
+    """Return the names of the attributes that may enter a profile."""
+    project, usable = snapshot.project, list_entry_names(snapshot, offered)
     chosen = project.fit.attributes
     for name in chosen:
         if name not in usable:
@@ -91,7 +96,7 @@ def _is_date(readings: Mapping[str, object], name: str) -> bool:
     return getattr(stored, "kind", None) == "date"
 
 
-def _read_entry_column(
+def read_entry_column(
     snapshot: Snapshot, units: EntryUnits, name: str, kinds: Mapping[str, str]
 ) -> pa.Array:
     """Return an attribute of each unit's first lead, as it was available before the entry."""

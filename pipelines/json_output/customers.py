@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.customers.schemas import (
     ACQUISITION,
     CUSTOMER_BASIS,
+    CUSTOMER_CORRECTIONS,
     CUSTOMER_FLOWS,
     CUSTOMER_STATES,
     CUSTOMER_TRACK,
@@ -34,6 +35,11 @@ WinBackTrackJson = create_row_model(
 )
 CustomerTrackJson = create_row_model(
     "CustomerTrackJson", "A forecast as of the past, beside what came.", CUSTOMER_TRACK
+)
+CustomerCorrectionJson = create_row_model(
+    "CustomerCorrectionJson",
+    "Trees beside the model of purchases, in the last days.",
+    CUSTOMER_CORRECTIONS,
 )
 CustomerBasisJson = create_row_model(
     "CustomerBasisJson", "What the values rest on.", CUSTOMER_BASIS
@@ -85,6 +91,9 @@ class CustomersOutput(JsonObject):
     )
     track: list[CustomerTrackJson] = make_key(  # type: ignore[valid-type]
         "forecasts as of the past"
+    )
+    corrections: list[CustomerCorrectionJson] = make_key(  # type: ignore[valid-type]
+        "trees beside the model of purchases; empty without enough purchases"
     )
     basis: CustomerBasisJson = make_key(  # type: ignore[valid-type]
         "the model, and the totals with intervals"

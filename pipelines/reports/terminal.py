@@ -20,6 +20,7 @@ from pipelines.reports.company.customer_tables import (
     build_revenue_rows,
     build_save_table,
     build_win_back_rows,
+    describe_corrections,
     describe_customer_backtest,
     describe_customer_values,
     describe_customers,
@@ -368,6 +369,7 @@ def render_customers(result: CustomerResult, currency: str | None = None) -> lis
     parts += map(escape_text, describe_customer_values(result, currency))
     if track := rows("customer_track"):
         parts += _stack_tables(build_customer_track_table(track))
+    parts += map(escape_text, describe_corrections(rows("customer_corrections")))
     if retention := rows("retention"):
         parts += _stack_tables(build_retention_rows(retention))
     if bridge := rows("revenue_bridge"):

@@ -11,7 +11,7 @@ from joblib import cpu_count
 from models.customers.backtest import backtest_customers
 from tests.benchmarks.machine import memory
 from tests.benchmarks.measure import run_module
-from tests.models.customers.simulated import simulate_purchases
+from tests.models.customers.simulated import describe_nothing, simulate_purchases
 
 CUSTOMERS = int(os.environ.get("LEADSCORE_BENCH_CUSTOMERS", "200000"))
 COMPANIES = 20
@@ -37,7 +37,9 @@ def test_intervals_of_totals_hold(report):
     held, covered, off = [], [], []
     for seed in range(COMPANIES):
         purchases = simulate_purchases(1_500, 900, 100 + seed)
-        result = backtest_customers(purchases, 600, 180, np.arange(1_500).astype(np.uint32))
+        result = backtest_customers(
+            purchases, 600, 180, np.arange(1_500).astype(np.uint32), describe_nothing(1_500)
+        )
         actual, low, high = result.orders
         held.append(low <= actual <= high)
         covered.append(result.covered)

@@ -35,6 +35,7 @@ MODEL_NAMES = {
     "own_rate": "own rate so far",
     "same_for_all": "same rate for all",
     "recency": "recency",
+    "trees": "corrected by trees",
 }
 
 
@@ -121,11 +122,11 @@ def build_customer_track_table(rows: list[Row]) -> list[list[str]]:
 
 def describe_customer_backtest(result: CustomerBacktest) -> Iterator[str]:
     """Yield what was forecast, and how far the totals were off."""
-    own = result.models[result.chosen.fitted.name]
+    own = result.models[result.used]
     counts = own.counts
     yield (
         f"{counts.customers:,} customers, {counts.days} days ahead, by the model that earlier "
-        f"purchases chose: {MODEL_NAMES[result.chosen.fitted.name]}"
+        f"purchases chose: {MODEL_NAMES[result.used]}"
     )
     yield _describe_total("purchases", counts.expected, result.orders)
     if result.margin is not None:
@@ -143,7 +144,7 @@ def build_customer_backtest_table(result: CustomerBacktest) -> list[list[str]]:
     head += ["margin off", "error per customer", "rank", "top tenth"] if has_margin else []
     table = [head]
     for name, row in result.models.items():
-        counts, star = row.counts, " *" if name == result.chosen.fitted.name else ""
+        counts, star = row.counts, " *" if name == result.used else ""
         cells = [
             MODEL_NAMES[name] + star,
             replace_hyphens(f"{counts.expected / counts.actual - 1:+.1%}"),
@@ -247,6 +248,20 @@ def _describe_payback(row: Row) -> str:
     if row["payback_months"] is not None:
         return f"{row['payback_months']} months"
     return f"not in {row['followed_months']} months" if row["followed_months"] else NOTHING
+
+
+def describe_corrections(rows: list[Row]) -> Iterator[str]:
+    """Yield whether trees correct what the model expects, and what decided."""
+    for row in rows:
+        what = "purchases" if row["what"] == "orders" else "margins"
+        verb = "are corrected by trees" if row["used"] else "are not corrected by trees"
+        if row["used"]:
+            verb += ", their total is not" if row["keeps_total"] else ", and so is their total"
+        yield (
+            f"{what} {verb}: deviance {row['deviance_trees']:.4g} in place of "
+            f"{row['deviance_model']:.4g} in the last {row['days']} days, lower by "
+            + replace_hyphens(f"{row['gain_low']:.2g} to {row['gain_high']:.2g}")
+        )
 
 
 def describe_win_backs(result: CustomerResult) -> Iterator[str]:

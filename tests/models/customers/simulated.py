@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.customers.trees import CustomerTraits
 from models.purchases.histories import Purchases, merge_days
 
 
@@ -21,3 +22,8 @@ def simulate_purchases(size: int, days: int, seed: int, leaving: float = 0.01) -
         time = np.where(live, time + generator.exponential(1 / rate), np.inf)
     number, when = np.concatenate(customer), np.concatenate(day).astype(np.int64)
     return merge_days(number, when, np.full(len(number), 10.0))
+
+
+def describe_nothing(size: int) -> CustomerTraits:
+    """Return customers of whom nothing is known but their purchases."""
+    return CustomerTraits(np.empty((size, 0)), [])

@@ -25,7 +25,7 @@ from models.customers.value_draws import estimate_total_variance
 from models.purchases.histories import Purchases, summarize_purchases
 from models.purchases.pareto_nbd import ParetoNbd
 from models.purchases.purchase_model import fit_purchases
-from tests.models.customers.simulated import simulate_purchases
+from tests.models.customers.simulated import describe_nothing, simulate_purchases
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,9 @@ def test_variance_of_purchases_is_that_of_many_futures() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_backtest_holds_the_total_and_the_customers(seed: int) -> None:
     purchases = simulate_purchases(1_500, 900, 10 + seed)
-    result = backtest_customers(purchases, 600, 180, np.arange(1_500).astype(np.uint32))
+    result = backtest_customers(
+        purchases, 600, 180, np.arange(1_500).astype(np.uint32), describe_nothing(1_500)
+    )
     assert result is not None and result.margin is not None
     name = result.chosen.fitted.name
     assert result.orders[1] <= result.orders[0] <= result.orders[2]
