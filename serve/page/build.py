@@ -14,6 +14,7 @@ from serve.page.content.words import PageWords
 from serve.page.render import render_page
 from serve.page.runtime import bundle_chart_library
 from serve.page.sections.customers.at_stake import build_customers_at_stake
+from serve.page.sections.customers.curve import build_customer_curve
 from serve.page.sections.customers.states import build_customer_states
 from serve.page.sections.fit.profile import build_fit_profile
 from serve.page.sections.fit.white_space import build_white_space
@@ -79,6 +80,7 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_white_space,
     build_fit_profile,
     *FUNNEL_SECTIONS,
+    build_customer_curve,
     build_customer_states,
     build_customers_at_stake,
     build_forecast_track,

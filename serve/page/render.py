@@ -33,7 +33,15 @@ SCRIPTS = (
     "main.js",
 )
 # The frame first; a section with contents of its own adds a file.
-STYLES = ("page.css", "lead_list.css", "one_lead.css", "funnel.css", "forecast.css", "summary.css")
+STYLES = (
+    "page.css",
+    "lead_list.css",
+    "one_lead.css",
+    "funnel.css",
+    "forecast.css",
+    "customers.css",
+    "summary.css",
+)
 
 
 def render_page(
