@@ -302,11 +302,11 @@ def test_oracle_takes_orders_for_no_evidence(block: SimulatedBlock) -> None:
             "cutoff": pa.array([END] * 40, pa.timestamp("us", "UTC")),
         }
     )
-    one, two = (
+    without, with_orders = (
         compute_oracle(Dataset(leads, log, (), ""), spine, "close", timedelta(days=30))
         for log in (events, both)
     )
-    assert np.array_equal(one, two)
+    assert np.array_equal(without, with_orders)
 
 
 def test_company_without_a_win_has_no_orders(tmp_path: Path) -> None:

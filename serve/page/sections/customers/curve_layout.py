@@ -104,12 +104,12 @@ def lay_out_halves(
     halves = []
     if stages:
         nodes = [
-            _place_node(name, stages[name], labels, largest, _spread(place, len(stages)) - 1)
+            _place_node(name, stages[name], labels, largest, _spread_places(place, len(stages)) - 1)
             for place, name in enumerate(stages)
         ]
         halves.append(CurveHalf(_draw_line(-1, 0), nodes, ()))
     nodes = [
-        _place_node(name, states[name], labels, largest, _spread(place, len(ON_CURVE)))
+        _place_node(name, states[name], labels, largest, _spread_places(place, len(ON_CURVE)))
         for place, name in enumerate(ON_CURVE)
     ]
     nodes += [
@@ -120,7 +120,7 @@ def lay_out_halves(
     return halves
 
 
-def _spread(place: int, size: int) -> float:
+def _spread_places(place: int, size: int) -> float:
     return INNER + (OUTER - INNER) * place / max(size - 1, 1)
 
 
@@ -181,15 +181,15 @@ def _draw_flow(source: CurveNode, target: CurveNode, count: int, largest: int) -
     start, end = source.radius + 2, length - target.radius - 2
     base = end - ARROW
 
-    def place(along: float, aside: float) -> tuple[float, float]:
+    def find_point(along: float, aside: float) -> tuple[float, float]:
         return source.x + dx * along - dy * aside, source.y + dy * along + dx * aside
 
     bend = BEND * length
-    middle = place((start + base) / 2, 2 * bend)
-    (x0, y0), (x1, y1) = place(start, 0), place(base, 0)
+    middle = find_point((start + base) / 2, 2 * bend)
+    (x0, y0), (x1, y1) = find_point(start, 0), find_point(base, 0)
     half = max(width / 2 + 3, 4.5)
-    corners = [place(end, 0), place(base, half), place(base, -half)]
-    x, y = place((start + base) / 2, bend)
+    corners = [find_point(end, 0), find_point(base, half), find_point(base, -half)]
+    x, y = find_point((start + base) / 2, bend)
     return CurveFlow(
         source.name,
         target.name,

@@ -75,9 +75,9 @@ def test_nodes_and_ways_lie_within_the_drawing(
             assert node.label_y >= LINE / 2
             assert node.label_y + LINE * len(node.lines) <= HEIGHT
             assert node.radius <= MAX_RADIUS and (node.radius > 0) == (node.count > 0)
-        for one, two in pairwise(half.nodes[: len(ON_CURVE)]):
+        for left, right in pairwise(half.nodes[: len(ON_CURVE)]):
             # To the right and up: y grows downwards.
-            assert one.x < two.x and one.y > two.y
+            assert left.x < right.x and left.y > right.y
     curve = [*before.nodes, *after.nodes[: len(ON_CURVE)]]
     assert [node.name for node in curve] == [*STAGES, *ON_CURVE]
     real = {way: n for way, n in flows.items() if n and way[0] != way[1]}
