@@ -27,6 +27,7 @@ from configs.accounts.buying_group import ROLE_ATTRIBUTE, BuyingGroup
 from configs.addresses.fields import FOLDER
 from configs.addresses.redaction import MIN_SECRET
 from configs.addresses.variables import REFERENCE
+from configs.channels.channels import Channels
 from configs.checks import Checks
 from configs.customers.customers import Customers
 from configs.durations import localize_instant
@@ -90,6 +91,7 @@ UNHASHED_KEYS = (
     "fit",
     "qualification",
     "customers",
+    "channels",
 )
 
 
@@ -122,6 +124,9 @@ class Project(FrozenModel):
     )
     customers: Customers | None = Field(
         None, description="customers after the win, who buy again; default: none"
+    )
+    channels: Channels | None = Field(
+        None, description="channels that touch accounts: cost and credit; default: none"
     )
     words: dict[str, str | tuple[str, ...]] = Field(
         {},
@@ -425,6 +430,8 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
         yield "capacity.owner", project.capacity_config.owner
     yield from (("publish.funnel_by", column) for column in project.publish.funnel_by)
     yield from (("fit.attributes", column) for column in project.fit.attributes)
+    if project.channels and project.channels.attribute:
+        yield "channels.attribute", project.channels.attribute
     if project.goals.by:
         yield "goals.by", project.goals.by
     yield from (("evaluation.segments", column) for column in project.evaluation.segments)

@@ -1,4 +1,4 @@
-"""Commands for those who lead sales: the funnel, what it brings, who fits and who buys again."""
+"""Commands for those who lead sales: the funnel, what it brings, channels and customers."""
 
 from __future__ import annotations
 
@@ -180,6 +180,27 @@ def customers(
         print_json(result.to_json())
     else:
         print_parts(*terminal.render_customers(result, project.goals.currency))
+
+
+def channels(
+    config: Config, as_of: AsOf = None, out: OutFolder = None, as_json: Json = False
+) -> None:
+    """Show what channels cost, and how many customers each is credited with.
+
+    Credit is split by seven methods, which each add up to the customers. It is not effect: that
+    takes an experiment. Accounts count once they were followed for the whole window.
+    """
+    from pipelines.channels.channels import compute_channels
+    from pipelines.reports import terminal
+
+    _check_folder(out)
+    project = read_project(config)
+    result = compute_channels(project, as_of, log_line)
+    _write_tables(out, result.tables.by_name())
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_parts(*terminal.render_channels(result, project.goals.currency))
 
 
 def _check_folder(out: Path | None) -> None:

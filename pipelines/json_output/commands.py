@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.json_output import (
+    channels,
     customers,
     explain,
     fit,
@@ -36,6 +37,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "fit": (fit.FitOutput,),
     "customers": (customers.CustomersOutput,),
     "customers --backtest": (customers.CustomerBacktestOutput,),
+    "channels": (channels.ChannelsOutput,),
     "score": (nightly.ScoreOutput,),
     "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),

@@ -11,6 +11,14 @@ from rich.table import Table
 
 from configs.errors import escape_controls
 from models.fit.accounts import select_white_space
+from pipelines.reports.company.channel_tables import (
+    NOT_EFFECT,
+    build_cost_table,
+    build_credit_table,
+    build_period_table,
+    describe_channels,
+    list_channel_notes,
+)
 from pipelines.reports.company.customer_tables import (
     build_acquisition_rows,
     build_customer_backtest_table,
@@ -114,6 +122,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
 
     from configs.schema import Project
     from features.definitions.catalog import Catalog
+    from models.channels.result import ChannelResult
     from models.customers.backtest import CustomerBacktest
     from models.customers.result import CustomerResult
     from models.evaluation.sliced_metrics import SliceMetrics
@@ -382,6 +391,16 @@ def render_customers(result: CustomerResult, currency: str | None = None) -> lis
     if win_backs := build_win_back_rows(rows("win_backs"), currency):
         parts += _stack_tables(win_backs)
     return parts
+
+
+def render_channels(result: ChannelResult, currency: str | None = None) -> list[RenderableType]:
+    """Return cost and customers of channels, their credit, and the periods."""
+    rows = result.tables.list_rows("channels")
+    parts: list[RenderableType] = [*map(escape_text, describe_channels(result))]
+    tables = (build_cost_table(rows, currency), build_credit_table(rows))
+    parts += _stack_tables(*(table for table in tables if table))
+    parts += map(escape_text, [*list_channel_notes(rows), NOT_EFFECT])
+    return [*parts, *_stack_tables(build_period_table(rows, currency))]
 
 
 def render_customer_backtest(backtest: CustomerBacktest) -> list[RenderableType]:

@@ -36,6 +36,7 @@ from pipelines.simulated.company import (
     BusinessClock,
     CompanyLaw,
 )
+from pipelines.simulated.costs import write_costs
 from pipelines.simulated.customers import DEMO_CUSTOMERS, CustomerLaw, simulate_customers
 from pipelines.simulated.marks import MarkLog, simulate_marks
 from pipelines.simulated.untidy import CompanyWriter, SimulationSummary
@@ -89,7 +90,7 @@ def write_company(
     committees: CommitteeLaw | None = None,
     customers: CustomerLaw | None = DEMO_CUSTOMERS,
 ) -> SimulationSummary:
-    """Write a company to ``directory``: leads.csv, crm.csv, orders.csv and web/part-*.parquet.
+    """Write a company to ``directory``: leads.csv, crm.csv, orders.csv, costs.csv and web/.
 
     Each file is replaced when the new one is complete. The same seed and number of leads give the
     same bytes. ``progress(done, total)`` is called with numbers of leads after each block. Times in
@@ -107,6 +108,7 @@ def write_company(
                 writer.add_orders(after, np.random.default_rng([seed, number, 6]))
             if progress is not None:
                 progress(first + count, leads)
+    write_costs(directory, leads, seed)
     return writer.summary
 
 

@@ -34,6 +34,7 @@ def company(guarded_company, tmp_path_factory):
     crm = {"format": "salesforce", "key": "Id__c", "columns": {"S__c": "buy.score"}}
     config["publish"] = {"exports": {"sales": crm}}
     config["customers"] = {"purchases": ["met", "bought"]}
+    config["channels"] = {"touches": ["visit"], "window": "30d", "min_accounts": 1}
     (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -113,6 +114,7 @@ COMMANDS = [
     ("backtest", ["--as-of", tiny.END]),
     ("funnel", ["--as-of", tiny.END]),
     ("fit", ["--as-of", tiny.END]),
+    ("channels", ["--as-of", tiny.END]),
     ("customers", ["--as-of", tiny.END]),
     ("customers --backtest", ["--as-of", tiny.END, "--days", "60"]),
     ("forecast", ["--as-of", tiny.END]),
