@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from configs.customers.contract import Contract
 from configs.durations import Duration
 from configs.names import Name
 from configs.source_rows import FrozenModel
@@ -34,7 +35,7 @@ Share = Annotated[
 
 
 class Customers(FrozenModel):
-    """Customers who buy again without a contract."""
+    """Customers who buy again, without a contract or with one."""
 
     purchases: tuple[Name, ...] = Field(
         min_length=1,
@@ -57,6 +58,9 @@ class Customers(FrozenModel):
     advocacy: tuple[Name, ...] = Field(
         (), description="event types, such as a referral, that make a customer an advocate"
     )
+    contract: Contract | None = Field(
+        None, description="what a purchase pays for, if customers have contracts; default: none"
+    )
 
     @field_validator("horizon", "lapse", "onboarding")
     @classmethod
@@ -75,3 +79,26 @@ class Customers(FrozenModel):
                 "which a customer brings others"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_contract(self) -> Customers:
+        if self.contract is None:
+            return self
+        if "lapse" in self.model_fields_set:
+            raise ValueError(
+                "lapse: a contract is lost when contract.grace is over: leave lapse out, or "
+                "leave contract out if customers buy when they like"
+            )
+        if repeated := {*self.purchases} & {*self.contract.ended}:
+            raise ValueError(
+                f"contract.ended: {sorted(repeated)[0]!r} is a purchase already: name event types "
+                "that end a contract"
+            )
+        return self
+
+    @property
+    def silence(self) -> timedelta:
+        """Return the time without a purchase after which a customer has lapsed."""
+        if self.contract is None:
+            return self.lapse
+        return self.contract.period + self.contract.grace

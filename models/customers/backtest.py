@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from features.tools.json_values import to_json_values
+from models.customers.chosen import ChosenModel
 from models.customers.past_accuracy import (
     MARGIN,
     ChosenPurchases,
@@ -73,20 +74,22 @@ class CustomerBacktest:
         best_share: Share of the margin that the tenth of the customers who brought most brought.
         used: Name of the model whose forecast is meant: the chosen one, or TREES if these correct
             it.
+        what: What is counted: `purchases`, or `renewals` of contracts.
     """
 
-    chosen: ChosenPurchases
+    chosen: ChosenModel
     models: Mapping[str, ModelOutcome]
     orders: tuple[float, float, float]
     margin: tuple[float, float, float] | None
     covered: float
     best_share: float
     used: str
+    what: str = "purchases"
 
     def to_json(self) -> dict[str, Any]:
         """Return the chosen model, its totals with intervals, and all models."""
         own = self.models[self.used]
-        totals = {"purchases": (own.counts.expected, self.orders)}
+        totals = {self.what: (own.counts.expected, self.orders)}
         if self.margin is not None:
             totals["margin"] = (own.margin, self.margin)
         content: dict[str, Any] = to_json_values(
@@ -147,7 +150,7 @@ def backtest_customers(
     margins = chosen.margins if came.margin.any() else None
     per_order = margins.predict_margin(histories) if margins else None
     models = {
-        name: _compare_outcome(came, name, counts, per_order) for name, counts in expected.items()
+        name: compare_outcome(came, name, counts, per_order) for name, counts in expected.items()
     }
     earlier = purchases.select_before(origin)
     correction = correct_by_trees(earlier, traits, origin, chosen.fitted)
@@ -157,7 +160,7 @@ def backtest_customers(
         counts = expected[chosen.fitted.name] * correction.orders
         relative = factor / correction.orders
         boosted = None if per_order is None else per_order * relative
-        models[TREES] = _compare_outcome(came, TREES, counts, boosted)
+        models[TREES] = compare_outcome(came, TREES, counts, boosted)
     own = models[used]
     total = own.counts.expected
     forecast = chosen.fitted.forecast(histories)
@@ -186,9 +189,10 @@ def _predict_models(chosen: ChosenPurchases, came: Holdout) -> dict[str, np.ndar
     return expected | {RECENCY: recent * total / recent.sum()}
 
 
-def _compare_outcome(
+def compare_outcome(
     came: Holdout, name: str, counts: np.ndarray, per_order: np.ndarray | None
 ) -> ModelOutcome:
+    """Return how expected counts, and margins by the margin of a purchase, compare with those."""
     accuracy = measure_accuracy(came.origin, came.days, name, counts, came.orders)
     varies = counts.std() > 0 and came.orders.std() > 0
     correlation = float(np.corrcoef(counts, came.orders)[0, 1]) if varies else np.nan

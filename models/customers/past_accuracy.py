@@ -8,13 +8,13 @@ change of prices moves all customers together.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from scipy import stats
 
-from features.tools.json_values import format_json
+from models.customers.chosen import format_parameters
 from models.customers.margins import MarginModel, fit_margins
 from models.customers.value_draws import estimate_total_variance
 from models.purchases.histories import (
@@ -120,13 +120,7 @@ class ChosenPurchases:
         models: dict[str, Mapping[str, float]] = {
             name: asdict(model) for name, model in self.fitted.models.items()
         }
-        if self.margins:
-            models["gamma_gamma"] = asdict(self.margins.paid)
-        rounded = {
-            name: {key: float(f"{value:.6g}") for key, value in parameters.items()}
-            for name, parameters in models.items()
-        }
-        return format_json(rounded)
+        return format_parameters(models, self.margins)
 
     def spread_of_total(self, days: float, what: str = ORDERS) -> float:
         """Return the standard deviation of the logarithm of a total over these days ahead.
@@ -136,21 +130,23 @@ class ChosenPurchases:
         """
         margins = self.margins if what == MARGIN else None
         estimation = explain_estimation(self.fitted, margins, self.histories, days / DAYS_PER_WEEK)
-        return math.sqrt(estimation + self._measure_common(days, what) ** 2)
+        own = [row for row in self.past if row.model == self.fitted.name]
+        return math.sqrt(estimation + measure_common(own, days, what) ** 2)
 
-    def _measure_common(self, days: float, what: str) -> float:
-        """Return the spread of past totals beyond what chance and estimation explain.
 
-        It is widened for the few origins, and as the root of the days where they are more than were
-        forecast in the past.
-        """
-        own = [row for row in self.past if row.model == self.fitted.name and row.actual > 0]
-        totals = [row.totals[what] for row in own if what in row.totals]
-        if not totals:
-            return self._measure_common(days, ORDERS)
-        common = max(float(np.mean([total.unexplained for total in totals])), 0.0)
-        quantile = float(stats.t.ppf(0.95, len(totals)) / stats.norm.ppf(0.95))
-        return math.sqrt(common * max(days / own[0].days, 1.0)) * quantile
+def measure_common(own: Sequence[PastAccuracy], days: float, what: str) -> float:
+    """Return the spread of a model's past totals beyond what chance and estimation explain.
+
+    It is widened for the few origins, and as the root of the days where they are more than were
+    forecast in the past.
+    """
+    own = [row for row in own if row.actual > 0]
+    totals = [row.totals[what] for row in own if what in row.totals]
+    if not totals:
+        return measure_common(own, days, ORDERS)
+    common = max(float(np.mean([total.unexplained for total in totals])), 0.0)
+    quantile = float(stats.t.ppf(0.95, len(totals)) / stats.norm.ppf(0.95))
+    return math.sqrt(common * max(days / own[0].days, 1.0)) * quantile
 
 
 def choose_purchases(purchases: Purchases, end: int, days: int) -> ChosenPurchases | None:

@@ -42,7 +42,7 @@ def build_revenue_bridge(
     before = _sum_period(purchases, edges[0], edges[1], len(first))
     for place in range(1, periods):
         after = _sum_period(purchases, edges[place], edges[place + 1], len(first))
-        steps = _list_steps(before, after, first >= edges[place])
+        steps = list_steps(before, after, first >= edges[place])
         for step, (mask, value) in enumerate(steps):
             amount[place - 1, step] = value[mask].sum()
             customers[place - 1, step] = mask.sum()
@@ -60,10 +60,13 @@ def _sum_period(
     return bought, np.bincount(customer, purchases.margin[rows], size)
 
 
-def _list_steps(
+def list_steps(
     before: tuple[np.ndarray, np.ndarray], after: tuple[np.ndarray, np.ndarray], is_new: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the customers of each step, and the amount that each adds to it."""
+    """Return the customers of each step, and the amount that each adds to it.
+
+    ``before`` and ``after`` are who brought a margin in a period, and how much; arrays broadcast.
+    """
     (was, earlier), (now, later) = before, after
     change = np.abs(later - earlier)
     return [

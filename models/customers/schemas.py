@@ -27,22 +27,37 @@ CUSTOMERS = pa.schema(
             "mean days between purchases; null after the first",
             True,
         ),
-        make_field("p_alive", pa.float64(), "chance that the customer has not left", True),
-        make_field("p_buy_90d", pa.float64(), "chance of a purchase in the next 90 days", True),
+        make_field(
+            "p_alive",
+            pa.float64(),
+            "chance that the customer has not left; with a contract 0 or 1, or while its renewal "
+            "is overdue the chance that it is paid",
+            True,
+        ),
+        make_field(
+            "p_buy_90d",
+            pa.float64(),
+            "chance of a purchase in the next 90 days; with a contract, that the next renewal is "
+            "paid in them",
+            True,
+        ),
         make_field(
             "p_churn",
             pa.float64(),
-            "chance of no purchase in the days after which one has lapsed",
+            "chance of no purchase in the days after which one has lapsed; with a contract, that "
+            "the next renewal is not paid",
             True,
         ),
         make_field(
             "expected_next_date",
             INSTANT,
-            "when the chance of a purchase since the as-of reaches one half; null if it does not "
-            "within a year",
+            "when the chance of a purchase since the as-of reaches one half, null if it does not "
+            "within a year; with a contract, when the next renewal is due, null if it is over",
             True,
         ),
-        make_field("expected_orders_12m", pa.float64(), "expected purchases within a year", True),
+        make_field(
+            "expected_orders_12m", pa.float64(), "expected purchases, or renewals, in a year", True
+        ),
         make_field("expected_margin_12m", pa.float64(), "expected margin within a year", True),
         make_field("expected_margin_12m_low", pa.float64(), "5 % quantile of that margin", True),
         make_field("expected_margin_12m_high", pa.float64(), "95 % quantile of it", True),
@@ -54,8 +69,7 @@ CUSTOMERS = pa.schema(
         make_field(
             "save_value",
             pa.float64(),
-            "margin at stake: the expected margin of a year times the chance of no purchase in the "
-            "days after which one has lapsed",
+            "margin at stake: the expected margin of a year times `p_churn`",
             True,
         ),
         make_field("reasons", pa.string(), "what the state and the value rest on"),
@@ -91,7 +105,11 @@ RETENTION = pa.schema(
         make_field("cohort", pa.string(), "quarter of the first purchase, such as `2025-Q1`"),
         make_field("month", pa.int64(), "months of 30 days after the first purchase, from 1"),
         make_field("customers", pa.int64(), "customers whose month is over"),
-        make_field("buyers", pa.int64(), "those who bought in it"),
+        make_field(
+            "buyers",
+            pa.int64(),
+            "those who bought in it; with contracts, also those whose contract ran at its end",
+        ),
         make_field("share", pa.float64(), "their share"),
         make_field("share_low", pa.float64(), "lower end of its 90 % interval"),
         make_field("share_high", pa.float64(), "upper end of it"),
@@ -112,8 +130,20 @@ REVENUE_BRIDGE = pa.schema(
             "`start`, `new`, `won_back`, `expansion`, `contraction`, `lost` or `end`; the end is "
             "the start and the next three, without contraction and lost",
         ),
-        make_field("amount", pa.float64(), "margin of the step"),
+        make_field(
+            "amount",
+            pa.float64(),
+            "margin of the step; with contracts, of what runs at the end of the quarter, per "
+            "quarter",
+        ),
         make_field("customers", pa.int64(), "customers of the step"),
+        make_field(
+            "kind",
+            pa.string(),
+            "`actual` for a quarter that is over, `forecast` for the one that runs and the next",
+        ),
+        make_field("low", pa.float64(), "lower end of the 90 % interval of a forecast", True),
+        make_field("high", pa.float64(), "upper end of it", True),
     ]
 )
 
@@ -251,6 +281,18 @@ CUSTOMER_BASIS = pa.schema(
         make_field(
             "lapse_days", pa.float64(), "days without a purchase after which one has lapsed"
         ),
+        make_field(
+            "contract_days",
+            pa.int64(),
+            "days that a payment pays for; null without contracts",
+            True,
+        ),
+        make_field(
+            "grace_days",
+            pa.int64(),
+            "days after the due day until which a renewal may be paid; null without contracts",
+            True,
+        ),
         make_field("orders_12m", pa.float64(), "expected purchases of all within a year", True),
         make_field("orders_12m_low", pa.float64(), "lower end of its 90 % interval", True),
         make_field("orders_12m_high", pa.float64(), "upper end of it", True),
@@ -260,6 +302,24 @@ CUSTOMER_BASIS = pa.schema(
         make_field("clv", pa.float64(), "discounted value of all", True),
         make_field("clv_low", pa.float64(), "lower end of its 90 % interval", True),
         make_field("clv_high", pa.float64(), "upper end of it", True),
+        make_field(
+            "bridge_quarters",
+            pa.int64(),
+            "past quarters whose revenue bridge was forecast as of their begin",
+        ),
+        make_field(
+            "bridge_bias",
+            pa.float64(),
+            "how far their margin was off, as a share of what came",
+            True,
+        ),
+        make_field(
+            "bridge_held",
+            pa.int64(),
+            "how many of them lie in the 90 % interval that the others give",
+            True,
+        ),
+        make_field("bridge_limits", pa.string(), "why the bridge is not forecast; empty if it is"),
         make_field("limits", pa.string(), "why there is no model, one line each; else empty"),
     ]
 )

@@ -66,27 +66,50 @@ def find_customer_days(purchases: Purchases, end: int) -> CustomerDays:
     return CustomerDays(known.day[starts], known.day[last], known.day[last] - known.day[before])
 
 
+@dataclass(frozen=True)
+class StateSigns:
+    """What decides the state of each customer, bool (customers,); the first that holds.
+
+    Attributes:
+        lapsed: Whether it has lapsed.
+        advocate: Whether it brought others.
+        returned: Whether its last purchase ended a lapse.
+        onboarding: Whether it is new.
+        at_risk: Whether it has probably left.
+    """
+
+    lapsed: np.ndarray
+    advocate: np.ndarray
+    returned: np.ndarray
+    onboarding: np.ndarray
+    at_risk: np.ndarray
+
+
+def select_states(signs: StateSigns) -> np.ndarray:
+    """Return the state of each customer, a place in STATES, int64."""
+    conditions = [signs.lapsed, signs.advocate, signs.returned, signs.onboarding, signs.at_risk]
+    state: np.ndarray = np.select(
+        conditions, [LAPSED, ADVOCATE, RETURNED, ONBOARDING, AT_RISK], ACTIVE
+    )
+    return state
+
+
 def classify_customers(
     days: CustomerDays, alive: np.ndarray, advocates: np.ndarray, end: int, rules: StateRules
 ) -> np.ndarray:
     """Return the state of each customer before the day ``end``, a place in STATES, int64.
 
-    ``alive`` is the chance that each has not left, ``advocates`` whether each brought others. The
-    first rule that holds decides: lapsed, advocate, returned, onboarding, at risk, active.
+    ``alive`` is the chance that each has not left, ``advocates`` whether each brought others.
     """
     # The first day without a purchase is the first of the silence.
-    silent = end - 1 - days.last
-    conditions = [
-        silent >= rules.lapse,
+    signs = StateSigns(
+        end - 1 - days.last >= rules.lapse,
         advocates,
         days.gap >= rules.lapse,
         end - 1 - days.first < rules.onboarding,
         alive < 1 - RISK,
-    ]
-    state: np.ndarray = np.select(
-        conditions, [LAPSED, ADVOCATE, RETURNED, ONBOARDING, AT_RISK], ACTIVE
     )
-    return state
+    return select_states(signs)
 
 
 def count_flows(before: CustomersAt, after: CustomersAt) -> np.ndarray:

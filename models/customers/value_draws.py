@@ -86,8 +86,33 @@ def draw_values(
 
     Without a model of margins, a purchase brings 1: the margins are numbers of purchases.
     """
-    models, histories = forecast.models, forecast.histories
+    histories = forecast.histories
     result = np.empty((len(histories), 6))
+    kinds, alive, rates, spend, limits = _collect_inputs(forecast, margins, horizon)
+
+    def fill_block(start: int) -> None:
+        rows = slice(start, start + BLOCK)
+        _fill_draws(kinds, alive[rows], rates[rows], spend[rows], limits, seeds[rows], result[rows])
+
+    for _ in parallel_map(fill_block, range(0, len(histories), BLOCK)):
+        pass
+    return ValueDraws(*result.T)
+
+
+def draw_futures(
+    forecast: PurchaseForecast, margins: GammaGamma, horizon: ValueHorizon, seeds: np.ndarray
+) -> np.ndarray:
+    """Return single draws: margins in a year and in the horizon, float64 (2, customers, DRAWS)."""
+    draws = np.zeros((2, len(forecast.histories), DRAWS))
+    _fill_futures(*_collect_inputs(forecast, margins, horizon), seeds, draws)
+    return draws
+
+
+def _collect_inputs(
+    forecast: PurchaseForecast, margins: GammaGamma | None, horizon: ValueHorizon
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[float, ...]]:
+    """Return kinds of models, chances to be alive, rates, spend, and limits of a future."""
+    models, histories = forecast.models, forecast.histories
     kinds = np.array([BG_NBD if isinstance(model, BgNbd) else PARETO_NBD for model in models])
     alive = np.column_stack(forecast.alive_by_model)
     # Columns: shape and rate of the purchase rates, then the two of the way of leaving.
@@ -99,14 +124,7 @@ def draw_values(
             [margins.q + margins.p * paid, margins.gamma + paid * histories.mean_margin]
         )
     limits = (horizon.year, horizon.weeks, horizon.discount, horizon.paid_share, shape)
-
-    def fill_block(start: int) -> None:
-        rows = slice(start, start + BLOCK)
-        _fill_draws(kinds, alive[rows], rates[rows], spend[rows], limits, seeds[rows], result[rows])
-
-    for _ in parallel_map(fill_block, range(0, len(histories), BLOCK)):
-        pass
-    return ValueDraws(*result.T)
+    return kinds, alive, rates, spend, limits
 
 
 def estimate_total_variance(
@@ -159,6 +177,25 @@ def _fill_draws(
             result[row, place] = (values[LOW_DRAW - 1] + values[LOW_DRAW]) / 2
             result[row, place + 1] = (values[-LOW_DRAW - 1] + values[-LOW_DRAW]) / 2
             result[row, place + 2] = values.var()
+
+
+@jit_kernel
+def _fill_futures(
+    kinds: np.ndarray,
+    alive: np.ndarray,
+    rates: np.ndarray,
+    spend: np.ndarray,
+    limits: tuple[float, float, float, float, float],
+    seeds: np.ndarray,
+    draws: np.ndarray,
+) -> None:
+    for row in range(len(alive)):
+        np.random.seed(seeds[row])
+        for draw in range(DRAWS):
+            kind = draw % len(kinds)
+            if np.random.random() < alive[row, kind]:
+                in_year, in_total = _draw_future(kinds[kind], rates[row, kind], spend[row], limits)
+                draws[0, row, draw], draws[1, row, draw] = in_year, in_total
 
 
 @jit_kernel

@@ -20,7 +20,7 @@ from models.customers.retention import RetentionRows, measure_retention
 from models.customers.schemas import ACQUISITION
 from models.customers.states import CustomersAt
 from pipelines.customers.purchases import CustomerPurchases, find_days
-from pipelines.customers.summary_tables import find_quarter_starts, find_quarters, name_quarter
+from pipelines.customers.quarters import find_quarter_starts, find_quarters, name_quarter
 from pipelines.training_data import Snapshot
 
 

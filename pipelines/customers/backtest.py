@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from configs.errors import DataError
 from configs.schema import Project
+from models.contracts.backtest import backtest_renewals
 from models.customers.backtest import CustomerBacktest, backtest_customers
+from pipelines.customers.contract_relation import collect_contract_events
 from pipelines.customers.customers import require_customers
 from pipelines.customers.purchases import collect_purchases, seed_customers
 from pipelines.customers.traits import collect_traits
@@ -30,8 +32,13 @@ def backtest_project_customers(
     bought = collect_purchases(snapshot, config)
     history = bought.end - int(bought.purchases.day.min())
     days = days or history // 3
-    traits, seeds = collect_traits(snapshot, bought), seed_customers(bought)
-    result = backtest_customers(bought.purchases, bought.end - days, days, seeds, traits)
+    origin, seeds = bought.end - days, seed_customers(bought)
+    if config.contract is None:
+        traits = collect_traits(snapshot, bought)
+        result = backtest_customers(bought.purchases, origin, days, seeds, traits)
+    else:
+        events = collect_contract_events(snapshot, config.contract, bought)
+        result = backtest_renewals(events, origin, days, seeds)
     if result is None:
         raise DataError(
             "the history is too short to forecast customers from the past",

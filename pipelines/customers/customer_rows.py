@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from configs.customers.customers import Customers
 from models.customers.schemas import CUSTOMERS
-from models.customers.states import AT_RISK, LAPSED, STATES, CustomersAt
+from models.customers.states import LAPSED, STATES, CustomersAt
 from models.purchases.histories import DAYS_PER_WEEK
 from pipelines.customers.purchases import CustomerPurchases, find_day_starts
-from pipelines.customers.values import DAY, CustomerValues
+from pipelines.customers.relation import CustomerNotes
+from pipelines.customers.values import CustomerValues
 from pipelines.fit.open_accounts import select_scorable, take_lead_texts
 from pipelines.training_data import Snapshot
 from serve.scoring.weekly_lists import look_up_owners
@@ -18,10 +18,10 @@ from serve.scoring.weekly_lists import look_up_owners
 
 def build_customer_rows(
     snapshot: Snapshot,
-    config: Customers,
     bought: CustomerPurchases,
     now: CustomersAt,
     values: CustomerValues | None,
+    notes: CustomerNotes,
 ) -> pa.Table:
     """Return CUSTOMERS: the most valuable first, then by id.
 
@@ -29,7 +29,6 @@ def build_customer_rows(
     """
     dataset, lead = snapshot.dataset, bought.lead
     silent = bought.end - 1 - now.days.last
-    gap = _measure_gaps(now)
     columns = {
         "entity_id": take_lead_texts(dataset, "entity_id", lead),
         "account_id": take_lead_texts(dataset, "account_id", lead),
@@ -40,10 +39,10 @@ def build_customer_rows(
         "first_purchase": find_day_starts(snapshot, now.days.first),
         "last_purchase": find_day_starts(snapshot, now.days.last),
         "silent_days": silent,
-        "usual_gap_days": gap,
+        "usual_gap_days": measure_gaps(now),
         **_list_predictions(snapshot, bought, values),
-        "reasons": _list_reasons(now, silent, gap),
-        "next_review": _find_reviews(snapshot, config, bought, now, values),
+        "reasons": notes.reasons,
+        "next_review": _list_reviews(snapshot, bought, now, notes),
     }
     table = pa.table([build_column(columns[field.name], field) for field in CUSTOMERS], CUSTOMERS)
     table = table.filter(pa.array(select_scorable(dataset)[lead]))
@@ -56,7 +55,7 @@ def build_column(values: pa.Array | np.ndarray | list[str], field: pa.Field) -> 
     return pa.array(values, field.type, from_pandas=True)
 
 
-def _measure_gaps(now: CustomersAt) -> np.ndarray:
+def measure_gaps(now: CustomersAt) -> np.ndarray:
     """Return the mean days between purchases, NaN for a customer with one, float64."""
     repeats = now.histories.repeats
     days = now.histories.last * DAYS_PER_WEEK
@@ -98,36 +97,15 @@ def _find_next_dates(
     return pa.array(starts.to_numpy(zero_copy_only=False), starts.type, mask=~is_known)
 
 
-def _find_reviews(
-    snapshot: Snapshot,
-    config: Customers,
-    bought: CustomerPurchases,
-    now: CustomersAt,
-    values: CustomerValues | None,
+def _list_reviews(
+    snapshot: Snapshot, bought: CustomerPurchases, now: CustomersAt, notes: CustomerNotes
 ) -> pa.Array:
-    """Return when to look again: at the expected purchase, at the latest when one has lapsed."""
-    review = now.days.last + config.lapse // DAY
-    if values is not None:
-        soon = np.where(np.isfinite(values.next_days), values.next_days, np.inf)
-        review = np.minimum(review, bought.end + np.minimum(soon, 1e6).astype(np.int64))
     # Tomorrow at the earliest, so that a list of reviews never lies in the past.
-    starts = find_day_starts(snapshot, np.maximum(review, bought.end + 1))
+    starts = find_day_starts(snapshot, np.maximum(notes.review, bought.end + 1))
     lapsed = now.state == LAPSED
     return pa.array(starts.to_numpy(zero_copy_only=False), starts.type, mask=lapsed)
 
 
-def _list_reasons(now: CustomersAt, silent: np.ndarray, gap: np.ndarray) -> list[str]:
-    purchases = now.histories.repeats.astype(np.int64) + 1
-    rows = zip(purchases.tolist(), silent.tolist(), gap.tolist(), now.state.tolist(), strict=True)
-    return [_describe_customer(*row) for row in rows]
-
-
-def _describe_customer(purchases: int, silent: int, gap: float, state: int) -> str:
-    """Return the purchases of a customer in a sentence."""
-    ago = f"{silent} {'day' if silent == 1 else 'days'} ago" if silent else "on the last day"
-    if purchases == 1:
-        return f"one purchase, {ago}"
-    text = f"{purchases} purchases, one every {gap:.0f} days, the last {ago}"
-    if state in (AT_RISK, LAPSED) and silent > gap > 0:
-        text += f": {silent / gap:.1f} times its usual gap"
-    return text
+def describe_gap(days: int) -> str:
+    """Return how long ago the last of some whole days before the as-of was."""
+    return f"{days} {'day' if days == 1 else 'days'} ago" if days else "on the last day"

@@ -53,9 +53,16 @@ def collect_purchases(snapshot: Snapshot, config: Customers) -> CustomerPurchase
         )
     dataset = snapshot.dataset
     counts = count_event_types(dataset)
-    for key, types in (("purchases", config.purchases), ("advocacy", config.advocacy)):
+    names = {"purchases": config.purchases, "advocacy": config.advocacy}
+    if config.contract is not None:
+        names["contract.ended"] = config.contract.ended
+    for key, types in names.items():
         require_occurrence(snapshot.project, counts, f"customers.{key}", types, snapshot.as_of)
     rows = select_events(snapshot, config.purchases)
+    if config.contract is not None:
+        # Money that goes back pays for no period.
+        value = dataset.events["value"].take(pa.array(rows))
+        rows = rows[pc.fill_null(pc.greater_equal(value, 0), True).to_numpy()]
     units = find_units(dataset)
     unit, customer = np.unique(units.of_lead[dataset.event_leads[rows]], return_inverse=True)
     day = find_days(snapshot, dataset.events["event_time"].take(pa.array(rows)))

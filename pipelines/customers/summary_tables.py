@@ -6,10 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.customers.customers import Customers
-from models.customers.past_accuracy import ChosenPurchases
+from models.customers.chosen import ChosenModel
 from models.customers.retention import measure_retention
-from models.customers.revenue_bridge import STEPS, build_revenue_bridge
 from models.customers.schemas import (
     CUSTOMER_BASIS,
     CUSTOMER_CORRECTIONS,
@@ -17,11 +15,14 @@ from models.customers.schemas import (
     CUSTOMER_STATES,
     CUSTOMER_TRACK,
     RETENTION,
-    REVENUE_BRIDGE,
 )
 from models.customers.states import STATES, CustomerDays
 from models.customers.tree_trial import TreeCorrection
-from pipelines.customers.purchases import CustomerPurchases, find_day_starts
+from models.purchases.histories import Purchases
+from pipelines.customers.bridge import CompanyBridge
+from pipelines.customers.purchases import find_day_starts
+from pipelines.customers.quarters import find_quarters, name_quarter
+from pipelines.customers.relation import CustomerRelation
 from pipelines.customers.values import DAY, CustomerValues, bound_values
 from pipelines.training_data import Snapshot
 
@@ -66,11 +67,11 @@ def build_flow_table(flows: np.ndarray) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CUSTOMER_FLOWS)
 
 
-def build_retention_table(bought: CustomerPurchases, days: CustomerDays) -> pa.Table:
-    """Return RETENTION by quarter of the first purchase."""
-    quarter = find_quarters(days.first)
-    cohorts, cohort = np.unique(quarter, return_inverse=True)
-    rows = measure_retention(bought.purchases, days.first, cohort, bought.end)
+def build_retention_table(purchases: Purchases, end: int, days: CustomerDays) -> pa.Table:
+    """Return RETENTION by quarter of the first purchase, by the purchases before ``end``."""
+    first = days.first[np.unique(purchases.select_before(end).customer)]
+    cohorts, cohort = np.unique(find_quarters(first), return_inverse=True)
+    rows = measure_retention(purchases, first, cohort, end)
     columns = [
         [name_quarter(int(cohorts[place])) for place in rows.cohort],
         rows.month,
@@ -86,31 +87,7 @@ def build_retention_table(bought: CustomerPurchases, days: CustomerDays) -> pa.T
     )
 
 
-def build_revenue_table(bought: CustomerPurchases, days: CustomerDays) -> pa.Table:
-    """Return REVENUE_BRIDGE for the quarters that are over, but the first."""
-    first = int(find_quarters(bought.purchases.day[:1])[0])
-    first = min(first, int(find_quarters(days.first).min()))
-    last = int(find_quarters(np.array([bought.end]))[0])
-    quarters = np.arange(first, last + 1)
-    edges = find_quarter_starts(quarters)
-    # A quarter that the data does not reach back to would make every customer a new one.
-    if len(edges) < 3:
-        return REVENUE_BRIDGE.empty_table()
-    bridge = build_revenue_bridge(bought.purchases, edges, days.first)
-    rows = [
-        {
-            "period": name_quarter(int(quarters[place + 1])),
-            "step": step,
-            "amount": float(bridge.amount[place, number]),
-            "customers": int(bridge.customers[place, number]),
-        }
-        for place in range(len(bridge.amount))
-        for number, step in enumerate(STEPS)
-    ]
-    return pa.Table.from_pylist(rows, schema=REVENUE_BRIDGE)
-
-
-def build_track_table(snapshot: Snapshot, chosen: ChosenPurchases | None) -> pa.Table:
+def build_track_table(snapshot: Snapshot, chosen: ChosenModel | None) -> pa.Table:
     """Return CUSTOMER_TRACK: past forecasts, the latest first."""
     if chosen is None:
         return CUSTOMER_TRACK.empty_table()
@@ -154,15 +131,13 @@ def build_correction_table(correction: TreeCorrection | None) -> pa.Table:
 
 
 def build_basis(
-    snapshot: Snapshot,
-    config: Customers,
-    bought: CustomerPurchases,
-    chosen: ChosenPurchases | None,
-    models: ChosenPurchases | None,
-    values: CustomerValues | None,
+    relation: CustomerRelation, values: CustomerValues | None, bridge: CompanyBridge
 ) -> pa.Table:
     """Return CUSTOMER_BASIS, one row."""
-    accounts = snapshot.dataset.leads["account_id"]
+    accuracy = bridge.accuracy
+    config, bought, chosen = relation.config, relation.bought, relation.chosen
+    accounts, models = relation.snapshot.dataset.leads["account_id"], relation.models
+    contract = config.contract
     row = {
         "unit": "account" if accounts.null_count < len(accounts) else "lead",
         "customers": len(bought.lead),
@@ -173,27 +148,16 @@ def build_basis(
         "margin_share": config.margin,
         "discount_rate": config.discount_rate,
         "horizon_days": config.horizon / DAY,
-        "lapse_days": config.lapse / DAY,
+        "lapse_days": config.silence / DAY,
+        "contract_days": contract.period_days if contract else None,
+        "grace_days": contract.grace_days if contract else None,
+        "bridge_quarters": len(accuracy.quarters) if accuracy else 0,
+        "bridge_bias": accuracy.bias if accuracy else None,
+        "bridge_held": accuracy.count_held() if accuracy else None,
+        "bridge_limits": bridge.limits,
         "limits": "" if models else (chosen.refused if chosen and chosen.refused else NO_MODEL),
     }
     if models and values:
         for name, total, low, high in bound_values(models, values, config):
             row |= {name: total, f"{name}_low": low, f"{name}_high": high}
     return pa.Table.from_pylist([row], schema=CUSTOMER_BASIS)
-
-
-def find_quarters(days: np.ndarray) -> np.ndarray:
-    """Return the calendar quarter of each day, int64 quarters since 1970."""
-    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    return months // 3
-
-
-def find_quarter_starts(quarters: np.ndarray) -> np.ndarray:
-    """Return the first day of each quarter, int64 days since 1970."""
-    months = (quarters * 3).astype("datetime64[M]")
-    return months.astype("datetime64[D]").astype(np.int64)
-
-
-def name_quarter(quarter: int) -> str:
-    """Return a quarter since 1970 as text, such as ``2025-Q1``."""
-    return f"{1970 + quarter // 4}-Q{quarter % 4 + 1}"

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from configs.customers.customers import YEAR, Customers
+from models.customers.chosen import ChosenModel
 from models.customers.past_accuracy import MARGIN, ORDERS, ChosenPurchases
 from models.customers.tree_trial import TreeCorrection
 from models.customers.value import bound_total, discount_purchases
@@ -118,7 +119,7 @@ def find_half_days(chances: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def bound_values(
-    models: ChosenPurchases, values: CustomerValues, config: Customers
+    models: ChosenModel, values: CustomerValues, config: Customers
 ) -> Iterator[tuple[str, float | None, float | None, float | None]]:
     """Yield each total with its 90 % interval: orders and margin of a year, and the value."""
     year = YEAR / DAY
@@ -131,7 +132,7 @@ def bound_values(
 
 
 def _bound_sum(
-    models: ChosenPurchases, name: str, parts: np.ndarray, variance: float | None, days: float
+    models: ChosenModel, name: str, parts: np.ndarray, variance: float | None, days: float
 ) -> tuple[str, float | None, float | None, float | None]:
     if variance is None:
         return name, None, None, None

@@ -103,7 +103,7 @@ class CustomersOutput(JsonObject):
 class CustomerTotalJson(JsonObject):
     """A total of all customers beside what came."""
 
-    what: str = make_key("`purchases` or `margin`")
+    what: str = make_key("`purchases`, or `renewals` of contracts, or `margin`")
     expected: float = make_key("expected by the chosen model")
     actual: float = make_key("what came")
     low: float = make_key("lower end of the 90 % interval")
@@ -133,7 +133,9 @@ class CustomerBacktestOutput(JsonObject):
     model: str = make_key("the model that earlier purchases chose")
     customers: int = make_key("customers at the past as-of")
     days: int = make_key("days ahead")
-    totals: list[CustomerTotalJson] = make_key("purchases, and margin if there are amounts")
+    totals: list[CustomerTotalJson] = make_key(
+        "purchases or renewals, and margin if there are amounts"
+    )
     covered_90: float | None = make_key(
         "share of the customers whose margin lies in their 90 % interval"
     )

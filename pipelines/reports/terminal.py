@@ -28,6 +28,7 @@ from pipelines.reports.company.customer_tables import (
     build_revenue_rows,
     build_save_table,
     build_win_back_rows,
+    describe_bridge_forecast,
     describe_corrections,
     describe_customer_backtest,
     describe_customer_values,
@@ -382,7 +383,9 @@ def render_customers(result: CustomerResult, currency: str | None = None) -> lis
     if retention := rows("retention"):
         parts += _stack_tables(build_retention_rows(retention))
     if bridge := rows("revenue_bridge"):
-        parts += _stack_tables(build_revenue_rows(bridge, currency))
+        contracts = result.basis["contract_days"] is not None
+        parts += _stack_tables(build_revenue_rows(bridge, currency, contracts))
+        parts.append(escape_text(describe_bridge_forecast(result.basis)))
     if at_stake := build_save_table(rows("customers"), currency):
         parts += _stack_tables(at_stake)
     if acquisition := build_acquisition_rows(rows("acquisition"), currency):

@@ -5,6 +5,7 @@ A table is a list of rows of texts; the first row holds the headers.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ MODEL_NAMES = {
     "mean": "mean of both",
     "own_rate": "own rate so far",
     "same_for_all": "same rate for all",
+    "by_period": "rate by period so far",
+    "shifted_beta_geometric": "shifted beta-geometric",
     "recency": "recency",
     "trees": "corrected by trees",
 }
@@ -46,10 +49,22 @@ def describe_customers(result: CustomerResult) -> str:
     if model and basis["model"] == "mean":
         model = "the mean of BG/NBD and Pareto/NBD"
     unpriced = f"; {basis['unpriced']:,} brought nothing" if basis["unpriced"] else ""
+    what, events = "purchases", "purchases"
+    if basis["contract_days"] is not None:
+        what, events = "renewals", f"payments for {basis['contract_days']:,} days each"
     return (
         f"as of {format_iso(result.as_of)}: {basis['customers']:,} customers with "
-        f"{basis['purchases']:,} purchases{unpriced}; model of purchases: {model or NOTHING}"
+        f"{basis['purchases']:,} {events}{unpriced}; model of {what}: {model or NOTHING}"
     )
+
+
+def describe_renewal_rates(basis: Row) -> Iterator[str]:
+    """Yield the parameters of the chances of renewal; nothing without contracts."""
+    if basis["contract_days"] is None or not basis["model"]:
+        return
+    parameters = json.loads(basis["parameters"])[basis["model"]]
+    shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in parameters.items())
+    yield f"chances of renewal, {MODEL_NAMES[basis['model']]}: {shown}"
 
 
 def build_customer_state_table(rows: list[Row], currency: str | None) -> list[list[str]]:
@@ -78,9 +93,11 @@ def describe_customer_values(result: CustomerResult, currency: str | None) -> It
     yield from basis["limits"].splitlines()
     if not basis["model"]:
         return
+    yield from describe_renewal_rates(basis)
     years = basis["horizon_days"] / 365
     unit = f" {currency}" if currency else ""
-    totals = [f"expected in 12 months (90 %): {_format_range(basis, 'orders_12m')} purchases"]
+    what = "purchases" if basis["contract_days"] is None else "renewals"
+    totals = [f"expected in 12 months (90 %): {_format_range(basis, 'orders_12m')} {what}"]
     if basis["clv"] is not None:
         totals.append(f"margin {_format_range(basis, 'margin_12m')}{unit}")
         discount = f"{basis['discount_rate']:.0%} a year"
@@ -126,9 +143,9 @@ def describe_customer_backtest(result: CustomerBacktest) -> Iterator[str]:
     counts = own.counts
     yield (
         f"{counts.customers:,} customers, {counts.days} days ahead, by the model that earlier "
-        f"purchases chose: {MODEL_NAMES[result.used]}"
+        f"{result.what} chose: {MODEL_NAMES[result.used]}"
     )
-    yield _describe_total("purchases", counts.expected, result.orders)
+    yield _describe_total(result.what, counts.expected, result.orders)
     if result.margin is not None:
         yield _describe_total("margin", own.margin, result.margin)
         yield (
@@ -139,7 +156,14 @@ def describe_customer_backtest(result: CustomerBacktest) -> Iterator[str]:
 
 def build_customer_backtest_table(result: CustomerBacktest) -> list[list[str]]:
     """Return the models and baselines beside what came; the model with a star was chosen."""
-    head = ["model", "purchases off", "error per customer", "correlation", "ROC AUC", "deviance"]
+    head = [
+        "model",
+        f"{result.what} off",
+        "error per customer",
+        "correlation",
+        "ROC AUC",
+        "deviance",
+    ]
     has_margin = result.margin is not None
     head += ["margin off", "error per customer", "rank", "top tenth"] if has_margin else []
     table = [head]
@@ -158,7 +182,7 @@ def build_customer_backtest_table(result: CustomerBacktest) -> list[list[str]]:
             cells += [
                 replace_hyphens(f"{off:+.1%}"),
                 f"{row.margin_error:,.2f}",
-                f"{row.margin_rank:.3f}",
+                _format_number(row.margin_rank),
                 f"{row.top_share:.1%}",
             ]
         table.append(cells)
@@ -179,17 +203,42 @@ def build_retention_rows(rows: list[Row]) -> list[list[str]]:
     return table
 
 
-def build_revenue_rows(rows: list[Row], currency: str | None) -> list[list[str]]:
+def build_revenue_rows(
+    rows: list[Row], currency: str | None, contracts: bool = False
+) -> list[list[str]]:
     """Return the steps from the margin of each quarter to that of the next."""
-    periods = sorted({row["period"] for row in rows})[-MAX_QUARTERS:]
+    kinds = {row["period"]: row["kind"] for row in rows}
+    forecasts = [period for period in sorted(kinds) if kinds[period] == "forecast"]
+    periods = [period for period in sorted(kinds) if kinds[period] == "actual"][-MAX_QUARTERS:]
+    periods += forecasts
     cells = {(row["period"], row["step"]): row for row in rows}
     steps = list(dict.fromkeys(row["step"] for row in rows))
-    table = [[name_amounts("margin", currency), *(step.replace("_", " ") for step in steps)]]
+    what = "recurring margin" if contracts else "margin"
+    table = [[name_amounts(what, currency), *(step.replace("_", " ") for step in steps)]]
+    if forecasts:
+        table[0].append("end (90 %)")
     for period in periods:
-        table.append(
-            [period, *(_format_step(step, cells[period, step]["amount"]) for step in steps)]
+        own = [_format_step(step, cells[period, step]["amount"]) for step in steps]
+        name = f"{period} forecast" if period in forecasts else period
+        end = cells[period, "end"]
+        ends = (
+            [NOTHING]
+            if end["low"] is None
+            else [f"{format_amount(end['low'])}–{format_amount(end['high'])}"]
         )
+        table.append([name, *own, *ends[: len(forecasts)]])
     return table
+
+
+def describe_bridge_forecast(basis: Row) -> str:
+    """Return how far forecasts of the bridge were off, or why there is none."""
+    if basis["bridge_limits"]:
+        return str(basis["bridge_limits"])
+    return (
+        f"forecasts of the last {basis['bridge_quarters']} quarters as of their begin: off by "
+        f"{replace_hyphens(format(basis['bridge_bias'], '+.1%'))} together; the interval that the "
+        f"others give held {basis['bridge_held']} of {basis['bridge_quarters']}"
+    )
 
 
 def build_save_table(rows: list[Row], currency: str | None) -> list[list[str]]:
@@ -265,7 +314,12 @@ def describe_corrections(rows: list[Row]) -> Iterator[str]:
 
 
 def describe_win_backs(result: CustomerResult) -> Iterator[str]:
-    """Yield how many have lapsed, and how well returns were expected 90 days before."""
+    """Yield how many have lapsed, and how well returns were expected 90 days before.
+
+    Returns of contracts are not predicted.
+    """
+    if result.basis["contract_days"] is not None:
+        return
     lapsed = len(result.tables.list_rows("win_backs"))
     track = result.tables.list_rows("win_back_track")
     if not track:

@@ -148,13 +148,45 @@ def test_revenue_is_that_of_sql(compute: Callable[..., CustomerResult]) -> None:
         compute(),
         "SELECT step, b.amount, (SELECT sum(margin) FROM bought"
         " WHERE year(day) || '-Q' || quarter(day) = b.period) AS came,"
-        " b.period FROM bridge b WHERE step = 'end'",
+        " b.period FROM bridge b WHERE step = 'end' AND kind = 'actual'",
     )
     assert [row["period"] for row in rows] == [
         *(f"2023-Q{n}" for n in (2, 3, 4)),
         *(f"2024-Q{n}" for n in (1, 2, 3, 4)),
     ]
     assert all(row["amount"] == pytest.approx(row["came"]) for row in rows)
+
+
+def test_bridge_of_two_more_quarters_adds_up(compute: Callable[..., CustomerResult]) -> None:
+    result = compute(as_of="2024-11-20")
+    rows = [row for row in result.tables.list_rows("revenue_bridge") if row["kind"] == "forecast"]
+    assert {row["period"] for row in rows} == {"2024-Q4", "2025-Q1"}
+    steps = {(row["period"], row["step"]): row for row in rows}
+    for period in ("2024-Q4", "2025-Q1"):
+        amount = {name: row["amount"] for (own, name), row in steps.items() if own == period}
+        came = sum(amount[name] for name in ("start", "new", "won_back", "expansion"))
+        assert came - amount["contraction"] - amount["lost"] == pytest.approx(amount["end"])
+    assert steps["2024-Q4", "end"]["amount"] == pytest.approx(steps["2025-Q1", "start"]["amount"])
+    for row in rows:
+        assert row["low"] <= row["amount"] + 1e-9 and row["amount"] <= row["high"] + 1e-9
+    basis = result.basis
+    assert basis["bridge_quarters"] == 4 and basis["bridge_limits"] == ""
+    assert abs(basis["bridge_bias"]) < 0.4
+    # What came of the quarter that runs is in it.
+    seen = query(
+        result,
+        "SELECT sum(margin) AS m FROM bought WHERE day BETWEEN '2024-10-01' AND '2024-11-19'",
+    )
+    assert steps["2024-Q4", "end"]["amount"] > 0.9 * seen[0]["m"]
+
+
+def test_young_company_has_no_forecast_of_the_bridge(
+    compute: Callable[..., CustomerResult],
+) -> None:
+    result = compute(as_of="2023-10-05")
+    kinds = {row["kind"] for row in result.tables.list_rows("revenue_bridge")}
+    assert kinds == {"actual"} and "no forecast of the bridge" in result.basis["bridge_limits"]
+    assert result.basis["bridge_bias"] is None
 
 
 def test_nothing_that_became_known_later_changes_a_row(

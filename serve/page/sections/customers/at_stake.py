@@ -31,7 +31,8 @@ def build_customers_at_stake(data: PageData) -> Section | None:
     sentence = words.text(
         NAME, "sentence", count=words.number(listed.num_rows), amount=words.amount(total)
     )
-    notes = [words.text(NAME, "note")]
+    basis = data.customers.list_rows("customer_basis")[0]
+    notes = [words.text(NAME, "note" if basis["contract_days"] is None else "note_contract")]
     if listed.num_rows > MAX_CUSTOMERS:
         more = words.number(listed.num_rows - MAX_CUSTOMERS)
         notes.insert(0, words.text(NAME, "cut", more=more))

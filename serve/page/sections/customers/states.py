@@ -17,6 +17,16 @@ NAME = "customer_states"
 STRANGER = "stranger"
 # Cohorts and quarters that are shown: the latest; the files have all.
 MAX_COHORTS, MAX_QUARTERS = 6, 6
+# Texts that differ for customers with contracts.
+CONTRACT_TEXTS = {
+    "orders_12m",
+    "retention_caption",
+    "retention_summary",
+    "revenue_caption",
+    "track_caption",
+    "states_note",
+    "values_note",
+}
 TABLE_MONTHS = (1, 2, 3, 6, 9, 12, 18, 24)
 CHART_HEIGHT = 220
 
@@ -71,8 +81,14 @@ def _quote_totals(words: PageWords, basis: Row) -> Iterator[Quote]:
         write = words.number if name == "orders_12m" else words.amount
         low, high = (write(basis[f"{name}_{end}"]) for end in ("low", "high"))
         years = words.number(basis["horizon_days"] / 365, 0)
-        label = words.text(NAME, name, years=years)
+        label = words.text(NAME, _choose_key(basis, name), years=years)
         yield Quote(label, write(basis[name]), words.text(NAME, "interval", low=low, high=high))
+
+
+def _choose_key(basis: Row, key: str) -> str:
+    """Return the key of a text, which is another one for customers with contracts."""
+    has_contracts = basis["contract_days"] is not None
+    return f"{key}_contract" if has_contracts and key in CONTRACT_TEXTS else key
 
 
 def _list_states(words: PageWords, states: Sequence[Row]) -> Table:
@@ -134,9 +150,10 @@ def _draw_retention(words: PageWords, tables: CustomerTables) -> Iterator[Chart]
         if row["cohort"] in cohorts
     ]
     first = [row["share"] for row in rows if row["cohort"] == cohorts[0]]
+    basis = tables.list_rows("customer_basis")[0]
     summary = words.text(
         NAME,
-        "retention_summary",
+        _choose_key(basis, "retention_summary"),
         cohort=cohorts[0],
         first=words.percent(first[0]),
         last=words.percent(first[-1]),
@@ -144,7 +161,7 @@ def _draw_retention(words: PageWords, tables: CustomerTables) -> Iterator[Chart]
     )
     yield Chart(
         f"{NAME}-retention",
-        words.text(NAME, "retention_caption"),
+        words.text(NAME, _choose_key(basis, "retention_caption")),
         summary,
         _build_retention_spec(words),
         rows,
@@ -196,16 +213,22 @@ def _list_revenue(words: PageWords, tables: CustomerTables) -> Iterator[Table]:
     rows = tables.list_rows("revenue_bridge")
     if not any(row["amount"] for row in rows):
         return
-    periods = sorted({row["period"] for row in rows})[-MAX_QUARTERS:]
+    basis = tables.list_rows("customer_basis")[0]
+    past = sorted({row["period"] for row in rows if row["kind"] == "actual"})[-MAX_QUARTERS:]
+    ahead = sorted({row["period"] for row in rows if row["kind"] == "forecast"})
     steps = list(dict.fromkeys(row["step"] for row in rows))
-    amounts = {(row["period"], row["step"]): row["amount"] for row in rows}
-    lines = [
-        [period, *(_write_step(words, step, amounts[period, step]) for step in steps)]
-        for period in periods
-    ]
-    headings = [words.text(NAME, key) for key in ("quarter", *steps)]
+    cells = {(row["period"], row["step"]): row for row in rows}
+    lines = []
+    for period in (*past, *ahead):
+        name = words.text(NAME, "expected_quarter", quarter=period) if period in ahead else period
+        own = [_write_step(words, step, cells[period, step]["amount"]) for step in steps]
+        end = cells[period, "end"]
+        ends = words.amounts(end["low"], end["high"]) if period in ahead else UNKNOWN
+        lines.append([name, *own, *[ends] * bool(ahead)])
+    headings = [words.text(NAME, key) for key in ("quarter", *steps, *["ends"] * bool(ahead))]
     numeric = frozenset(range(1, len(headings)))
-    yield Table(words.text(NAME, "revenue_caption"), headings, lines, numeric)
+    caption = _choose_key(basis, "revenue_caption")
+    yield Table(words.text(NAME, caption), headings, lines, numeric)
 
 
 def _write_step(words: PageWords, step: str, amount: float) -> str:
@@ -230,11 +253,21 @@ def _list_track(words: PageWords, tables: CustomerTables) -> Iterator[Table]:
     if rows:
         keys = ("track_as_of", "track_days", "track_expected", "track_actual", "track_off")
         headings = [words.text(NAME, key) for key in keys]
-        caption = words.text(NAME, "track_caption")
+        basis = tables.list_rows("customer_basis")[0]
+        caption = words.text(NAME, _choose_key(basis, "track_caption"))
         yield Table(caption, headings, rows, frozenset({1, 2, 3, 4}), folded=True)
 
 
 def _list_notes(words: PageWords, basis: Row) -> Iterator[str]:
     days = words.language.days(basis["lapse_days"])
-    yield words.text(NAME, "states_note", lapse=days)
-    yield words.text(NAME, "values_note" if basis["model"] else "no_model")
+    if not basis["bridge_limits"]:
+        yield words.text(
+            NAME,
+            "bridge_note",
+            quarters=words.number(basis["bridge_quarters"]),
+            bias=words.percent(basis["bridge_bias"]),
+            held=words.number(basis["bridge_held"]),
+        )
+    grace = words.language.days(basis["grace_days"] or 0)
+    yield words.text(NAME, _choose_key(basis, "states_note"), lapse=days, grace=grace)
+    yield words.text(NAME, _choose_key(basis, "values_note") if basis["model"] else "no_model")

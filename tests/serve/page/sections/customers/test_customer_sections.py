@@ -19,7 +19,7 @@ from serve.page.sections.customers.at_stake import (
     select_at_stake,
 )
 from serve.page.sections.customers.states import build_customer_states
-from tests.pipelines.customers import company
+from tests.pipelines.customers import company, subscriptions
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import a_run, some_scores
 
@@ -64,8 +64,13 @@ def test_states_flows_and_revenue_are_shown(
     assert sorted(shown) == sorted(words.number(row["customers"]) for row in counted)
     bridge = customers.list_rows("revenue_bridge")
     last = [row for row in bridge if row["period"] == bridge[-1]["period"]]
-    assert revenue.rows[-1][0] == last[0]["period"]
-    assert revenue.rows[-1][-1] == words.amount(last[-1]["amount"])
+    assert last[-1]["kind"] == "forecast" and revenue.rows[-1][0] != last[0]["period"]
+    assert last[0]["period"] in revenue.rows[-1][0]
+    assert revenue.rows[-1][-2] == words.amount(last[-1]["amount"])
+    assert revenue.rows[-1][-1] == words.amounts(last[-1]["low"], last[-1]["high"])
+    over = [row for row in bridge if row["kind"] == "actual"]
+    assert revenue.rows[-3][0] == over[-1]["period"]
+    assert revenue.rows[-3][-2:] == [words.amount(over[-1]["amount"]), "–"]
     assert len(retention.rows) >= 4 and len(track.rows) >= 2
     assert len(section.charts[0].rows) > 10
     assert [quote.value for quote in section.quotes][-1] == words.amount(
@@ -102,3 +107,28 @@ def test_personal_ids_are_replaced(make: Make, customers: CustomerTables) -> Non
     assert hidden is not None
     shown = set(hidden.tables["customers"]["entity_id"].to_pylist())
     assert not shown & set(customers.tables["customers"]["entity_id"].to_pylist())
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_contracts_have_texts_of_their_own(
+    make: Make,
+    customers: CustomerTables,
+    language: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subscriptions.write_company(tmp_path, 300)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
+    tables = compute_customers(load_project("contracts.yaml"), subscriptions.AS_OF).tables
+    shown, other = (build_customer_states(make(rows, language)) for rows in (tables, customers))
+    assert shown is not None and other is not None
+    assert shown.quotes[0].label != other.quotes[0].label
+    assert "{" not in " ".join(shown.notes) and not {*shown.notes[1:]} & {*other.notes}
+    grace = make(tables, language).words.language.days(30)
+    assert grace in shown.notes[1]
+    assert shown.charts[0].caption != other.charts[0].caption
+    stakes = build_customers_at_stake(make(tables, language))
+    reviews = [row["next_review"] for row in tables.list_rows("customers") if row["next_review"]]
+    assert stakes is not None and reviews
+    assert stakes.notes[-1] == make(tables, language).words.text(stakes.name, "note_contract")

@@ -1,0 +1,1 @@
+"""Contracts of customers: paid periods, renewals, and what they will bring."""
