@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from models.customers.bridge_accuracy import (
+from models.customers.revenue_bridge import STEPS, build_revenue_bridge
+from models.customers.schemas import REVENUE_BRIDGE
+from models.customers.states import CustomerDays
+from models.revenue.bridge_accuracy import (
     MIN_TESTED,
     TESTED_QUARTERS,
     BridgeAccuracy,
     TestedQuarter,
 )
-from models.customers.bridge_forecast import (
+from models.revenue.bridge_forecast import (
     ARRIVAL_QUARTERS,
     BridgeForecast,
     PastQuarters,
     forecast_bridge,
     sum_quarters,
 )
-from models.customers.revenue_bridge import STEPS, build_revenue_bridge
-from models.customers.schemas import REVENUE_BRIDGE
-from models.customers.states import CustomerDays
 from pipelines.customers.quarters import find_quarter_starts, find_quarters, name_quarter
 from pipelines.customers.relation import CustomerRelation
 

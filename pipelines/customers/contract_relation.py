@@ -22,7 +22,6 @@ from models.contracts.renewal_draws import draw_renewals, estimate_renewal_varia
 from models.contracts.states import classify_contracts
 from models.contracts.status import ContractsAt, Endings, count_decisions
 from models.contracts.terms import ContractTerms
-from models.customers.bridge_forecast import QuarterDraws
 from models.customers.margins import fit_margins
 from models.customers.schemas import WIN_BACK_TRACK, WIN_BACKS
 from models.customers.states import CustomersAt, find_customer_days
@@ -33,6 +32,7 @@ from models.purchases.histories import (
     Purchases,
     summarize_purchases,
 )
+from models.revenue.bridge_forecast import QuarterDraws
 from pipelines.customers.customer_rows import describe_gap
 from pipelines.customers.purchases import (
     CustomerPurchases,

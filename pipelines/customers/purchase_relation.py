@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from models.customers.bridge_forecast import QuarterDraws
 from models.customers.margins import fit_margins
 from models.customers.past_accuracy import ChosenPurchases, choose_purchases
 from models.customers.states import (
@@ -28,6 +27,7 @@ from models.purchases.histories import (
     summarize_purchases,
 )
 from models.purchases.purchase_model import fit_purchases
+from models.revenue.bridge_forecast import QuarterDraws
 from pipelines.customers.customer_rows import describe_gap, measure_gaps
 from pipelines.customers.purchases import seed_customers
 from pipelines.customers.relation import CustomerNotes, CustomerRelation

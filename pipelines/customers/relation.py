@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from configs.customers.customers import Customers
-from models.customers.bridge_forecast import QuarterDraws
 from models.customers.chosen import ChosenModel
 from models.customers.states import CustomersAt
 from models.customers.tree_trial import TreeCorrection
 from models.purchases.histories import PurchaseHistories, Purchases, summarize_purchases
+from models.revenue.bridge_forecast import QuarterDraws
 from pipelines.customers.purchases import CustomerPurchases, find_days, select_events
 from pipelines.customers.values import CustomerValues
 from pipelines.training_data import Snapshot

@@ -11,13 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.customers.bridge_accuracy import BridgeAccuracy, TestedQuarter, measure_step_spread
-from models.customers.bridge_forecast import (
-    QuarterDraws,
-    estimate_arrivals,
-    forecast_bridge,
-    sum_quarters,
-)
 from models.customers.revenue_bridge import STEPS, build_revenue_bridge
 from models.customers.states import find_customer_days
 from models.customers.value_draws import DRAWS, ValueHorizon, draw_futures, draw_values
@@ -26,6 +19,13 @@ from models.purchases.gamma_gamma import GammaGamma
 from models.purchases.histories import Purchases, merge_days, summarize_purchases
 from models.purchases.pareto_nbd import ParetoNbd
 from models.purchases.purchase_model import PurchaseForecast
+from models.revenue.bridge_accuracy import BridgeAccuracy, TestedQuarter, measure_step_spread
+from models.revenue.bridge_forecast import (
+    QuarterDraws,
+    estimate_arrivals,
+    forecast_bridge,
+    sum_quarters,
+)
 from tests.models.customers.simulated import simulate_purchases
 
 EDGES = np.arange(0, 121, 30)
