@@ -19,6 +19,7 @@ from models.learners.fit_input import FitInput
 from models.learners.lightgbm import LightGbm
 from models.purchases.histories import (
     DAYS_PER_WEEK,
+    MAX_CHECKED,
     PurchaseHistories,
     Purchases,
     count_purchases,
@@ -119,7 +120,7 @@ def fit_customer_trees(
     """Return trees of ``days`` ahead, taught by purchases before ``end``; None for few buyers."""
     origins = [end - days - place * days // ORIGINS for place in range(ORIGINS)]
     # No row is older than these models, so that none sees its own days ahead in them.
-    earlier = summarize_purchases(purchases, origins[-1])
+    earlier = sample_histories(summarize_purchases(purchases, origins[-1]), MAX_CHECKED)
     basis = TreeBasis(days, fit_purchases(earlier), fit_margins(earlier))
     parts = [_collect_origin(purchases, traits, basis, origin) for origin in origins]
     x, orders, margin = (np.concatenate(columns) for columns in zip(*parts, strict=True))

@@ -17,9 +17,11 @@ from models.customers.states import find_customer_days
 from models.customers.value import Z90
 from models.purchases.histories import (
     DAYS_PER_WEEK,
+    MAX_CHECKED,
     PurchaseHistories,
     Purchases,
     count_purchases,
+    sample_histories,
     summarize_purchases,
 )
 from models.purchases.purchase_model import FittedPurchases, fit_purchases
@@ -161,7 +163,7 @@ def check_returns(purchases: Purchases, end: int, lapse: int) -> WinBackCheck | 
     is_known = np.isfinite(by_clock)
     if is_known.sum() < MIN_AT_RISK:
         return None
-    forecast = fit_purchases(histories).forecast(lapsed)
+    forecast = fit_purchases(sample_histories(histories, MAX_CHECKED)).forecast(lapsed)
     by_model = forecast.predict_any(RETURN_DAYS / DAYS_PER_WEEK)
     returned = count_purchases(purchases, lapsed, origin, end)[0][is_known] > 0
     methods = {CLOCK: by_clock[is_known], MODEL: by_model[is_known]}

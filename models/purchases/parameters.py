@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 LIMIT = 12.0
 # Of the log likelihood of all customers, relative and by parameter. Differences on both sides of a
 # parameter leave enough digits for it.
-PRECISION = {"ftol": 1e-13, "gtol": 1e-6, "maxiter": 500}
+PRECISION = {"ftol": 1e-12, "gtol": 1e-6, "maxiter": 500}
 # Of logarithms, for derivatives by central differences.
 STEP = 5e-3
 # A parameter that the data say nothing of is known to within a factor of about e cubed.

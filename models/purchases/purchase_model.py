@@ -17,6 +17,8 @@ PurchaseModel = BgNbd | ParetoNbd
 STARTS = {"bg_nbd": bg_nbd.STARTS, "pareto_nbd": pareto_nbd.STARTS}
 CLASSES: dict[str, type[BgNbd] | type[ParetoNbd]] = {"bg_nbd": BgNbd, "pareto_nbd": ParetoNbd}
 MEAN = "mean"
+# Histories that starts are tried on.
+FIRST_FITTED = 500
 
 
 @dataclass(frozen=True)
@@ -107,22 +109,29 @@ def _average_models(parts: list[np.ndarray]) -> np.ndarray:
 
 def fit_purchases(histories: PurchaseHistories) -> FittedPurchases:
     """Return all models with the greatest likelihood."""
-    rows, weight = _group_histories(histories)
+    few, all_rows = (_group_histories(histories, size) for size in (FIRST_FITTED, MAX_FITTED))
     fits = {}
     for name, starts in STARTS.items():
-
-        def sum_log_likelihood(logs: np.ndarray, name: str = name) -> float:
-            return float(CLASSES[name].from_logs(logs).compute_log_likelihood(rows) @ weight)
-
-        fits[name] = fit_logs(sum_log_likelihood, starts)
+        # A few customers find the region from all starts; the others need one start, and few steps.
+        near = fit_logs(partial(_sum_log_likelihood, name, few), starts).logs
+        fits[name] = fit_logs(partial(_sum_log_likelihood, name, all_rows), (near,))
     return FittedPurchases(MEAN, fits)
 
 
-def _group_histories(histories: PurchaseHistories) -> tuple[PurchaseHistories, np.ndarray]:
+def _sum_log_likelihood(
+    name: str, grouped: tuple[PurchaseHistories, np.ndarray], logs: np.ndarray
+) -> float:
+    rows, weight = grouped
+    return float(CLASSES[name].from_logs(logs).compute_log_likelihood(rows) @ weight)
+
+
+def _group_histories(
+    histories: PurchaseHistories, size: int
+) -> tuple[PurchaseHistories, np.ndarray]:
     """Return distinct histories and how many customers have each; a sample where they are many."""
-    for rows in (histories, sample_histories(histories)):
+    for rows in (histories, sample_histories(histories, size)):
         key = np.column_stack([rows.repeats, rows.last, rows.age])
         _, first, count = np.unique(key, axis=0, return_index=True, return_counts=True)
-        if len(first) <= MAX_FITTED:
+        if len(first) <= size:
             break
     return rows.select(first), count.astype(float)

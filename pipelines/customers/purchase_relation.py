@@ -22,8 +22,10 @@ from models.customers.tree_trial import TreeCorrection, correct_by_trees
 from models.customers.value_draws import BLOCK, ValueHorizon, draw_futures
 from models.purchases.histories import (
     DAYS_PER_WEEK,
+    MAX_CHECKED,
     Purchases,
     count_purchases,
+    sample_histories,
     summarize_purchases,
 )
 from models.purchases.purchase_model import fit_purchases
@@ -107,7 +109,8 @@ class PurchaseRelation(CustomerRelation):
             return
         fitted, margins = models.fitted, models.margins
         if origin < self.bought.end:
-            fitted, margins = fit_purchases(histories).select(fitted.name), fit_margins(histories)
+            few = sample_histories(histories, MAX_CHECKED)
+            fitted, margins = fit_purchases(few).select(fitted.name), fit_margins(few)
         if margins is None:
             return
         _, came = count_purchases(self.bought.purchases, histories, edges[0], origin)

@@ -17,8 +17,10 @@ import numpy as np
 
 from configs.customers.customers import Customers
 from models.customers.past_accuracy import choose_purchases
+from models.customers.tree_trial import correct_by_trees
+from models.customers.trees import CustomerTraits
 from models.purchases.histories import Purchases, merge_days, summarize_purchases
-from pipelines.customers.values import build_value_models, predict_values
+from pipelines.customers.values import predict_values
 
 DAYS = 1_095
 Result = TypeVar("Result")
@@ -51,9 +53,10 @@ def value_customers(purchases: Purchases) -> float:
     histories = summarize_purchases(purchases, DAYS)
     chosen = choose_purchases(purchases, DAYS, DAYS)
     assert chosen is not None
-    models = build_value_models(chosen, histories)
-    seeds = histories.customer.astype(np.uint32)
-    values = predict_values(models, histories, Customers(purchases=("order",)), seeds)
+    traits = CustomerTraits(np.empty((len(histories), 0)), [])
+    correction = correct_by_trees(purchases, traits, DAYS, chosen.fitted)
+    seeds, config = histories.customer.astype(np.uint32), Customers(purchases=("order",))
+    values = predict_values(chosen, histories, config, seeds, correction)
     return float(values.value.sum())
 
 
