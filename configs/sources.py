@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -27,6 +27,13 @@ def _wrap_single_source(value: object) -> object:
     return (value,) if isinstance(value, dict) else value
 
 
+def _allow_single(rows: type[FrozenModel]) -> BeforeValidator:
+    """Return what reads one source as a list; the schema that editors read allows both."""
+    # The types are built here, for the schema alone, so that a type checker has nothing to check.
+    many: Any = tuple[rows, ...]  # type: ignore[valid-type]
+    return BeforeValidator(_wrap_single_source, json_schema_input_type=many | rows)
+
+
 class Sources(FrozenModel):
     """All sources of a company."""
 
@@ -35,13 +42,13 @@ class Sources(FrozenModel):
     attributes: tuple[AttributeRows, ...] = Field(
         (), description="histories of changing attributes"
     )
-    same_as: Annotated[tuple[MergeRows, ...], BeforeValidator(_wrap_single_source)] = Field(
+    same_as: Annotated[tuple[MergeRows, ...], _allow_single(MergeRows)] = Field(
         (), description="merged records: ids that became another one; one source or a list"
     )
-    costs: Annotated[tuple[CostRows, ...], BeforeValidator(_wrap_single_source)] = Field(
+    costs: Annotated[tuple[CostRows, ...], _allow_single(CostRows)] = Field(
         (), description="what was spent on each channel; one source or a list"
     )
-    identities: Annotated[tuple[IdentityRows, ...], BeforeValidator(_wrap_single_source)] = Field(
+    identities: Annotated[tuple[IdentityRows, ...], _allow_single(IdentityRows)] = Field(
         (), description="links of web visitors to leads; one source or a list"
     )
     # Two: a device that was handed on, or is shared by two people, still says something about
