@@ -187,21 +187,26 @@ ACQUISITION = pa.schema(
 
 CUSTOMER_CORRECTIONS = pa.schema(
     [
-        make_field("what", pa.string(), "`orders`, the number of purchases, or `margin`"),
-        make_field("used", pa.bool_(), "whether trees correct what the model expects"),
+        make_field(
+            "what",
+            pa.string(),
+            "`orders`, the number of purchases, and `margin`, by trees; `chance`, to buy, by a "
+            "calibration",
+        ),
+        make_field("used", pa.bool_(), "whether the correction is used"),
         make_field(
             "keeps_total",
             pa.bool_(),
-            "whether they only move it between customers: the model's total was nearer",
+            "whether trees only move it between customers: the model's total was nearer",
         ),
         make_field("days", pa.int64(), "days that both were asked to expect, the last ones"),
         make_field("customers", pa.int64(), "customers compared"),
         make_field("deviance_model", pa.float64(), "mean deviance of the model of purchases"),
-        make_field("deviance_trees", pa.float64(), "mean deviance of the trees"),
+        make_field("deviance_corrected", pa.float64(), "mean deviance with the correction"),
         make_field(
             "gain_low",
             pa.float64(),
-            "lower end of the 90 % interval of what the trees lower it by; used if above 0",
+            "lower end of the 90 % interval of what it is lowered by; used if above 0",
         ),
         make_field("gain_high", pa.float64(), "upper end of it"),
     ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.customers.correction_trial import CorrectionTrial, compare_deviances
 from models.customers.margins import MarginModel, fit_margins
 from models.customers.past_accuracy import MARGIN, ORDERS, measure_poisson
 from models.customers.trees import (
@@ -35,42 +36,8 @@ from models.purchases.purchase_model import FittedPurchases, fit_purchases
 YEAR_DAYS = 365
 # Two spans of days ahead that are over, and as much history before them.
 SPANS = 4
-REPLICATES = 200
-# Trees are taken where all but this share of the replicates have a lower deviance.
-SIGNIFICANCE = 0.05
 # No customer is corrected by more than this factor.
 MAX_FACTOR = 20.0
-
-
-@dataclass(frozen=True)
-class TreeTrial:
-    """Deviance of trees beside that of the models of purchases, in days that are over.
-
-    Attributes:
-        what: ORDERS or MARGIN.
-        days: Days ahead.
-        customers: Customers compared.
-        own: Mean deviance of the model of purchases.
-        trees: Mean deviance of the trees.
-        gain_low: Lower end of the 90 % interval of what the trees lower it by, by bootstrap.
-        gain_high: Upper end of it.
-        keeps_total: Whether the trees only move expectations between customers, because the total
-            of the model of purchases was nearer.
-    """
-
-    what: str
-    days: int
-    customers: int
-    own: float
-    trees: float
-    gain_low: float
-    gain_high: float
-    keeps_total: bool
-
-    @property
-    def passed(self) -> bool:
-        """Return whether the trees are better beyond noise."""
-        return self.gain_low > 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +50,7 @@ class TreeCorrection:
         margin: Factor of expected margins, as well.
     """
 
-    trials: tuple[TreeTrial, ...]
+    trials: tuple[CorrectionTrial, ...]
     orders: np.ndarray
     margin: np.ndarray
 
@@ -120,7 +87,7 @@ def correct_by_trees(
 
 def try_trees(
     purchases: Purchases, traits: CustomerTraits, end: int, days: int, name: str
-) -> tuple[TreeTrial, ...]:
+) -> tuple[CorrectionTrial, ...]:
     """Return how both compare in the last ``days`` before ``end``, for ORDERS and MARGIN.
 
     ``name`` is the model of purchases. Empty where trees cannot be fitted.
@@ -158,7 +125,7 @@ def _find_factors(better: np.ndarray, modelled: np.ndarray, keeps_total: bool) -
 
 def _try_total(
     what: str, days: int, came: np.ndarray, modelled: np.ndarray, better: np.ndarray
-) -> TreeTrial:
+) -> CorrectionTrial:
     """Return the trial of expectations by the model, and by trees, beside what came."""
     errors = [
         abs(np.log(max(e.sum(), 1e-300) / max(came.sum(), 1e-300))) for e in (modelled, better)
@@ -167,11 +134,7 @@ def _try_total(
     measure = measure_poisson if what == ORDERS else measure_tweedie
     own = measure(came, modelled)
     trees = measure(came, modelled * _find_factors(better, modelled, keeps_total))
-    gain, random = own - trees, np.random.default_rng(0)
-    means = [gain[random.integers(0, len(gain), len(gain))].mean() for _ in range(REPLICATES)]
-    low, high = np.quantile(means, [SIGNIFICANCE, 1 - SIGNIFICANCE])
-    means_of = (float(own.mean()), float(trees.mean()))
-    return TreeTrial(what, days, len(gain), *means_of, float(low), float(high), keeps_total)
+    return compare_deviances(what, days, own, trees, keeps_total)
 
 
 def measure_tweedie(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from models.customers.revenue_bridge import STEPS
 from models.customers.value import bound_total
 from models.revenue.bridge_forecast import BridgeForecast
+from models.revenue.revenue_bridge import STEPS
 
 # Quarters that are forecast as of their begin, and the fewest that say how far one is off.
 TESTED_QUARTERS, MIN_TESTED = 4, 3

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.customers.revenue_bridge import STEPS, list_steps
 from models.customers.value_draws import DRAWS
 from models.purchases.histories import Purchases
+from models.revenue.revenue_bridge import STEPS, list_steps
 
 # Quarters whose number of new customers is that of the next, and quarters that show how new
 # customers buy.

@@ -185,7 +185,7 @@ def customers(
 def channels(
     config: Config, as_of: AsOf = None, out: OutFolder = None, as_json: Json = False
 ) -> None:
-    """Show what channels cost, and how many customers each is credited with.
+    """Show what channels cost, and the credit that each of them gets.
 
     Credit is split by seven methods, which each add up to the customers. It is not effect: that
     takes an experiment. Accounts count once they were followed for the whole window.

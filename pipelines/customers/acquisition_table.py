@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contracts import INSTANT
-from models.customers.acquisition import (
+from models.customers.retention import RetentionRows, measure_retention
+from models.customers.schemas import ACQUISITION
+from models.customers.states import CustomersAt
+from models.revenue.acquisition import (
     AcquisitionCost,
     EntryRecords,
     bound_cost,
     find_payback,
     measure_lag,
 )
-from models.customers.retention import RetentionRows, measure_retention
-from models.customers.schemas import ACQUISITION
-from models.customers.states import CustomersAt
 from pipelines.customers.purchases import CustomerPurchases, find_days
 from pipelines.customers.quarters import find_quarter_starts, find_quarters, name_quarter
 from pipelines.training_data import Snapshot

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from models.customers.revenue_bridge import STEPS, build_revenue_bridge
 from models.customers.schemas import REVENUE_BRIDGE
 from models.customers.states import CustomerDays
 from models.revenue.bridge_accuracy import (
@@ -24,6 +23,7 @@ from models.revenue.bridge_forecast import (
     forecast_bridge,
     sum_quarters,
 )
+from models.revenue.revenue_bridge import STEPS, build_revenue_bridge
 from pipelines.customers.quarters import find_quarter_starts, find_quarters, name_quarter
 from pipelines.customers.relation import CustomerRelation
 

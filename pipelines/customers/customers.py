@@ -82,7 +82,7 @@ def build_customers(snapshot: Snapshot) -> CustomerResult:
         "acquisition": build_acquisition_table(snapshot, bought, now, value, ratio),
         **relation.build_win_backs(now),
         "customer_track": build_track_table(snapshot, relation.chosen),
-        "customer_corrections": build_correction_table(relation.correction),
+        "customer_corrections": build_correction_table(relation.trials),
         "customer_basis": basis,
     }
     ordered = {name: tables[name].select(rows.names) for name, rows in CUSTOMER_SCHEMAS.items()}

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from models.customers.chance_calibration import ChanceCalibration, calibrate_chances
+from models.customers.correction_trial import CorrectionTrial
 from models.customers.margins import fit_margins
 from models.customers.past_accuracy import ChosenPurchases, choose_purchases
 from models.customers.states import (
@@ -66,6 +68,19 @@ class PurchaseRelation(CustomerRelation):
         traits = collect_traits(self.snapshot, self.bought)
         return correct_by_trees(self.bought.purchases, traits, self.bought.end, self.models.fitted)
 
+    @cached_property
+    def calibration(self) -> ChanceCalibration | None:
+        """Return the calibration of the chance to buy."""
+        if self.models is None:
+            return None
+        return calibrate_chances(self.bought.purchases, self.bought.end, self.models.fitted.name)
+
+    @property
+    def trials(self) -> tuple[CorrectionTrial, ...]:
+        """Return what decided whether trees and the calibration are used."""
+        own = self.correction.trials if self.correction else ()
+        return (*own, self.calibration.trial) if self.calibration else own
+
     def describe_day(self, end: int) -> CustomersAt:
         """Return the customers before the day ``end``, by what the models say today."""
         histories = summarize_purchases(self.bought.purchases, end)
@@ -82,7 +97,8 @@ class PurchaseRelation(CustomerRelation):
         if self.models is None:
             return None
         seeds = seed_customers(self.bought)
-        return predict_values(self.models, self.histories, self.config, seeds, self.correction)
+        corrections = (self.correction, self.calibration)
+        return predict_values(self.models, self.histories, self.config, seeds, *corrections)
 
     def write_notes(self, now: CustomersAt, values: CustomerValues | None) -> CustomerNotes:
         """Return reasons, and reviews at the expected purchase, at the latest when one lapses."""

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from configs.customers.customers import Customers
 from models.customers.chosen import ChosenModel
+from models.customers.correction_trial import CorrectionTrial
 from models.customers.states import CustomersAt
-from models.customers.tree_trial import TreeCorrection
 from models.purchases.histories import PurchaseHistories, Purchases, summarize_purchases
 from models.revenue.bridge_forecast import QuarterDraws
 from pipelines.customers.purchases import CustomerPurchases, find_days, select_events
@@ -60,9 +60,9 @@ class CustomerRelation(ABC):
         """Return the model that was chosen; None if nothing may be published."""
 
     @property
-    def correction(self) -> TreeCorrection | None:
-        """Return how trees correct the model; None where they are not tried."""
-        return None
+    def trials(self) -> tuple[CorrectionTrial, ...]:
+        """Return what decided whether corrections are used; empty where none was tried."""
+        return ()
 
     @abstractmethod
     def describe_day(self, end: int) -> CustomersAt:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.customers.chosen import ChosenModel
+from models.customers.correction_trial import CorrectionTrial
 from models.customers.retention import measure_retention
 from models.customers.schemas import (
     CUSTOMER_BASIS,
@@ -17,7 +18,6 @@ from models.customers.schemas import (
     RETENTION,
 )
 from models.customers.states import STATES, CustomerDays
-from models.customers.tree_trial import TreeCorrection
 from models.purchases.histories import Purchases
 from pipelines.customers.bridge import CompanyBridge
 from pipelines.customers.purchases import find_day_starts
@@ -111,8 +111,8 @@ def build_track_table(snapshot: Snapshot, chosen: ChosenModel | None) -> pa.Tabl
     return pa.Table.from_pylist(rows, schema=CUSTOMER_TRACK)
 
 
-def build_correction_table(correction: TreeCorrection | None) -> pa.Table:
-    """Return CUSTOMER_CORRECTIONS; empty without a trial."""
+def build_correction_table(trials: tuple[CorrectionTrial, ...]) -> pa.Table:
+    """Return CUSTOMER_CORRECTIONS."""
     rows = [
         {
             "what": trial.what,
@@ -121,11 +121,11 @@ def build_correction_table(correction: TreeCorrection | None) -> pa.Table:
             "days": trial.days,
             "customers": trial.customers,
             "deviance_model": trial.own,
-            "deviance_trees": trial.trees,
+            "deviance_corrected": trial.corrected,
             "gain_low": trial.gain_low,
             "gain_high": trial.gain_high,
         }
-        for trial in (correction.trials if correction else ())
+        for trial in trials
     ]
     return pa.Table.from_pylist(rows, schema=CUSTOMER_CORRECTIONS)
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from configs.customers.customers import YEAR, Customers
+from models.customers.chance_calibration import ChanceCalibration
 from models.customers.chosen import ChosenModel
 from models.customers.past_accuracy import MARGIN, ORDERS, ChosenPurchases
 from models.customers.tree_trial import TreeCorrection
@@ -63,13 +64,19 @@ def predict_values(
     config: Customers,
     seeds: np.ndarray,
     correction: TreeCorrection | None = None,
+    calibration: ChanceCalibration | None = None,
 ) -> CustomerValues:
     """Return the predictions of customers; ``seeds`` is one uint32 per customer.
 
-    Trees correct what is expected of purchases and margins; chances are those of the model.
+    Trees correct what is expected of purchases and margins, the calibration the chances to buy.
     """
     forecast = models.fitted.forecast(histories)
-    chances = {days: forecast.predict_any(days / DAYS_PER_WEEK) for days in DATE_DAYS}
+
+    def predict_any(days: float) -> np.ndarray:
+        chance = forecast.predict_any(days / DAYS_PER_WEEK)
+        return calibration.correct(chance) if calibration else chance
+
+    chances = {days: predict_any(days) for days in DATE_DAYS}
     year = YEAR / DAY / DAYS_PER_WEEK
     more = correction or TreeCorrection((), np.ones(len(histories)), np.ones(len(histories)))
     orders = forecast.predict_orders(year)
@@ -83,9 +90,10 @@ def predict_values(
         horizon = ValueHorizon(year, weeks, discount, models.margins.paid_share)
         draws = draw_values(forecast, models.margins.paid, horizon, seeds).scale(more.margin)
     return CustomerValues(
-        forecast.alive,
+        # A customer who buys has not left.
+        np.maximum(forecast.alive, chances[BUY_DAYS]),
         chances[BUY_DAYS],
-        1 - forecast.predict_any(config.lapse / DAY / DAYS_PER_WEEK),
+        1 - predict_any(config.lapse / DAY),
         find_half_days(chances),
         orders * more.orders,
         estimate_total_variance(forecast, None, year),

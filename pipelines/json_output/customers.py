@@ -38,7 +38,7 @@ CustomerTrackJson = create_row_model(
 )
 CustomerCorrectionJson = create_row_model(
     "CustomerCorrectionJson",
-    "Trees beside the model of purchases, in the last days.",
+    "A correction beside the model of purchases, in the last days.",
     CUSTOMER_CORRECTIONS,
 )
 CustomerBasisJson = create_row_model(
@@ -93,7 +93,7 @@ class CustomersOutput(JsonObject):
         "forecasts as of the past"
     )
     corrections: list[CustomerCorrectionJson] = make_key(  # type: ignore[valid-type]
-        "trees beside the model of purchases; empty without enough purchases"
+        "corrections beside the model of purchases; empty without enough purchases"
     )
     basis: CustomerBasisJson = make_key(  # type: ignore[valid-type]
         "the model, and the totals with intervals"

@@ -300,14 +300,16 @@ def _describe_payback(row: Row) -> str:
 
 
 def describe_corrections(rows: list[Row]) -> Iterator[str]:
-    """Yield whether trees correct what the model expects, and what decided."""
+    """Yield what corrects the model, and what decided."""
+    names = {"orders": "purchases", "margin": "margins", "chance": "chances to buy"}
     for row in rows:
-        what = "purchases" if row["what"] == "orders" else "margins"
-        verb = "are corrected by trees" if row["used"] else "are not corrected by trees"
-        if row["used"]:
+        what, is_chance = names[row["what"]], row["what"] == "chance"
+        verb = "are corrected" if row["used"] else "are not corrected"
+        verb += " by a calibration" if is_chance else " by trees"
+        if row["used"] and not is_chance:
             verb += ", their total is not" if row["keeps_total"] else ", and so is their total"
         yield (
-            f"{what} {verb}: deviance {row['deviance_trees']:.4g} in place of "
+            f"{what} {verb}: deviance {row['deviance_corrected']:.4g} in place of "
             f"{row['deviance_model']:.4g} in the last {row['days']} days, lower by "
             + replace_hyphens(f"{row['gain_low']:.2g} to {row['gain_high']:.2g}")
         )

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.customers.revenue_bridge import STEPS, build_revenue_bridge
 from models.customers.states import find_customer_days
 from models.customers.value_draws import DRAWS, ValueHorizon, draw_futures, draw_values
 from models.purchases.bg_nbd import BgNbd
@@ -26,6 +25,7 @@ from models.revenue.bridge_forecast import (
     forecast_bridge,
     sum_quarters,
 )
+from models.revenue.revenue_bridge import STEPS, build_revenue_bridge
 from tests.models.customers.simulated import simulate_purchases
 
 EDGES = np.arange(0, 121, 30)

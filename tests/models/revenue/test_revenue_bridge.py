@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.customers.revenue_bridge import STEPS, build_revenue_bridge
 from models.customers.states import find_customer_days
 from models.purchases.histories import merge_days
+from models.revenue.revenue_bridge import STEPS, build_revenue_bridge
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 99), st.integers(0, 50)), min_size=1, max_size=60

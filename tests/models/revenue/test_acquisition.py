@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.customers.acquisition import EntryRecords, bound_cost, find_payback, measure_lag
+from models.revenue.acquisition import EntryRecords, bound_cost, find_payback, measure_lag
 
 
 def test_interval_of_a_cost_is_that_of_the_count() -> None:
