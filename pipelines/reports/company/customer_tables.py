@@ -295,7 +295,8 @@ def _describe_payback(row: Row) -> str:
     if row["cac"] is None:
         return "too few customers"
     if row["payback_months"] is not None:
-        return f"{row['payback_months']} months"
+        months = row["payback_months"]
+        return f"{months} {'month' if months == 1 else 'months'}"
     return f"not in {row['followed_months']} months" if row["followed_months"] else NOTHING
 
 
