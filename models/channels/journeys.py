@@ -79,18 +79,3 @@ class Journeys:
         width = len(self.channels)
         cell = self.bucket[journey] * width + channel
         return np.bincount(cell, weight, BUCKETS * width).reshape(BUCKETS, width)
-
-    def select(self, keep: np.ndarray) -> Self:
-        """Return the journeys of a mask (journeys,)."""
-        touches = np.repeat(keep, self.sizes)
-        first = np.concatenate([[0], np.cumsum(self.sizes[keep])]).astype(np.int64)
-        days = None if self.days_before is None else self.days_before[touches]
-        return type(self)(
-            self.channels,
-            self.channel[touches],
-            first,
-            self.conversions[keep],
-            self.nulls[keep],
-            self.bucket[keep],
-            days,
-        )

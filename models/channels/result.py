@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
-
-import pyarrow as pa
+from typing import Any
 
 from features.tools.json_values import to_json_values
 from models.channels.schemas import CHANNEL_BASIS, CHANNEL_STEPS, CHANNEL_WEEKS, CHANNELS
+from models.named_tables import NamedTables
 
 # The tables by name, in their order.
 CHANNEL_SCHEMAS = {
@@ -21,33 +19,10 @@ CHANNEL_SCHEMAS = {
 }
 
 
-@dataclass(frozen=True)
-class ChannelTables:
-    """Channels as tables, for the database, files and the page, by name.
+class ChannelTables(NamedTables):
+    """Channels as tables, of CHANNEL_SCHEMAS."""
 
-    Attributes:
-        tables: A table of each schema in CHANNEL_SCHEMAS.
-    """
-
-    tables: Mapping[str, pa.Table]
-
-    @classmethod
-    def from_tables(cls, tables: Mapping[str, pa.Table]) -> Self | None:
-        """Return the channels among tables by name, without other columns; None if absent."""
-        if not tables.keys() >= CHANNEL_SCHEMAS.keys():
-            return None
-        return cls(
-            {name: tables[name].select(rows.names) for name, rows in CHANNEL_SCHEMAS.items()}
-        )
-
-    def by_name(self) -> dict[str, pa.Table]:
-        """Return the tables by name."""
-        return dict(self.tables)
-
-    def list_rows(self, name: str) -> list[dict[str, Any]]:
-        """Return the rows of a table."""
-        rows: list[dict[str, Any]] = self.tables[name].to_pylist()
-        return rows
+    schemas = CHANNEL_SCHEMAS
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def backtest_customers(
         name: compare_outcome(came, name, counts, per_order) for name, counts in expected.items()
     }
     earlier = purchases.select_before(origin)
-    correction = correct_by_trees(earlier, traits, origin, chosen.fitted)
+    correction = correct_by_trees(earlier, traits, origin, chosen.fitted, chosen.margins)
     used, factor = chosen.fitted.name, np.ones(len(histories))
     if correction is not None and correction.is_used:
         used, factor = TREES, correction.margin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -23,6 +22,7 @@ from models.customers.schemas import (
     WIN_BACK_TRACK,
     WIN_BACKS,
 )
+from models.named_tables import NamedTables
 
 # The tables by name, in their order.
 CUSTOMER_SCHEMAS = {
@@ -40,37 +40,14 @@ CUSTOMER_SCHEMAS = {
 }
 
 
-@dataclass(frozen=True)
-class CustomerTables:
-    """Customers as tables, for the database, files and the page, by name.
+class CustomerTables(NamedTables):
+    """Customers as tables, of CUSTOMER_SCHEMAS."""
 
-    Attributes:
-        tables: A table of each schema in CUSTOMER_SCHEMAS.
-    """
-
-    tables: Mapping[str, pa.Table]
-
-    @classmethod
-    def from_tables(cls, tables: Mapping[str, pa.Table]) -> Self | None:
-        """Return the customers among tables by name, without other columns; None if absent."""
-        if not tables.keys() >= CUSTOMER_SCHEMAS.keys():
-            return None
-        return cls(
-            {name: tables[name].select(rows.names) for name, rows in CUSTOMER_SCHEMAS.items()}
-        )
+    schemas = CUSTOMER_SCHEMAS
 
     def replace_rows(self, customers: pa.Table) -> Self:
         """Return the same tables with other rows of single customers."""
         return type(self)({**self.tables, "customers": customers})
-
-    def by_name(self) -> dict[str, pa.Table]:
-        """Return the tables by name."""
-        return dict(self.tables)
-
-    def list_rows(self, name: str) -> list[dict[str, Any]]:
-        """Return the rows of a table."""
-        rows: list[dict[str, Any]] = self.tables[name].to_pylist()
-        return rows
 
 
 @dataclass(frozen=True)

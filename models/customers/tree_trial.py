@@ -61,11 +61,15 @@ class TreeCorrection:
 
 
 def correct_by_trees(
-    purchases: Purchases, traits: CustomerTraits, end: int, fitted: FittedPurchases
+    purchases: Purchases,
+    traits: CustomerTraits,
+    end: int,
+    fitted: FittedPurchases,
+    margins: MarginModel | None,
 ) -> TreeCorrection | None:
     """Return the correction of the customers before the day ``end``; None without a trial.
 
-    ``fitted`` is the model of purchases that is used.
+    ``fitted`` and ``margins`` are the models that are used.
     """
     days = min(YEAR_DAYS, (end - int(purchases.day.min(initial=end))) // SPANS)
     trials = try_trees(purchases, traits, end, days, fitted.name) if days > 0 else ()
@@ -78,7 +82,7 @@ def correct_by_trees(
         trees = fit_customer_trees(purchases, traits, end, days)
     if trees is not None:
         boosted = trees.predict(purchases, histories, traits, end)
-        own = _predict_model(fitted, fit_margins(histories), histories, days)
+        own = _predict_model(fitted, margins, histories, days)
         for trial, better, modelled in zip(trials, boosted, own, strict=True):
             if trial.passed:
                 factors[trial.what] = _find_factors(better, modelled, trial.keeps_total)

@@ -65,8 +65,9 @@ class PurchaseRelation(CustomerRelation):
         """Return how trees correct the model."""
         if self.models is None:
             return None
-        traits = collect_traits(self.snapshot, self.bought)
-        return correct_by_trees(self.bought.purchases, traits, self.bought.end, self.models.fitted)
+        bought, models = self.bought, self.models
+        traits = collect_traits(self.snapshot, bought)
+        return correct_by_trees(bought.purchases, traits, bought.end, models.fitted, models.margins)
 
     @cached_property
     def calibration(self) -> ChanceCalibration | None:

@@ -54,7 +54,7 @@ def value_customers(purchases: Purchases) -> float:
     chosen = choose_purchases(purchases, DAYS, DAYS)
     assert chosen is not None
     traits = CustomerTraits(np.empty((len(histories), 0)), [])
-    correction = correct_by_trees(purchases, traits, DAYS, chosen.fitted)
+    correction = correct_by_trees(purchases, traits, DAYS, chosen.fitted, chosen.margins)
     seeds, config = histories.customer.astype(np.uint32), Customers(purchases=("order",))
     values = predict_values(chosen, histories, config, seeds, correction)
     return float(values.value.sum())

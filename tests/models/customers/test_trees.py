@@ -78,13 +78,15 @@ def test_correction_sees_nothing_on_or_after_the_end(
     monkeypatch.setattr(trees, "MIN_BUYERS", 100)
     purchases, traits = kinds
     fitted = fit_purchases(summarize_purchases(purchases, 600)).select("pareto_nbd")
-    known = correct_by_trees(purchases.select_before(600), traits, 600, fitted)
+    margins = fit_margins(summarize_purchases(purchases, 600))
+    known = correct_by_trees(purchases.select_before(600), traits, 600, fitted, margins)
     garbled = Purchases(
         purchases.customer,
         purchases.day,
         np.where(purchases.day >= 600, 1e9, purchases.margin),
     )
-    other = correct_by_trees(garbled.select_before(600), traits, 600, fitted)
+    margins = fit_margins(summarize_purchases(garbled, 600))
+    other = correct_by_trees(garbled.select_before(600), traits, 600, fitted, margins)
     assert known is not None and other is not None
     assert known.trials == other.trials
     assert np.array_equal(known.margin, other.margin)
@@ -95,7 +97,8 @@ def test_trait_that_no_history_shows_is_learned(
 ) -> None:
     purchases, traits = kinds
     fitted = fit_purchases(summarize_purchases(purchases, END)).select("pareto_nbd")
-    correction = correct_by_trees(purchases, traits, END, fitted)
+    margins = fit_margins(summarize_purchases(purchases, END))
+    correction = correct_by_trees(purchases, traits, END, fitted, margins)
     assert correction is not None
     assert {trial.what: trial.passed for trial in correction.trials}[ORDERS]
     histories = summarize_purchases(purchases, END)
@@ -120,7 +123,8 @@ def test_trees_are_not_used_where_customers_behave_as_the_model_says() -> None:
 def test_correction_is_one_where_no_trial_passed() -> None:
     purchases = simulate_purchases(SIZE, END, 21)
     fitted = fit_purchases(summarize_purchases(purchases, END)).select("pareto_nbd")
-    correction = correct_by_trees(purchases, describe_nothing(SIZE), END, fitted)
+    margins = fit_margins(summarize_purchases(purchases, END))
+    correction = correct_by_trees(purchases, describe_nothing(SIZE), END, fitted, margins)
     assert correction is not None
     for trial in correction.trials:
         factor = correction.orders if trial.what == ORDERS else correction.margin
