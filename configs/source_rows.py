@@ -300,6 +300,10 @@ class EventRows(NamedRows):
         description="column: the web visitor; rows without an entity_id count for the lead that "
         "sources.identities links to it",
     )
+    landing_page: str | None = Field(None, description="column: the page of a web event")
+    call_to_action: str | None = Field(
+        None, description="column: the call to action that was clicked; empty for other events"
+    )
     event_time: str = Field(description="column")
     event_type: str | Constant = Field(description="column, or {constant: text}")
     known_at: str | None = Field(None, description="column: when the row arrived in the source")
@@ -317,6 +321,9 @@ class EventRows(NamedRows):
     def _check_owner(self) -> Self:
         if self.entity_id is None and self.visitor_id is None:
             raise ValueError("entity_id: give the column with the lead, or visitor_id")
+        for key in ("landing_page", "call_to_action"):
+            if getattr(self, key) and self.visitor_id is None:
+                raise ValueError(f"{key} needs visitor_id: it divides the web visitors")
         return self
 
 

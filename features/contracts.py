@@ -32,6 +32,7 @@ from features.suppressed import Suppression
 from features.tools.id_index import IdIndex
 from features.tools.instants import to_microseconds
 from features.tools.spill import SpillBuffer
+from features.visitors.links import VisitorLinks
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -263,6 +264,7 @@ class Dataset:
         merges: Leads that became another one; rows of the old ids count for the new ones.
         withdrawn: WITHDRAWN, events of web visitors whose link was taken back; only cutoffs before
             that see them.
+        links: Links of web visitors to leads.
         leads_from_events: Whether the leads were derived from the events, without a source of
             their own.
     """
@@ -282,6 +284,7 @@ class Dataset:
     merges: LeadMerges = field(default_factory=LeadMerges)
     costs: pa.Table = field(default_factory=COSTS.empty_table)
     withdrawn: pa.Table = field(default_factory=WITHDRAWN.empty_table)
+    links: VisitorLinks = field(default_factory=VisitorLinks, repr=False)
 
     def cut_at(self, as_of: datetime) -> Self:
         """Return the rows that were available before ``as_of``.
@@ -300,7 +303,9 @@ class Dataset:
         }
         if self.withdrawn.num_rows:
             cut |= self._cut_withdrawn(cut["events"], as_of)
-        return replace(self, **cut, merges=self.merges.before(to_microseconds(as_of)))
+        instant = to_microseconds(as_of)
+        merges, links = self.merges.before(instant), self.links.before(instant)
+        return replace(self, **cut, merges=merges, links=links)
 
     def _cut_withdrawn(self, events: pa.Table, as_of: datetime) -> dict[str, pa.Table]:
         """Return the events with those not withdrawn before ``as_of``, and the others of these."""

@@ -137,6 +137,7 @@ def _read_within(
         merges=lead_merges,
         costs=costs,
         withdrawn=log.withdrawn,
+        links=links,
     )
 
 

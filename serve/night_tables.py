@@ -45,6 +45,7 @@ from models.funnel.schemas import (
     STUCK,
 )
 from models.qualification.schemas import QUALIFICATION, THRESHOLDS
+from models.visitors.schemas import WEB_FUNNEL
 from serve.run import Run
 
 # Rows of tables that have it are of single leads: they are erased and suppressed with the lead.
@@ -120,6 +121,7 @@ NIGHT_TABLES = (
     NightTable("customer_track", "customers", CUSTOMER_TRACK, ("forecast_as_of", "model")),
     NightTable("customer_corrections", "customers", CUSTOMER_CORRECTIONS, ("what",)),
     NightTable("customer_basis", "customers", CUSTOMER_BASIS, ("unit",)),
+    NightTable("web_funnel", "visitors", WEB_FUNNEL, ("segment_by", "segment")),
     NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),
 )
 

@@ -107,6 +107,18 @@ class VisitorLinks:
         """Return the links of ownerships that a mask selects."""
         return type(self)(self.ownerships.filter(pa.array(mask)), self.shared)
 
+    def before(self, instant: int) -> Self:
+        """Return the links as they were known before an instant."""
+        rows = self.ownerships
+        if not self:
+            return self
+        known = pc.less(rows["since"], instant)
+        ended = pc.less(rows["until"], instant)
+        rows = rows.filter(pc.and_(known, pc.invert(ended)))
+        place = rows.column_names.index("until")
+        until = pa.array(np.full(len(rows), NEVER_US))
+        return type(self)(rows.set_column(place, OWNERSHIPS.field("until"), until), self.shared)
+
     def find_owners(self, visitor: np.ndarray, time: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Return the row of ``ownerships`` that each event has in the end.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from models.funnel.schemas import (
     SILENCE,
     STUCK,
 )
+from models.visitors.schemas import WEB_FUNNEL
 
 # The tables by name, in their order.
 FUNNEL_SCHEMAS = {
@@ -116,6 +117,7 @@ class FunnelResult:
         lost: Number of spells that were lost.
         open: Number of spells that are open; a lead has one more for each time it was reopened.
         naive_median_days: Median days of those won so far, NaN without any.
+        web: WEB_FUNNEL, empty without web visitors.
     """
 
     as_of: datetime
@@ -129,10 +131,12 @@ class FunnelResult:
     lost: int
     open: int
     naive_median_days: float
+    web: pa.Table = field(default_factory=WEB_FUNNEL.empty_table)
 
     def to_json(self) -> dict[str, Any]:
         """Return the tables as lists of rows of plain JSON values, and the test of the order."""
         rows = {
             name: to_json_values(table.to_pylist()) for name, table in self.tables.by_name().items()
         }
-        return rows | {"order": None if self.order is None else asdict(self.order)}
+        web = {"web_funnel": to_json_values(self.web.to_pylist())}
+        return rows | web | {"order": None if self.order is None else asdict(self.order)}

@@ -66,7 +66,8 @@ def funnel(
     _check_folder(out)
     project = read_project(config)
     result = compute_funnel(project, as_of, by or (), target, log_line)
-    _write_tables(out, result.tables.by_name())
+    web = {"web_funnel": result.web} if result.web.num_rows else {}
+    _write_tables(out, result.tables.by_name() | web)
     if as_json:
         print_json(result.to_json())
     else:

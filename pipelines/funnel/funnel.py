@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,7 @@ from pipelines.funnel.amounts import value_history
 from pipelines.funnel.segments import segment_funnel, take_all_leads
 from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
+from pipelines.visitors.web_funnel import compute_web_funnel
 from serve.scoring.weekly_lists import look_up_owners
 
 LogLine = Callable[[str], None]
@@ -54,7 +56,8 @@ def compute_funnel(
     states = list_funnel_states(project, target)
     snapshot = load_snapshot(project, as_of, read_clock())
     snapshot.log_warnings(log)
-    return build_funnel(snapshot, states, by)
+    result = build_funnel(snapshot, states, by)
+    return replace(result, web=compute_web_funnel(snapshot, states.target))
 
 
 def build_funnel(snapshot: Snapshot, states: FunnelStates, by: Sequence[str] = ()) -> FunnelResult:

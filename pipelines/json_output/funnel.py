@@ -13,6 +13,7 @@ from models.funnel.schemas import (
     SILENCE,
     STUCK,
 )
+from models.visitors.schemas import WEB_FUNNEL
 from pipelines.json_output.shared import JsonObject, create_row_model, make_key
 
 FunnelRowJson = create_row_model("FunnelRowJson", "Visits to a stage, by segment.", FUNNEL)
@@ -32,6 +33,10 @@ EntryRowJson = create_row_model("EntryRowJson", "Leads by the stage in which the
 SilenceRowJson = create_row_model(
     "SilenceRowJson", "How likely an open lead is to return after some silent days.", SILENCE
 )
+WebFunnelRowJson = create_row_model(
+    "WebFunnelRowJson", "Web visitors by landing page, channel or call to action.", WEB_FUNNEL
+)
+WebFunnelRows = list[WebFunnelRowJson]  # type: ignore[valid-type]
 FunnelRows = list[FunnelRowJson]  # type: ignore[valid-type]
 PathRows = list[PathRowJson]  # type: ignore[valid-type]
 CycleRows = list[CycleRowJson]  # type: ignore[valid-type]
@@ -68,4 +73,5 @@ class FunnelOutput(JsonObject):
     aging: AgeClasses = make_key("each stage's open visits, from young to old")
     entries: EntryRows = make_key("each stage in which leads begin, of all leads")
     silence: SilenceRows = make_key("numbers of silent days, ascending, of all leads")
+    web_funnel: WebFunnelRows = make_key("web visitors; empty without any")
     order: OrderJson | None = make_key("the test of the order; null with too few visits")

@@ -174,10 +174,12 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     """Return the tables of a night other than scores, and why some are missing."""
     funnel, forecast, fit = scored.funnel, scored.forecast, scored.fit
     customers, qualification = scored.customers, scored.qualification
+    visitors = scored.visitors
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
     computed |= fit.result.tables.by_name() if fit.result else {}
     computed |= customers.result.tables.by_name() if customers.result else {}
+    computed |= {} if visitors.result is None else {"web_funnel": visitors.result}
     computed |= qualification.result or {}
     computed |= list_role_tables(scored.roles.result)
     problems = {
@@ -185,6 +187,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
         "forecast": forecast.problem,
         "fit": fit.problem,
         "customers": customers.problem,
+        "visitors": visitors.problem,
         "qualification": qualification.problem,
         "buying_group": scored.roles.problem,
     }

@@ -25,6 +25,7 @@ from pipelines.qualification.handover import MQL_STEP, StepNight, find_step
 from pipelines.qualification.night import NightQualification, compute_night_qualification
 from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
+from pipelines.visitors.night import NightVisitors, compute_night_visitors
 from serve.checks.checks import CheckResult
 from serve.checks.score_checks import check_any_scored
 from serve.night_part import NightPart
@@ -44,9 +45,17 @@ from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
 
 # The tables of the company as a whole.
-Company = tuple[NightFunnel, NightForecast, NightFit, NightCustomers]
+Company = tuple[NightFunnel, NightForecast, NightFit, NightCustomers, NightVisitors]
 # What the log names the parts of a night beside its scores, in the order of ScoredTargets.
-PARTS = ("funnel", "forecast", "fit", "customers", "qualification", "comparison of roles")
+PARTS = (
+    "funnel",
+    "forecast",
+    "fit",
+    "customers",
+    "web funnel",
+    "qualification",
+    "comparison of roles",
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class ScoredTargets:
         forecast: The forecast of the same data.
         fit: The ideal customer profile of the same data, and the fit of its accounts.
         customers: Customers after the win, from the same data.
+        visitors: The web funnel of the same data.
         qualification: The hand-overs of the same scores.
         roles: Which roles of an account's people go with the outcome, from the same data.
     """
@@ -72,6 +82,7 @@ class ScoredTargets:
     forecast: NightForecast
     fit: NightFit
     customers: NightCustomers
+    visitors: NightVisitors
     qualification: NightQualification
     roles: NightRoles
 
@@ -125,7 +136,8 @@ def _compute_company(snapshot: Snapshot) -> Company:
     funnel = compute_night_funnel(snapshot)
     forecast = compute_night_forecast(snapshot, funnel.valued)
     fit = compute_night_fit(snapshot, funnel.valued)
-    return funnel, forecast, fit, compute_night_customers(snapshot)
+    customers, visitors = compute_night_customers(snapshot), compute_night_visitors(snapshot)
+    return funnel, forecast, fit, customers, visitors
 
 
 def _score_each_target(

@@ -72,6 +72,7 @@ from pipelines.reports.company.funnel_tables import (
     describe_silence,
     iter_segments,
 )
+from pipelines.reports.company.web_tables import build_web_rows, describe_web
 from pipelines.reports.data_tables import (
     build_catalog_table,
     build_event_table,
@@ -334,6 +335,9 @@ def render_funnel(result: FunnelResult, currency: str | None = None) -> list[Ren
     silence = tables.silence.to_pylist()
     parts += _stack_tables(build_silence_rows(silence)) if silence else []
     parts += [escape_text(describe_silence(silence, result.outbound))]
+    web = result.web.to_pylist()
+    parts += _stack_tables(build_web_rows(web, currency)) if web else []
+    parts += [escape_text(describe_web(web))] if web else []
     stuck = tables.stuck.to_pylist()
     parts += ["", f"stuck: {len(stuck):,} leads stay longer than 80 % of those that moved on"]
     return [*parts, render_table(build_stuck_rows(stuck, currency))] if stuck else parts

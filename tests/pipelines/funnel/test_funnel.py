@@ -56,7 +56,7 @@ def test_json_fits_its_schema_and_adds_up(run):
     assert code == 0
     result = json.loads(out)
     jsonschema.validate(result, build_output_schema("funnel"), jsonschema.Draft202012Validator)
-    assert list(result) == [*FUNNEL_SCHEMAS, "order"]
+    assert list(result) == [*FUNNEL_SCHEMAS, "web_funnel", "order"]
     assert list(FUNNEL_SCHEMAS)[:4] == ["funnel", "paths", "cycle", "stuck"]
     for name, schema in FUNNEL_SCHEMAS.items():
         rows = result[name]

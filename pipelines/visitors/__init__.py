@@ -1,0 +1,1 @@
+"""The web funnel of a project: from its sources to its table."""
