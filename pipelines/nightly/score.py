@@ -20,12 +20,12 @@ from pipelines.customers.night import NightCustomers, compute_night_customers
 from pipelines.fit.night import NightFit, compute_night_fit
 from pipelines.forecast.night import NightForecast, compute_night_forecast
 from pipelines.funnel.night import NightFunnel, add_funnel_columns, compute_night_funnel
+from pipelines.funnel.visitor_night import NightVisitors, compute_night_visitors
 from pipelines.nightly.publish_checks import check_scores
 from pipelines.qualification.handover import MQL_STEP, StepNight, find_step
 from pipelines.qualification.night import NightQualification, compute_night_qualification
 from pipelines.runner import read_clock
 from pipelines.training_data import Snapshot
-from pipelines.visitors.night import NightVisitors, compute_night_visitors
 from serve.checks.checks import CheckResult
 from serve.checks.score_checks import check_any_scored
 from serve.night_part import NightPart

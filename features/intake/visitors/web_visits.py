@@ -64,13 +64,13 @@ def read_web_visits(project: Project, dataset: Dataset, as_of: datetime) -> pa.T
         for raw in reader.iter_pieces(_list_needed(source, i), _list_few(source)):
             pieces.append(_read_piece(project, source, raw, dataset, as_of))
             if sum(map(len, pieces)) > limit:
-                pieces = [_reduce(pieces)]
+                pieces = [_reduce_pieces(pieces)]
                 # Grows with the number of visitors, so that the total work stays linear.
                 limit = MAX_BUFFERED_ROWS + 2 * len(pieces[0])
-    return _reduce(pieces)
+    return _reduce_pieces(pieces)
 
 
-def _reduce(pieces: Sequence[pa.Table]) -> pa.Table:
+def _reduce_pieces(pieces: Sequence[pa.Table]) -> pa.Table:
     return run_query(REDUCE, rows=pa.concat_tables(pieces)).select(VISITS.names).cast(VISITS)
 
 
