@@ -28,6 +28,8 @@ from models.purchases.histories import (
 from models.purchases.purchase_model import (
     MEAN,
     FittedPurchases,
+    PurchaseForecast,
+    combine_errors,
     fit_purchases,
 )
 
@@ -192,28 +194,29 @@ def _measure_origin(purchases: Purchases, origin: int, end: int, days: int) -> l
         name: measure_accuracy(origin, ahead, name, counts, actual)
         for name, counts in expected.items()
     }
+    errors = fitted.estimate_log_errors(histories, weeks)
     for name in CANDIDATES:
-        forecast = fitted.select(name)
-        totals = {ORDERS: _compare_total(forecast, None, histories, weeks, float(actual.sum()))}
+        forecast = fitted.select(name).forecast(histories)
+        estimation = combine_errors([errors[model] for model in fitted.select(name).fits])
+        bought = float(actual.sum())
+        totals = {ORDERS: _compare_total(forecast, None, weeks, bought, estimation)}
         if margins is not None and brought.sum() > 0:
-            came = float(brought.sum())
-            totals[MARGIN] = _compare_total(forecast, margins, histories, weeks, came)
+            came, both = float(brought.sum()), estimation + margins.variance
+            totals[MARGIN] = _compare_total(forecast, margins, weeks, came, both)
         rows[name] = replace(rows[name], totals=totals)
     return list(rows.values())
 
 
 def _compare_total(
-    fitted: FittedPurchases,
+    forecast: PurchaseForecast,
     margins: MarginModel | None,
-    histories: PurchaseHistories,
     weeks: float,
     actual: float,
+    estimation: float,
 ) -> TotalError:
-    forecast = fitted.forecast(histories)
-    per_order = margins.predict_margin(histories) if margins else np.ones(len(histories))
-    expected = max(float(forecast.predict_orders(weeks) @ per_order), 1e-300)
+    per_order = margins.predict_margin(forecast.histories) if margins else 1.0
+    expected = max(float((forecast.predict_orders(weeks) * per_order).sum()), 1e-300)
     chance = estimate_total_variance(forecast, margins, weeks) / expected**2
-    estimation = explain_estimation(fitted, margins, histories, weeks)
     return TotalError(expected, actual, chance + estimation)
 
 

@@ -70,19 +70,13 @@ def fit_logs(
 def _estimate_covariance(lose: Callable[[np.ndarray], float], logs: np.ndarray) -> np.ndarray:
     """Return the inverse of the second derivatives at the minimum, (parameters, parameters)."""
     steps = np.eye(len(logs)) * STEP
-    information = np.array(
-        [
-            [
-                lose(logs + row + column)
-                - lose(logs + row - column)
-                - lose(logs - row + column)
-                + lose(logs - row - column)
-                for column in steps
-            ]
-            for row in steps
-        ]
-    ) / (4 * STEP**2)
-    values, vectors = np.linalg.eigh((information + information.T) / 2)
+    information = np.empty((len(logs), len(logs)))
+    for place, row in enumerate(steps):
+        for other, column in enumerate(steps[: place + 1]):
+            difference = lose(logs + row + column) - lose(logs + row - column)
+            difference += lose(logs - row - column) - lose(logs - row + column)
+            information[place, other] = information[other, place] = difference / (4 * STEP**2)
+    values, vectors = np.linalg.eigh(information)
     # At a bound, or where the likelihood is flat, a direction may seem to have no minimum.
     variance = 1 / (np.maximum(values, 0) + PRIOR_PRECISION)
     covariance: np.ndarray = (vectors * variance) @ vectors.T

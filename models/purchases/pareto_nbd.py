@@ -17,12 +17,15 @@ import numpy as np
 from scipy.special import exprel, gammaln
 
 from features.tools.jit import jit_kernel
+from features.tools.parallel import parallel_map
 from models.purchases.histories import PurchaseHistories
 from models.purchases.leaving import LeavingModel
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
 # The integrand is not followed below this share of its start, in logarithms.
 NEGLIGIBLE = 40.0
+# Customers of one job on a thread; a fit has no more.
+BLOCK = 10_000
 STARTS = (np.log([0.6, 10.0, 0.6, 10.0]), np.log([1.5, 20.0, 1.5, 40.0]))
 
 
@@ -104,7 +107,18 @@ def _integrate_leaving(
     ``[low, high)``; its logarithm is -inf where that is empty.
     """
     result = np.empty(len(shape))
-    _fill_integrals((NODES, WEIGHTS), (shape, alpha, beta, low, high), s, result)
+    columns = (shape, alpha, beta, low, high)
+
+    def fill_block(start: int) -> None:
+        rows = slice(start, start + BLOCK)
+        parts = tuple(column[rows] for column in columns)
+        _fill_integrals((NODES, WEIGHTS), parts, s, result[rows])
+
+    if len(shape) <= BLOCK:
+        fill_block(0)
+        return result
+    for _ in parallel_map(fill_block, range(0, len(shape), BLOCK)):
+        pass
     return result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -19,6 +21,8 @@ CLASSES: dict[str, type[BgNbd] | type[ParetoNbd]] = {"bg_nbd": BgNbd, "pareto_nb
 MEAN = "mean"
 # Histories that starts are tried on.
 FIRST_FITTED = 500
+# Histories among which equal ones are looked for.
+MAX_GROUPED = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,23 +52,31 @@ class FittedPurchases:
         """Return the forecast of customers."""
         return PurchaseForecast(tuple(self.models.values()), histories)
 
-    def estimate_log_variance(self, histories: PurchaseHistories, weeks: float) -> float:
-        """Return the variance of the logarithm of expected purchases that estimation brings.
-
-        Errors of models that are fitted on the same customers go together, so that their mean has
-        the mean of their standard errors.
-        """
+    def estimate_log_errors(self, histories: PurchaseHistories, weeks: float) -> dict[str, float]:
+        """Return the standard error of the logarithm of expected purchases, by model."""
         rows = sample_histories(histories)
 
         def compute_log(logs: np.ndarray, name: str) -> float:
             model = CLASSES[name].from_logs(logs)
             return float(np.log(max(model.predict_purchases(rows, weeks).sum(), 1e-300)))
 
-        variances = [
-            fit.estimate_log_variance(partial(compute_log, name=name))
+        return {
+            name: math.sqrt(fit.estimate_log_variance(partial(compute_log, name=name)))
             for name, fit in self.fits.items()
-        ]
-        return float(np.mean(np.sqrt(variances)) ** 2)
+        }
+
+    def estimate_log_variance(self, histories: PurchaseHistories, weeks: float) -> float:
+        """Return the variance of the logarithm of expected purchases that estimation brings."""
+        return combine_errors(self.estimate_log_errors(histories, weeks).values())
+
+
+def combine_errors(errors: Collection[float]) -> float:
+    """Return the variance of the mean of models that have these standard errors.
+
+    Errors of models that are fitted on the same customers go together, so that their mean has
+    the mean of their standard errors.
+    """
+    return (sum(errors) / len(errors)) ** 2
 
 
 @dataclass(frozen=True)
@@ -129,7 +141,9 @@ def _group_histories(
     histories: PurchaseHistories, size: int
 ) -> tuple[PurchaseHistories, np.ndarray]:
     """Return distinct histories and how many customers have each; a sample where they are many."""
-    for rows in (histories, sample_histories(histories, size)):
+    # To look for equal histories among all takes longer than the fit where they are many.
+    tries = (histories, sample_histories(histories, size))
+    for rows in tries if len(histories) <= MAX_GROUPED else tries[1:]:
         key = np.column_stack([rows.repeats, rows.last, rows.age])
         _, first, count = np.unique(key, axis=0, return_index=True, return_counts=True)
         if len(first) <= size:
