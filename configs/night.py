@@ -124,6 +124,9 @@ class Publish(FrozenModel):
     customers: bool = Field(
         True, description="also publish customers after the win, where the config describes them"
     )
+    channels: bool = Field(
+        True, description="also publish cost and credit of channels, where the config has channels"
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

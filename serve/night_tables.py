@@ -18,6 +18,7 @@ from configs.errors import DataError
 from features.contracts import make_field
 from features.score_tables import SCORES
 from models.buying_roles import BUYING_ROLES, ROLES_TABLE
+from models.channels.schemas import CHANNEL_BASIS, CHANNEL_STEPS, CHANNEL_WEEKS, CHANNELS
 from models.customers.schemas import (
     ACQUISITION,
     CUSTOMER_BASIS,
@@ -122,6 +123,10 @@ NIGHT_TABLES = (
     NightTable("customer_corrections", "customers", CUSTOMER_CORRECTIONS, ("what",)),
     NightTable("customer_basis", "customers", CUSTOMER_BASIS, ("unit",)),
     NightTable("web_funnel", "visitors", WEB_FUNNEL, ("segment_by", "segment")),
+    NightTable("channels", "channels", CHANNELS, ("period", "scope", "channel")),
+    NightTable("channel_weeks", "channels", CHANNEL_WEEKS, ("week", "channel")),
+    NightTable("channel_steps", "channels", CHANNEL_STEPS, ("from", "to")),
+    NightTable("channel_basis", "channels", CHANNEL_BASIS, ("unit",)),
     NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),
 )
 

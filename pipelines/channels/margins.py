@@ -20,6 +20,7 @@ NO_AMOUNTS = (
 )
 ALL_IS_MARGIN = "amounts count as margin in full: give channels.margin, or customers.margin"
 NO_FUTURE = "expected value is the margin so far: give a section customers for the margin to come"
+NO_CUSTOMERS = "expected value is the margin so far: no table of customers was computed with it"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def collect_margins(
     share = config.margin if config.margin is not None else section.margin if section else None
     limits += [] if share is not None else [ALL_IS_MARGIN]
     to_come = _take_expected(snapshot, touches, place, len(journeys.unit), customers)
-    limits += [] if to_come is not None else [NO_FUTURE]
+    if to_come is None:
+        limits.append(NO_CUSTOMERS if section and customers is None else NO_FUTURE)
     month_us = DAYS_PER_MONTH * US_PER_DAY
     account = account[own]
     month = ((time[own] - journeys.entry[account]) / month_us).astype(np.int64) + 1

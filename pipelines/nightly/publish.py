@@ -173,14 +173,14 @@ def publish_scores(
 def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     """Return the tables of a night other than scores, and why some are missing."""
     funnel, forecast, fit = scored.funnel, scored.forecast, scored.fit
-    customers, qualification = scored.customers, scored.qualification
-    visitors = scored.visitors
+    customers, visitors, channels = scored.customers, scored.visitors, scored.channels
     computed = funnel.result.tables.by_name() if funnel.result else {}
     computed |= forecast.result.list_night_tables() if forecast.result else {}
     computed |= fit.result.tables.by_name() if fit.result else {}
     computed |= customers.result.tables.by_name() if customers.result else {}
     computed |= {} if visitors.result is None else {"web_funnel": visitors.result}
-    computed |= qualification.result or {}
+    computed |= channels.result.tables.by_name() if channels.result else {}
+    computed |= scored.qualification.result or {}
     computed |= list_role_tables(scored.roles.result)
     problems = {
         "funnel": funnel.problem,
@@ -188,7 +188,8 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
         "fit": fit.problem,
         "customers": customers.problem,
         "visitors": visitors.problem,
-        "qualification": qualification.problem,
+        "channels": channels.problem,
+        "qualification": scored.qualification.problem,
         "buying_group": scored.roles.problem,
     }
     return NightFiles(

@@ -16,6 +16,7 @@ from models.grades import GradeHysteresis
 from models.qualification.states import STATES
 from models.scorer import Scorer, ScoreScale
 from pipelines.buying_group.roles import NightRoles, compute_night_roles, make_group_rules
+from pipelines.channels.night import NightChannels, compute_night_channels
 from pipelines.customers.night import NightCustomers, compute_night_customers
 from pipelines.fit.night import NightFit, compute_night_fit
 from pipelines.forecast.night import NightForecast, compute_night_forecast
@@ -45,7 +46,7 @@ from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
 
 # The tables of the company as a whole.
-Company = tuple[NightFunnel, NightForecast, NightFit, NightCustomers, NightVisitors]
+Company = tuple[NightFunnel, NightForecast, NightFit, NightCustomers, NightVisitors, NightChannels]
 # What the log names the parts of a night beside its scores, in the order of ScoredTargets.
 PARTS = (
     "funnel",
@@ -53,6 +54,7 @@ PARTS = (
     "fit",
     "customers",
     "web funnel",
+    "channels",
     "qualification",
     "comparison of roles",
 )
@@ -71,6 +73,7 @@ class ScoredTargets:
         fit: The ideal customer profile of the same data, and the fit of its accounts.
         customers: Customers after the win, from the same data.
         visitors: The web funnel of the same data.
+        channels: Cost and credit of channels, from the same data.
         qualification: The hand-overs of the same scores.
         roles: Which roles of an account's people go with the outcome, from the same data.
     """
@@ -83,6 +86,7 @@ class ScoredTargets:
     fit: NightFit
     customers: NightCustomers
     visitors: NightVisitors
+    channels: NightChannels
     qualification: NightQualification
     roles: NightRoles
 
@@ -137,7 +141,8 @@ def _compute_company(snapshot: Snapshot) -> Company:
     forecast = compute_night_forecast(snapshot, funnel.valued)
     fit = compute_night_fit(snapshot, funnel.valued)
     customers, visitors = compute_night_customers(snapshot), compute_night_visitors(snapshot)
-    return funnel, forecast, fit, customers, visitors
+    channels = compute_night_channels(snapshot, customers)
+    return funnel, forecast, fit, customers, visitors, channels
 
 
 def _score_each_target(
