@@ -10,6 +10,7 @@ import numpy as np
 
 from features.tools.instants import US_PER_DAY, to_microseconds
 from models.customers.backtest import backtest_customers
+from models.customers.chance_calibration import calibrate_chances
 from models.customers.past_accuracy import measure_accuracy
 from models.purchases.histories import Purchases, merge_days, summarize_purchases
 from pipelines.simulated.company import END, build_demo_clock
@@ -34,6 +35,7 @@ def collect_true_purchases(company: SimulatedCustomers, amounts: np.ndarray) -> 
 
 def test_demo_customers_against_the_truth(report):
     held, sums, bins = [], [], np.zeros((5, 3))
+    chances, calibrated = [], []
     start = END - timedelta(days=AHEAD)
     origin = to_microseconds(start) // US_PER_DAY
     for seed in range(DEMOS):
@@ -57,9 +59,15 @@ def test_demo_customers_against_the_truth(report):
         best = measure_accuracy(origin, AHEAD, "exact", exact, came)
         sums.append([own.counts.expected / best.expected, own.counts.ranking, best.ranking])
         soon = expect_future(company, start, start + timedelta(days=BUY)).any_order
-        buys = result.chosen.fitted.forecast(histories).predict_any(BUY / 7)
-        place = np.minimum((buys * 5).astype(int), 4)
-        for column, values in enumerate((np.ones(len(buys)), buys, soon[histories.customer])):
+        chosen = result.chosen.fitted
+        buys = chosen.forecast(histories).predict_any(BUY / 7)
+        calibration = calibrate_chances(purchases.select_before(origin), origin, chosen.name)
+        corrected = calibration.correct(buys) if calibration else buys
+        exact_chance = soon[histories.customer]
+        chances.append([np.sqrt(np.mean((c - exact_chance) ** 2)) for c in (buys, corrected)])
+        calibrated.append(calibration is not None and calibration.trial.passed)
+        place = np.minimum((corrected * 5).astype(int), 4)
+        for column, values in enumerate((np.ones(len(buys)), corrected, exact_chance)):
             bins[:, column] += np.bincount(place, values, 5)
     ratio, ranking, best = np.array(sums).T
     title = f"Customers of {DEMOS} demo companies of {LEADS:,} leads, {AHEAD} days ahead"
@@ -71,6 +79,12 @@ def test_demo_customers_against_the_truth(report):
     report.add(title, "expected purchases off the exact ones (RMS)", "seen", f"{off:.1%}")
     report.add(title, "ROC AUC of the model", "seen", f"{ranking.mean():.3f}")
     report.add(title, "ROC AUC of the exact truth", "seen", f"{best.mean():.3f}")
+    apart = np.sqrt(np.mean(np.square(chances), axis=0))
+    report.add(title, "chances calibrated", "seen", f"{sum(calibrated)} of {DEMOS}")
+    for name, value in zip(("model", "calibrated where that is better"), apart, strict=True):
+        report.add(
+            title, f"chances apart from the exact ones (RMS), {name}", "seen", f"{value:.3f}"
+        )
     for number, (size, model, truth) in enumerate(bins):
         name = f"chance of a purchase in {BUY} days from {number / 5:.0%}"
         report.add(title, name, "seen", f"{model / size:.1%}, exact {truth / size:.1%}")
