@@ -1,16 +1,19 @@
 """The SQL and the YAML of the pages about vendors' tables, run on small tables of their form."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from configs.schema import load_project
+from features.intake.visitors.web_visits import read_web_visits
 from features.sources import read_sources
 from pipelines import cli
 
 PAGES = Path(__file__).parents[2] / "docs" / "sources"
+AS_OF = datetime(2024, 4, 1, tzinfo=UTC)
 TARGETS = """
 targets: {win: {outcome: won, horizon: 7d, cutoffs: {every: 7d}}}
 """
@@ -28,10 +31,11 @@ FROM range(1, 41) AS people(i), range(0, 12) AS days(d)
 TABLES = {
     "segment": [
         "CREATE TABLE tracks AS SELECT id, person AS user_id, browser AS anonymous_id, "
-        "happened AS timestamp, arrived AS received_at, what AS event FROM rows "
-        "WHERE what <> 'visit'",
+        "happened AS timestamp, arrived AS received_at, what AS event, "
+        "'/prices' AS context_page_path FROM rows WHERE what <> 'visit'",
         "CREATE TABLE pages AS SELECT id, person AS user_id, browser AS anonymous_id, "
-        "happened AS timestamp, arrived AS received_at FROM rows WHERE what = 'visit'",
+        "happened AS timestamp, arrived AS received_at, '/prices' AS path FROM rows "
+        "WHERE what = 'visit'",
         "CREATE TABLE identifies AS SELECT id, person AS user_id, browser AS anonymous_id, "
         "happened AS timestamp, arrived AS received_at FROM rows WHERE what = 'login'",
     ],
@@ -39,27 +43,25 @@ TABLES = {
         "CREATE SCHEMA atomic",
         "CREATE TABLE atomic.events AS SELECT id AS event_id, person AS user_id, "
         "browser AS domain_userid, happened AS derived_tstamp, arrived AS collector_tstamp, "
-        "what AS event_name, 'cpc' AS mkt_medium FROM rows",
+        "what AS event_name, 'cpc' AS mkt_medium, '/prices' AS page_urlpath FROM rows",
         "INSERT INTO atomic.events SELECT * REPLACE (collector_tstamp + INTERVAL 1 DAY AS "
         "collector_tstamp) FROM atomic.events",
     ],
     "posthog": [
+        "CREATE MACRO json_value(text, path) AS json_extract_string(text, path)",
         "CREATE TABLE events AS SELECT id AS uuid, coalesce(person, browser) AS distinct_id, "
-        "happened AS timestamp, arrived AS created_at, what AS event FROM rows",
-        "CREATE TABLE persons AS SELECT DISTINCT browser AS distinct_id, "
-        "'p' || browser AS person_id, "
-        "0 AS person_distinct_id_version, TIMESTAMP '2024-01-01' AS created_at FROM rows",
-        "INSERT INTO persons SELECT DISTINCT browser, 'p' || person, 1, TIMESTAMP '2024-01-02' "
-        "FROM rows WHERE person IS NOT NULL",
-        "INSERT INTO persons SELECT DISTINCT person, 'p' || person, 0, TIMESTAMP '2024-01-02' "
-        "FROM rows WHERE person IS NOT NULL",
+        "happened AS timestamp, arrived AS created_at, what AS event, "
+        '\'{"$pathname": "/prices"}\' AS properties FROM rows',
+        "INSERT INTO events SELECT 'i' || id, person, happened, arrived, '$identify', "
+        "'{\"$anon_distinct_id\": \"' || browser || '\"}' FROM rows WHERE what = 'login'",
     ],
     "ga4": [
         "CREATE MACRO timestamp_micros(us) AS make_timestamp(us)",
         "CREATE TABLE events AS SELECT epoch_us(happened) AS event_timestamp, person AS user_id, "
         "browser AS user_pseudo_id, what AS event_name, NULL::DOUBLE AS event_value_in_usd, "
-        "[{'key': 'medium', 'value': {'string_value': 'cpc', 'int_value': NULL::BIGINT}}] "
-        "AS event_params FROM rows",
+        "[{'key': 'medium', 'value': {'string_value': 'cpc', 'int_value': NULL::BIGINT}}, "
+        "{'key': 'page_location', 'value': {'string_value': '/prices?utm_source=ad', "
+        "'int_value': NULL::BIGINT}}] AS event_params FROM rows",
         "INSERT INTO events SELECT * FROM events LIMIT 50",
     ],
 }
@@ -84,14 +86,24 @@ def make_company(page: str, folder: Path) -> Path:
 def test_page_gives_a_company_that_is_read(page, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("LEADSCORE_WORKSPACE", raising=False)
     path = make_company(page, tmp_path)
-    dataset = read_sources(load_project(path))
+    project = load_project(path)
+    dataset = read_sources(project)
     events = dataset.events.to_pandas()
-    assert dataset.leads.num_rows >= 40
+    assert dataset.leads.num_rows == 40
     assert len(events) == 480, "each event once, those of the browser too"
     assert (events["event_type"].astype(str) == "won").sum() == 20
     delay = (events["available_at"] - events["event_time"]).min()
     assert delay.total_seconds() == (3 * 86_400 if page == "ga4" else 7_200)
+    # Three days of a browser were anonymous, and are the person's from its login on.
+    (count,) = (count for count in dataset.counts if count.source == "events_1")
+    assert (count.identified, count.anonymous) == (120, 0)
+    for _, rows in events.groupby("entity_id", observed=True):
+        login = rows.loc[rows["event_type"] == "login", "available_at"].item()
+        assert (rows["available_at"] >= login).all()
+        assert (rows.loc[rows["event_time"] < login - delay, "available_at"] == login).all()
     monkeypatch.setattr("sys.argv", ["leadscore", "check", str(path)])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 0, capsys.readouterr()
+    visits = read_web_visits(project, dataset.cut_at(AS_OF), AS_OF)
+    assert visits["landing_page"].to_pylist() == ["/prices"] * 40
