@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from features.tools.id_index import IdIndex
 from features.tools.instants import NEVER_US
 from features.tools.jit import jit_inline, jit_kernel
-from features.visitors.statements import LinkStatement, resolve_statements
+from features.visitors.statements import ALWAYS_US, LinkStatement, resolve_statements
 
 # One row per row of sources.identities, in any order.
 STATEMENTS = pa.schema(
@@ -63,12 +63,17 @@ class VisitorLinks:
     Attributes:
         ownerships: OWNERSHIPS.
         shared: Visitors that are more leads than ``sources.max_identities`` by the last row.
+        index: Positions of the visitors.
+        rows: The ownerships by visitor.
+        sole: Row of each visitor whose only ownership has neither bounds nor an end, else
+            UNIDENTIFIED, int32; one more at the end, for the position -1 of none.
     """
 
     ownerships: pa.Table = field(default_factory=OWNERSHIPS.empty_table)
     shared: int = 0
     index: IdIndex = field(init=False, repr=False)
     rows: OwnerRows = field(init=False, repr=False)
+    sole: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Index the visitors."""
@@ -78,7 +83,9 @@ class VisitorLinks:
         first = np.append(0, ends).astype(np.int64)
         columns = (self.ownerships[name].to_numpy() for name in OwnerRows._fields[1:])
         object.__setattr__(self, "index", IdIndex.from_column(visitors.values))
-        object.__setattr__(self, "rows", OwnerRows(first, *columns))
+        rows = OwnerRows(first, *columns)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "sole", _find_sole(rows))
 
     def __bool__(self) -> bool:
         """Return whether any visitor was ever linked to a lead."""
@@ -94,10 +101,12 @@ class VisitorLinks:
         names = [pc.sort_indices(column.dictionary) for column in (visitors, leads)]
         texts = [c.dictionary.take(n) for c, n in zip((visitors, leads), names, strict=True)]
         fields = [statements[name].to_numpy() for name in LinkStatement._fields[1:]]
-        alone = np.bincount(codes[0], minlength=len(texts[0]))[codes[0]] == 1
-        single = _resolve_single([column[alone] for column in (*codes, *fields)])
-        several, shared = _resolve_several([c[~alone] for c in (*codes, *fields)], limit)
-        columns = [np.concatenate(pair) for pair in zip(single, several, strict=True)]
+        columns = [*codes, *fields]
+        plain = _find_plain(columns, len(texts[0]))
+        simple, crowded = _resolve_plain([column[plain] for column in columns], limit)
+        other, shared = _resolve_several([column[~plain] for column in columns], limit)
+        shared += crowded
+        columns = [np.concatenate(pair) for pair in zip(simple, other, strict=True)]
         order = np.lexsort(columns[::-1])
         visitor, *instants, lead = (pa.array(column[order]) for column in columns)
         rows = [texts[0].take(visitor), *instants, texts[1].take(lead)]
@@ -125,14 +134,32 @@ class VisitorLinks:
         ``visitor`` is the position in ``index``, -1 for none. UNIDENTIFIED for an event that never
         counted for a lead, WITHDRAWN_ONLY for one that does so no longer.
         """
-        owners = np.empty(len(visitor), np.int64)
-        _find_last_owners(self.rows, visitor, time, known, owners)
+        owners = self.sole[visitor]
+        # Of most visitors one row holds at all times: their events need no look at it.
+        other = np.flatnonzero((owners < 0) & (visitor >= 0))
+        if len(other):
+            found = np.empty(len(other), np.int32)
+            _find_last_owners(self.rows, visitor[other], time[other], known[other], found)
+            owners[other] = found
         return owners
+
+    def find_changing(self) -> np.ndarray:
+        """Return whether each row is of a visitor of whom any ownership ended."""
+        ended = np.append(0, np.cumsum(self.rows.until < NEVER_US))
+        counts = ended[self.rows.first[1:]] - ended[self.rows.first[:-1]]
+        return np.repeat(counts > 0, np.diff(self.rows.first))
+
+    def find_visitors(self, rows: np.ndarray) -> np.ndarray:
+        """Return the position of the visitor of each row of ``ownerships``."""
+        return np.searchsorted(self.rows.first, rows, side="right") - 1
 
     def find_withdrawn(
         self, visitor: np.ndarray, time: np.ndarray, known: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return event and row of ``ownerships`` of each time that an event was taken back."""
+        """Return event and row of ``ownerships`` of each time that an event was taken back.
+
+        Unlike for ``find_owners``, each event has a visitor.
+        """
         none = np.empty(0, np.int64)
         # Few links are taken back: counted first, so that nothing is allocated for the others.
         size = _list_withdrawn(self.rows, visitor, time, known, none, none)
@@ -141,17 +168,59 @@ class VisitorLinks:
         return event, owner
 
 
+def _find_sole(rows: OwnerRows) -> np.ndarray:
+    first = rows.first[:-1]
+    holds = (rows.begin == ALWAYS_US) & (rows.end == NEVER_US) & (rows.until == NEVER_US)
+    alone = (np.diff(rows.first) == 1) & holds[first]
+    return np.append(np.where(alone, first, UNIDENTIFIED), UNIDENTIFIED).astype(np.int32)
+
+
 def _rank_codes(column: pa.DictionaryArray) -> np.ndarray:
     """Return the codes of a dictionary array by the order of its texts."""
     rank = pc.rank(column.dictionary).to_numpy().astype(np.int64) - 1
     return rank[column.indices.to_numpy()]
 
 
-def _resolve_single(columns: list[np.ndarray]) -> list[np.ndarray]:
-    """Return the columns of OWNERSHIPS, as codes, of visitors with one statement each."""
-    visitor, lead, known, begin, end, revoked = columns
-    holds = (revoked > known) & (end > begin)
-    return [column[holds] for column in (visitor, begin, end, known, revoked, lead)]
+def _find_plain(columns: list[np.ndarray], visitors: int) -> np.ndarray:
+    """Return a mask of the statements on visitors whose links have neither bounds nor an end."""
+    visitor, _, _, begin, end, revoked = columns
+    bounded = (begin != ALWAYS_US) | (end != NEVER_US) | (revoked != NEVER_US)
+    return np.bincount(visitor[bounded], minlength=visitors)[visitor] == 0
+
+
+def _resolve_plain(columns: list[np.ndarray], limit: int) -> tuple[list[np.ndarray], int]:
+    """Return what ``_resolve_several`` does of links without bounds, all visitors at a time.
+
+    The first lead has all events before the second one became known, and so on; no link is ever
+    taken back, unless the visitor becomes too many leads.
+    """
+    visitor, lead, known = (column for column in columns[:3])
+    visitor, lead, known = _keep_first(np.lexsort((known, lead, visitor)), visitor, lead, known)
+    order = np.lexsort((lead, known, visitor))
+    visitor, lead, known = visitor[order], lead[order], known[order]
+    starts = np.flatnonzero(np.r_[True, np.diff(visitor) != 0][: len(visitor)])
+    sizes = np.diff(np.r_[starts, len(visitor)])
+    crowded = sizes > limit
+    until = np.full(len(starts), NEVER_US)
+    until[crowded] = known[starts[crowded] + limit]
+    until = np.repeat(until, sizes)
+    # Of leads that became known at one instant the first by id has the events.
+    repeats = np.r_[False, (np.diff(visitor) == 0) & (np.diff(known) == 0)][: len(visitor)]
+    keep = ~repeats & (known < until)
+    visitor, lead, known, until = visitor[keep], lead[keep], known[keep], until[keep]
+    follows = np.diff(visitor) == 0
+    begin = np.where(np.r_[False, follows][: len(visitor)], known, ALWAYS_US)
+    end = np.where(np.r_[follows, False][: len(visitor)], np.r_[known[1:], 0], NEVER_US)
+    return [visitor, begin, end, known, until, lead], int(crowded.sum())
+
+
+def _keep_first(
+    order: np.ndarray, visitor: np.ndarray, lead: np.ndarray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first statement, in an order, of each visitor and lead."""
+    visitor, lead = visitor[order], lead[order]
+    again = np.r_[False, (np.diff(visitor) == 0) & (np.diff(lead) == 0)][: len(order)]
+    return visitor[~again], lead[~again], known[order][~again]
 
 
 def _resolve_several(columns: list[np.ndarray], limit: int) -> tuple[list[np.ndarray], int]:
@@ -193,8 +262,6 @@ def _find_last_owners(
 ) -> None:
     for event in range(len(visitor)):
         owners[event] = UNIDENTIFIED
-        if visitor[event] < 0:
-            continue
         for row in range(rows.first[visitor[event]], rows.first[visitor[event] + 1]):
             if _counts_ever(rows, row, time[event], known[event]):
                 if rows.until[row] == NEVER_US:
@@ -215,8 +282,6 @@ def _list_withdrawn(
     """Write event and row of each ownership that ended; return their number, however long."""
     count = 0
     for event in range(len(visitor)):
-        if visitor[event] < 0:
-            continue
         for row in range(rows.first[visitor[event]], rows.first[visitor[event] + 1]):
             if rows.until[row] < NEVER_US and _counts_ever(rows, row, time[event], known[event]):
                 if count < len(events):

@@ -70,7 +70,8 @@ def resolve_statements(statements: Iterable[LinkStatement], limit: int) -> list[
     rows = list[Ownership]()
     open_rows = dict[tuple[int, int, int], int]()
     for begin, end, covering in _sweep_event_times(pieces):
-        owners = _find_owners(covering, begin)
+        # An event is known after it happened, so what had ended by then never counted.
+        owners = [owner for owner in _find_owners(covering, begin) if owner[2] > begin]
         # A range that has the same owner as the one before it continues it.
         place = {owner: open_rows.get(owner) for owner in owners}
         open_rows = {}

@@ -6,8 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.intake.identity.visitor_rows import VISITOR_MARK
-from features.intake.visitors.web_visits import iter_visited_sources, read_web_visits
+from features.intake.visitors.web_visits import (
+    VISITOR_MARK,
+    iter_visited_sources,
+    read_web_visits,
+)
 from features.outcome_events import select_standing_outcomes
 from features.tools.instants import column_to_microseconds, to_microseconds
 from models.visitors.schemas import WEB_FUNNEL

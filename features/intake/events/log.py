@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.schema import Project
 from features.arrivals import Arrivals
@@ -31,6 +32,7 @@ from features.intake.identity.entities import EntityCollector
 from features.intake.identity.id_doubts import IdDoubts
 from features.intake.identity.merged_rows import count_moved, move_events
 from features.intake.identity.visitor_rows import (
+    FIRST_VISITOR,
     OwnerLookup,
     assign_visitors,
     count_identified,
@@ -151,9 +153,16 @@ def _count_moved(
     begins = np.cumsum([0, *(count.used for count in counts)])
     parts = [log.slice(int(b), count.used) for count, b in zip(counts, begins, strict=False)]
     return tuple(
-        replace(count, moved=count_moved(part, merges), identified=count_identified(part))
+        replace(count, moved=_count_merged(part, merges), identified=count_identified(part))
         for count, part in zip(counts, parts, strict=True)
     )
+
+
+def _count_merged(rows: pa.Table, merges: LeadMerges) -> int:
+    """Return the number of rows of merged records; a visitor may have the id of one."""
+    if not merges:
+        return 0
+    return count_moved(rows.filter(pc.greater(rows["lead"], FIRST_VISITOR)), merges)
 
 
 def _add_warnings(

@@ -22,7 +22,7 @@ from features.intake.identity.equal_events import (
 )
 from features.intake.identity.id_doubts import IdDoubts, open_id_doubts
 from features.intake.identity.merged_rows import find_lead_rows
-from features.intake.identity.visitor_rows import OwnerLookup, mark_visitors
+from features.intake.identity.visitor_rows import OwnerLookup
 from features.intake.ids import read_ids
 from features.intake.names import NameCounts, read_names
 from features.intake.objections import Objections
@@ -49,10 +49,9 @@ from features.tools.parallel import parallel_map
 EVENT_LOG = pa.schema([*EVENTS, pa.field("lead", pa.int32(), nullable=False)])
 HASHED_EVENT_LOG = pa.schema([*EVENT_LOG, *HASHES])
 
-# Columns of good rows; the id of a visitor is then that of the entity.
+# Columns of good rows; in a row of a visitor, ``entity_id`` is the id of the visitor.
 GOOD_COLUMNS = (
     "entity_id",
-    "visitor_id",
     "account_id",
     "time",
     "available",
@@ -196,7 +195,7 @@ def _check_piece(
     # Suppression comes first, since such a row must not appear in the quarantine. With a leads
     # source, only its rows decide which listed entities the data contains.
     row_flaws = checks.objections.find_flaws(columns["entity_id"], marks_held=lead_index is None)
-    ids = {"entity_id": pc.coalesce(columns["entity_id"], columns["visitor_id"])}
+    ids = {"entity_id": _take_any_id(source, columns)}
     row_flaws += find_common_flaws(columns | ids, source.missing_time == "skip")
     row_flaws += checks.limits.find_flaws(columns)
     row_flaws += [(pc.is_null(columns["event_type"]), NO_TYPE)]
@@ -206,10 +205,9 @@ def _check_piece(
     if lead_index is not None:
         is_unknown = pc.fill_null(pc.equal(reasons, UNKNOWN_ENTITY), False)
         checks.findings.doubts.add_unknown(columns["entity_id"].filter(is_unknown))
-    good = pa.table({name: columns[name] for name in GOOD_COLUMNS})
+    good = pa.table({name: columns[name] for name in GOOD_COLUMNS} | ids)
     if reasons.null_count < len(reasons):
         good = good.filter(reasons.is_null())
-    good = mark_visitors(good) if source.visitor_id else good.drop_columns(["visitor_id"])
     checks.findings.names.add(good)
     checks.findings.contract.add(raw, parsers.values.choice)
     return reasons, good, _to_hashed_log(good, source_number)
@@ -224,6 +222,15 @@ def _add_doubtful_ids(
     checks.findings.doubts.add(raw.table, column, columns[key])
 
 
+def _take_any_id(source: EventRows, columns: dict[str, pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Return the id of the entity, or else of the visitor, of each row."""
+    if source.visitor_id is None:
+        return columns["entity_id"]
+    if source.entity_id is None:
+        return columns["visitor_id"]
+    return pc.coalesce(columns["entity_id"], columns["visitor_id"])
+
+
 def _find_leads(
     columns: dict[str, pa.ChunkedArray], checks: RowChecks
 ) -> tuple[pa.ChunkedArray, list[Flaw]]:
@@ -231,8 +238,11 @@ def _find_leads(
     lead_index, size = checks.lead_index, len(columns["entity_id"])
     if lead_index is None:
         return pa.chunked_array([np.full(size, -1, np.int32)]), []
-    lead = find_lead_rows(columns["entity_id"], lead_index, checks.merges)
-    flaws = checks.excluded.find_flaws(columns["entity_id"])
+    if columns["entity_id"].null_count == size:
+        lead, flaws = np.full(size, -1, np.int32), list[Flaw]()
+    else:
+        lead = find_lead_rows(columns["entity_id"], lead_index, checks.merges)
+        flaws = checks.excluded.find_flaws(columns["entity_id"])
     if checks.owners.links and columns["visitor_id"].null_count < size:
         visitor, anonymous = checks.owners.find_visitors(columns["visitor_id"], columns)
         lead = np.where(lead < 0, visitor, lead)

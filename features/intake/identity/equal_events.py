@@ -11,12 +11,15 @@ import pyarrow.compute as pc
 
 from features.contracts import EVENTS
 from features.intake.formats.texts import to_plain_text, to_text
+from features.intake.identity.visitor_rows import FIRST_VISITOR
 from features.tools.duplicates import HASHES, HIGH, LOW
 from features.tools.row_hash import hash_rows, hash_texts
 
 # Dropped rows of a source whose whole content is compared with that of the row that is used. The
 # source is read once more for them, up to the last of them; a log with many has them soon.
 MAX_COMPARED_ROWS = 2_000
+# Sets hashes of visitors apart from those of leads: 2^64 / φ, though any odd number would do.
+VISITOR_HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def hash_identities(good: pa.Table, source_number: int) -> np.ndarray:
 def hash_log(events: pa.Table) -> pa.Table:
     """Return the hashes of the content of EVENT_LOG rows as HASHES."""
     parts = [HASHES.empty_table()]
-    for batch in events.select(EVENTS.names).to_batches():
+    for batch in events.select([*EVENTS.names, "lead"]).to_batches():
         rows = pa.Table.from_batches([batch])
         for name, source_name in (("time", "event_time"), ("available", "available_at")):
             rows = rows.append_column(name, rows[source_name].cast(pa.int64()))
@@ -191,10 +194,13 @@ def hash_log(events: pa.Table) -> pa.Table:
 
 
 def hash_events(rows: pa.Table) -> np.ndarray:
-    """Return the hash of the content of each event, uint64 (rows, 2)."""
+    """Return the hash of the content of each event, uint64 (rows, 2).
+
+    A visitor and a lead may have the same id; an event of the one is none of the other.
+    """
     # All nulls become the same NaN, so that equal rows have equal bytes.
     value = pc.fill_null(rows["value"], np.nan).to_numpy()
-    return hash_rows(
+    hashes = hash_rows(
         [
             hash_texts(rows["entity_id"]),
             rows["time"].to_numpy().view(np.uint64),
@@ -204,3 +210,8 @@ def hash_events(rows: pa.Table) -> np.ndarray:
             value.view(np.uint64),
         ]
     )
+    of_visitor = rows["lead"].to_numpy() <= FIRST_VISITOR
+    if of_visitor.any():
+        # Multiplied, since a mask of rows would copy the hashes twice.
+        hashes ^= (of_visitor * VISITOR_HASH)[:, None]
+    return hashes

@@ -16,12 +16,10 @@ from features.tools.duckdb_sql import run_query
 from features.tools.id_index import IdIndex
 from features.tools.instants import column_to_microseconds
 from features.tools.spill import SpillBuffer
-from features.visitors.links import UNIDENTIFIED, VisitorLinks
+from features.visitors.links import UNIDENTIFIED, WITHDRAWN_ONLY, VisitorLinks
 
-# Before the id of a visitor where it stands in place of an entity's. No id begins with a blank,
-# since those around ids are removed.
-VISITOR_MARK = " "
-# The lead of a row of a visitor, until all rows are read: this minus the visitor's position.
+# The lead of a row of a visitor until all rows are read: this minus the row of its ownership, or of
+# any ownership of the visitor if the link was taken back.
 FIRST_VISITOR = -2
 
 
@@ -36,7 +34,7 @@ class OwnerLookup:
     """
 
     links: VisitorLinks
-    entity_ids: pa.ChunkedArray
+    entity_ids: pa.Array
     lead_rows: np.ndarray
 
     @classmethod
@@ -44,7 +42,7 @@ class OwnerLookup:
         """Return the lookup; without leads there are no links."""
         ids = links.ownerships["entity_id"]
         rows = np.empty(0, np.int32) if leads is None else find_lead_rows(ids, leads, merges)
-        return cls(links, ids, rows)
+        return cls(links, ids.combine_chunks(), rows)
 
     def find_visitors(
         self, visitors: pa.ChunkedArray, columns: dict[str, pa.Array]
@@ -55,26 +53,18 @@ class OwnerLookup:
         others is -1.
         """
         is_visitor = pc.and_(pc.is_null(columns["entity_id"]), pc.is_valid(visitors))
-        mask = is_visitor.to_numpy()
+        mask = is_visitor.to_numpy(zero_copy_only=False)
         place = np.where(mask, self.links.index.find(visitors), -1)
         # A row without a time is rejected for that.
         time, known = (
             pc.fill_null(columns[n], 0).to_numpy(zero_copy_only=False)
             for n in ("time", "available")
         )
-        owned = self.links.find_owners(place, time, known) != UNIDENTIFIED
-        return (
-            np.where(owned, FIRST_VISITOR - place, -1).astype(np.int32),
-            pa.array(mask & ~owned),
-        )
-
-
-def mark_visitors(rows: pa.Table) -> pa.Table:
-    """Return rows in which the id of a visitor, marked, stands in for that of an entity."""
-    visitors = pc.binary_join_element_wise(VISITOR_MARK, rows["visitor_id"], "")
-    ids = pc.coalesce(rows["entity_id"], visitors)
-    place = rows.column_names.index("entity_id")
-    return rows.set_column(place, "entity_id", ids).drop_columns(["visitor_id"])
+        owner = self.links.find_owners(place, time, known)
+        withdrawn = np.flatnonzero(owner == WITHDRAWN_ONLY)
+        owner[withdrawn] = self.links.rows.first[place[withdrawn]]
+        owned = owner != UNIDENTIFIED
+        return np.where(owned, np.int32(FIRST_VISITOR) - owner, -1), pa.array(mask & ~owned)
 
 
 def count_identified(log: pa.Table) -> int:
@@ -93,31 +83,46 @@ def assign_visitors(
     if not lookup.links:
         return log, WITHDRAWN.empty_table()
     withdrawn = list[pa.Table]()
-    pieces = (_assign_piece(batch, lookup, withdrawn) for batch in log.to_batches())
+    changing = lookup.links.find_changing()
+    pieces = (_assign_piece(batch, lookup, changing, withdrawn) for batch in log.to_batches())
     assigned = SpillBuffer.collect(log.schema, pieces, scratch)
     return assigned, pa.concat_tables([WITHDRAWN.empty_table(), *withdrawn])
 
 
 def _assign_piece(
-    batch: pa.RecordBatch, lookup: OwnerLookup, withdrawn: list[pa.Table]
+    batch: pa.RecordBatch, lookup: OwnerLookup, changing: np.ndarray, withdrawn: list[pa.Table]
 ) -> pa.Table:
     piece = pa.Table.from_batches([batch])
     lead = piece["lead"].to_numpy()
     is_visitor = lead <= FIRST_VISITOR
     if not is_visitor.any():
         return piece
-    visitor = np.where(is_visitor, FIRST_VISITOR - lead, -1)
-    time, known = (column_to_microseconds(piece[n]) for n in ("event_time", "available_at"))
-    event, owner = lookup.links.find_withdrawn(visitor, time, known)
+    owner = np.where(is_visitor, FIRST_VISITOR - lead, UNIDENTIFIED)
+    moved = np.flatnonzero(is_visitor & changing[owner])
+    if len(moved):
+        owner[moved] = _settle_owners(piece, moved, owner[moved], lookup, withdrawn)
+        stays = ~is_visitor | (owner >= 0)
+        piece, owner = piece.filter(pa.array(stays)), owner[stays]
+    return _give_rows(piece, owner, column_to_microseconds(piece["available_at"]), lookup)
+
+
+def _settle_owners(
+    piece: pa.Table,
+    places: np.ndarray,
+    owner: np.ndarray,
+    lookup: OwnerLookup,
+    withdrawn: list[pa.Table],
+) -> np.ndarray:
+    """Return the last owner of rows of visitors whose links changed; collect what was undone."""
+    rows, visitor = piece.take(pa.array(places)), lookup.links.find_visitors(owner)
+    time, known = (column_to_microseconds(rows[n]) for n in ("event_time", "available_at"))
+    event, ended = lookup.links.find_withdrawn(visitor, time, known)
     if len(event):
-        rows = _give_rows(piece.take(pa.array(event)), owner, known[event], lookup)
-        until = pa.array(lookup.links.rows.until[owner]).cast(INSTANT)
-        rows = rows.append_column(WITHDRAWN.field("until"), until)
-        withdrawn.append(rows.select(WITHDRAWN.names).cast(WITHDRAWN))
-    owner = lookup.links.find_owners(visitor, time, known)
-    stays = ~is_visitor | (owner >= 0)
-    piece, owner, known = piece.filter(pa.array(stays)), owner[stays], known[stays]
-    return _give_rows(piece, owner, known, lookup)
+        undone = _give_rows(rows.take(pa.array(event)), ended, known[event], lookup)
+        until = pa.array(lookup.links.rows.until[ended]).cast(INSTANT)
+        undone = undone.append_column(WITHDRAWN.field("until"), until)
+        withdrawn.append(undone.select(WITHDRAWN.names).cast(WITHDRAWN))
+    return lookup.links.find_owners(visitor, time, known)
 
 
 def _give_rows(
@@ -125,14 +130,15 @@ def _give_rows(
 ) -> pa.Table:
     """Return rows as those of the leads of ``owner``; rows with a negative one stay as they are."""
     given = owner >= 0
-    place = pa.array(owner, mask=~given)
     row = np.where(given, owner, 0)
-    since = np.where(given, lookup.links.rows.since[row], known)
-    columns = {
-        "entity_id": pc.coalesce(lookup.entity_ids.take(place), piece["entity_id"]),
-        "available_at": pa.array(np.maximum(known, since)).cast(INSTANT),
-        "lead": pa.array(np.where(given, lookup.lead_rows[row], piece["lead"].to_numpy())),
-    }
+    entity = lookup.entity_ids.take(pa.array(owner, mask=~given))
+    lead, since = lookup.lead_rows[row], lookup.links.rows.since[row]
+    if not given.all():
+        entity = pc.coalesce(pa.chunked_array([entity]), piece["entity_id"])
+        lead = np.where(given, lead, piece["lead"].to_numpy())
+        since = np.where(given, since, known)
+    columns = {"entity_id": entity, "lead": pa.array(lead)}
+    columns["available_at"] = pa.array(np.maximum(known, since)).cast(INSTANT)
     for name, column in columns.items():
         at = piece.column_names.index(name)
         piece = piece.set_column(at, piece.schema.field(name), column)

@@ -13,7 +13,6 @@ from configs.schema import Project
 from configs.source_rows import EventRows
 from features.contracts import Dataset
 from features.intake.formats.texts import to_plain_text
-from features.intake.identity.visitor_rows import VISITOR_MARK
 from features.intake.ids import read_ids
 from features.intake.names import read_names
 from features.intake.reading import RawRows, SourceReader
@@ -22,6 +21,9 @@ from features.intake.values import read_times
 from features.tools.duckdb_sql import run_query
 from features.tools.instants import to_microseconds
 
+# Before the id of a visitor who is no lead. No id begins with a blank, since those around ids are
+# removed, so it is no lead's id.
+VISITOR_MARK = " "
 # Rows that wait, about, before they are made one a visitor and call to action.
 MAX_BUFFERED_ROWS = 1 << 21
 
