@@ -102,9 +102,9 @@ class VisitorLinks:
         texts = [c.dictionary.take(n) for c, n in zip((visitors, leads), names, strict=True)]
         fields = [statements[name].to_numpy() for name in LinkStatement._fields[1:]]
         columns = [*codes, *fields]
-        plain = _find_plain(columns, len(texts[0]))
-        simple, crowded = _resolve_plain([column[plain] for column in columns], limit)
-        other, shared = _resolve_several([column[~plain] for column in columns], limit)
+        unbounded = _find_unbounded(columns, len(texts[0]))
+        simple, crowded = _resolve_unbounded([column[unbounded] for column in columns], limit)
+        other, shared = _resolve_several([column[~unbounded] for column in columns], limit)
         shared += crowded
         columns = [np.concatenate(pair) for pair in zip(simple, other, strict=True)]
         order = np.lexsort(columns[::-1])
@@ -138,13 +138,13 @@ class VisitorLinks:
         # Of most visitors one row holds at all times: their events need no look at it.
         other = np.flatnonzero((owners < 0) & (visitor >= 0))
         if len(other):
-            found = np.empty(len(other), np.int32)
-            _find_last_owners(self.rows, visitor[other], time[other], known[other], found)
-            owners[other] = found
+            changing = np.empty(len(other), np.int32)
+            _find_last_owners(self.rows, visitor[other], time[other], known[other], changing)
+            owners[other] = changing
         return owners
 
     def find_changing(self) -> np.ndarray:
-        """Return whether each row is of a visitor of whom any ownership ended."""
+        """Return whether each row is of a visitor with an ownership that ended."""
         ended = np.append(0, np.cumsum(self.rows.until < NEVER_US))
         counts = ended[self.rows.first[1:]] - ended[self.rows.first[:-1]]
         return np.repeat(counts > 0, np.diff(self.rows.first))
@@ -181,14 +181,14 @@ def _rank_codes(column: pa.DictionaryArray) -> np.ndarray:
     return rank[column.indices.to_numpy()]
 
 
-def _find_plain(columns: list[np.ndarray], visitors: int) -> np.ndarray:
+def _find_unbounded(columns: list[np.ndarray], visitors: int) -> np.ndarray:
     """Return a mask of the statements on visitors whose links have neither bounds nor an end."""
     visitor, _, _, begin, end, revoked = columns
     bounded = (begin != ALWAYS_US) | (end != NEVER_US) | (revoked != NEVER_US)
     return np.bincount(visitor[bounded], minlength=visitors)[visitor] == 0
 
 
-def _resolve_plain(columns: list[np.ndarray], limit: int) -> tuple[list[np.ndarray], int]:
+def _resolve_unbounded(columns: list[np.ndarray], limit: int) -> tuple[list[np.ndarray], int]:
     """Return what ``_resolve_several`` does of links without bounds, all visitors at a time.
 
     The first lead has all events before the second one became known, and so on; no link is ever
