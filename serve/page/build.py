@@ -15,7 +15,10 @@ from serve.page.render import render_page
 from serve.page.runtime import bundle_chart_library
 from serve.page.sections.customers.at_stake import build_customers_at_stake
 from serve.page.sections.customers.curve import build_customer_curve
+from serve.page.sections.customers.revenue import build_customer_revenue
 from serve.page.sections.customers.states import build_customer_states
+from serve.page.sections.customers.values import build_customer_values
+from serve.page.sections.customers.win_backs import build_win_backs
 from serve.page.sections.fit.profile import build_fit_profile
 from serve.page.sections.fit.white_space import build_white_space
 from serve.page.sections.forecast.section import build_forecast_section
@@ -83,6 +86,9 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_customer_curve,
     build_customer_states,
     build_customers_at_stake,
+    build_win_backs,
+    build_customer_values,
+    build_customer_revenue,
     build_forecast_track,
     build_promised,
     *TRUST_SECTIONS,

@@ -1,4 +1,4 @@
-"""Customers after the win: their states, what they will bring, retention and revenue."""
+"""Customers after the win: their states, what they will bring, and retention."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from serve.page.sections.funnel.texts import GROUP, UNKNOWN, Row, write_amount
 
 NAME = "customer_states"
 STRANGER = "stranger"
-# Cohorts and quarters that are shown: the latest; the files have all.
-MAX_COHORTS, MAX_QUARTERS = 6, 6
+# Cohorts that are shown: the latest; the file has all.
+MAX_COHORTS = 6
 # Texts that differ for customers with contracts.
 CONTRACT_TEXTS = {
     "orders_12m",
     "retention_caption",
     "retention_summary",
-    "revenue_caption",
     "track_caption",
     "states_note",
     "values_note",
@@ -48,7 +47,6 @@ def build_customer_states(data: PageData) -> Section | None:
         [
             _list_states(words, states),
             *_list_flows(words, tables),
-            *_list_revenue(words, tables),
             *_list_track(words, tables),
         ],
         [*_list_notes(words, basis)],
@@ -208,35 +206,6 @@ def _list_retention(words: PageWords, tables: CustomerTables) -> Iterator[Table]
         yield Table(words.text(NAME, "retention_table"), headings, rows, numeric, folded=True)
 
 
-def _list_revenue(words: PageWords, tables: CustomerTables) -> Iterator[Table]:
-    """Yield the steps from the margin of each quarter to that of the next."""
-    rows = tables.list_rows("revenue_bridge")
-    if not any(row["amount"] for row in rows):
-        return
-    basis = tables.list_rows("customer_basis")[0]
-    past = sorted({row["period"] for row in rows if row["kind"] == "actual"})[-MAX_QUARTERS:]
-    ahead = sorted({row["period"] for row in rows if row["kind"] == "forecast"})
-    steps = list(dict.fromkeys(row["step"] for row in rows))
-    cells = {(row["period"], row["step"]): row for row in rows}
-    lines = []
-    for period in (*past, *ahead):
-        name = words.text(NAME, "expected_quarter", quarter=period) if period in ahead else period
-        own = [_write_step(words, step, cells[period, step]["amount"]) for step in steps]
-        end = cells[period, "end"]
-        ends = words.amounts(end["low"], end["high"]) if period in ahead else UNKNOWN
-        lines.append([name, *own, *[ends] * bool(ahead)])
-    headings = [words.text(NAME, key) for key in ("quarter", *steps, *["ends"] * bool(ahead))]
-    numeric = frozenset(range(1, len(headings)))
-    caption = _choose_key(basis, "revenue_caption")
-    yield Table(words.text(NAME, caption), headings, lines, numeric)
-
-
-def _write_step(words: PageWords, step: str, amount: float) -> str:
-    if step in ("start", "end"):
-        return words.amount(amount)
-    return ("−" if step in ("contraction", "lost") else "+") + words.amount(amount)
-
-
 def _list_track(words: PageWords, tables: CustomerTables) -> Iterator[Table]:
     """Yield the past forecasts of the model that is used, beside what came."""
     rows = [
@@ -260,14 +229,6 @@ def _list_track(words: PageWords, tables: CustomerTables) -> Iterator[Table]:
 
 def _list_notes(words: PageWords, basis: Row) -> Iterator[str]:
     days = words.language.days(basis["lapse_days"])
-    if not basis["bridge_limits"]:
-        yield words.text(
-            NAME,
-            "bridge_note",
-            quarters=words.number(basis["bridge_quarters"]),
-            bias=words.percent(basis["bridge_bias"]),
-            held=words.number(basis["bridge_held"]),
-        )
     grace = words.language.days(basis["grace_days"] or 0)
     yield words.text(NAME, _choose_key(basis, "states_note"), lapse=days, grace=grace)
     yield words.text(NAME, _choose_key(basis, "values_note") if basis["model"] else "no_model")

@@ -11,12 +11,12 @@ from models.fit.accounts import select_white_space
 from serve.page.content.page_data import PageData
 from serve.page.content.parts import Section, Table
 from serve.page.sections.fit.profile import GROUP
-from serve.page.sections.funnel.lead_cells import find_targets, name_lead
-from serve.page.sections.funnel.texts import UNKNOWN, write_amount
+from serve.page.sections.funnel.lead_cells import Cell, is_empty, list_in_parts, name_lead
+from serve.page.sections.funnel.texts import UNKNOWN, Row, write_amount
 
 NAME = "fit_white_space"
-# Accounts that are listed, and those that are seen without a press; the file has all.
-MAX_ACCOUNTS, FIRST_ACCOUNTS = 100, 15
+# Accounts that are listed; the file has all.
+MAX_ACCOUNTS = 100
 
 
 def build_white_space(data: PageData) -> Section | None:
@@ -46,29 +46,22 @@ def build_white_space(data: PageData) -> Section | None:
 def _list_accounts(data: PageData, listed: pa.Table) -> Iterator[Table]:
     """Yield the first accounts, and the next ones as a table that is opened."""
     words = data.words
-    has = {
-        name: listed[name].null_count < listed.num_rows
-        for name in ("account_id", "owner", "expected_value")
-    }
-    keys = ["lead", *(name for name in ("account_id", "owner") if has[name]), "silent_days"]
-    keys += ["expected_value" if has["expected_value"] else "factor", "matched", "missing"]
-    headings = [words.text(NAME, key) for key in keys]
-    numeric = frozenset({keys.index("silent_days"), keys.index("silent_days") + 1})
-    for key, start, end in (("first", 0, FIRST_ACCOUNTS), ("next", FIRST_ACCOUNTS, MAX_ACCOUNTS)):
-        part = listed.slice(start, end - start)
-        rows = []
-        for row, target in zip(part.to_pylist(), find_targets(data, part), strict=True):
-            cells = {
-                "lead": name_lead(words, row["entity_id"], target),
-                "account_id": row["account_id"] or UNKNOWN,
-                "owner": row["owner"] or UNKNOWN,
-                "silent_days": words.language.days(row["silent_days"]),
-                "expected_value": write_amount(words, row["expected_value"]),
-                "factor": words.number(row["factor"], 2),
-                "matched": row["matched"] or UNKNOWN,
-                "missing": row["missing"] or UNKNOWN,
-            }
-            rows.append([cells[name] for name in keys])
-        if rows:
-            caption = words.text(NAME, key, shown=words.number(len(rows)))
-            yield Table(caption, headings, rows, numeric, folded=start > 0, compact=True)
+    # A lead without an expected value is ordered by its factor.
+    size = "factor" if is_empty(listed, "expected_value") else "expected_value"
+
+    def write_cells(row: Row, target: str | None) -> dict[str, Cell]:
+        sizes = {
+            "expected_value": write_amount(words, row["expected_value"]),
+            "factor": words.number(row["factor"], 2),
+        }
+        return {
+            "lead": name_lead(words, row["entity_id"], target),
+            "account_id": row["account_id"] or UNKNOWN,
+            "owner": row["owner"] or UNKNOWN,
+            "silent_days": words.language.days(row["silent_days"]),
+            size: sizes[size],
+            "matched": row["matched"] or UNKNOWN,
+            "missing": row["missing"] or UNKNOWN,
+        }
+
+    return list_in_parts(data, NAME, listed, ("silent_days", size), write_cells, MAX_ACCOUNTS)

@@ -14,11 +14,11 @@ from pipelines.customers.customers import compute_customers
 from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.content.page_data import PageData
 from serve.page.sections.customers.at_stake import (
-    FIRST_CUSTOMERS,
     build_customers_at_stake,
     select_at_stake,
 )
 from serve.page.sections.customers.states import build_customer_states
+from serve.page.sections.funnel.lead_cells import FIRST_LISTED
 from tests.pipelines.customers import company, subscriptions
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import a_run, some_scores
@@ -49,28 +49,17 @@ def make(tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_states_flows_and_revenue_are_shown(
-    make: Make, customers: CustomerTables, language: str
-) -> None:
+def test_states_and_flows_are_shown(make: Make, customers: CustomerTables, language: str) -> None:
     data = make(customers, language)
     section = build_customer_states(data)
     assert section is not None
     words, rows = data.words, customers.list_rows("customer_states")
-    states, flows, revenue, track = section.tables
+    states, flows, track = section.tables
     retention = section.charts[0].table
     assert [row[1] for row in states.rows] == [words.number(row["customers"]) for row in rows]
     counted = customers.list_rows("customer_flows")
     shown = [cell for row in flows.rows for cell in row[1:] if cell != "–"]
     assert sorted(shown) == sorted(words.number(row["customers"]) for row in counted)
-    bridge = customers.list_rows("revenue_bridge")
-    last = [row for row in bridge if row["period"] == bridge[-1]["period"]]
-    assert last[-1]["kind"] == "forecast" and revenue.rows[-1][0] != last[0]["period"]
-    assert last[0]["period"] in revenue.rows[-1][0]
-    assert revenue.rows[-1][-2] == words.amount(last[-1]["amount"])
-    assert revenue.rows[-1][-1] == words.amounts(last[-1]["low"], last[-1]["high"])
-    over = [row for row in bridge if row["kind"] == "actual"]
-    assert revenue.rows[-3][0] == over[-1]["period"]
-    assert revenue.rows[-3][-2:] == [words.amount(over[-1]["amount"]), "–"]
     assert len(retention.rows) >= 4 and len(track.rows) >= 2
     assert len(section.charts[0].rows) > 10
     assert [quote.value for quote in section.quotes][-1] == words.amount(
@@ -90,7 +79,7 @@ def test_customers_at_stake_come_in_their_order(
     listed = select_at_stake(customers.tables["customers"]).to_pylist()
     assert all(row["state"] != "lapsed" for row in listed)
     names = [getattr(row[0], "entity", row[0]) for row in section.tables[0].rows]
-    assert names == [row["entity_id"] for row in listed[:FIRST_CUSTOMERS]]
+    assert names == [row["entity_id"] for row in listed[:FIRST_LISTED]]
     at_stake = [row["save_value"] for row in listed]
     assert at_stake == sorted(at_stake, reverse=True)
 
@@ -124,9 +113,9 @@ def test_contracts_have_texts_of_their_own(
     shown, other = (build_customer_states(make(rows, language)) for rows in (tables, customers))
     assert shown is not None and other is not None
     assert shown.quotes[0].label != other.quotes[0].label
-    assert "{" not in " ".join(shown.notes) and not {*shown.notes[1:]} & {*other.notes}
+    assert "{" not in " ".join(shown.notes) and not {*shown.notes} & {*other.notes}
     grace = make(tables, language).words.language.days(30)
-    assert grace in shown.notes[1]
+    assert grace in shown.notes[0]
     assert shown.charts[0].caption != other.charts[0].caption
     stakes = build_customers_at_stake(make(tables, language))
     reviews = [row["next_review"] for row in tables.list_rows("customers") if row["next_review"]]

@@ -10,7 +10,8 @@ from models.fit.result import FitTables
 from pipelines.fit.fit import compute_account_fit
 from serve.page.content.hidden_ids import hide_personal_ids
 from serve.page.sections.fit.profile import build_fit_profile
-from serve.page.sections.fit.white_space import FIRST_ACCOUNTS, build_white_space
+from serve.page.sections.fit.white_space import build_white_space
+from serve.page.sections.funnel.lead_cells import FIRST_LISTED
 from tests.pipelines.fit import company
 from tests.serve.page.pages import make_data, make_project
 from tests.serve.samples import a_run, some_scores
@@ -77,7 +78,7 @@ def test_white_space_lists_accounts_that_fit_and_are_silent(make, fit):
         if row["fit_class"] == "A" and row["state"] == "silent"
     ]
     listed = [row[0] for table in section.tables for row in cells_of(table)]
-    assert listed == expected[:100] and len(section.tables[0].rows) == FIRST_ACCOUNTS
+    assert listed == expected[:100] and len(section.tables[0].rows) == FIRST_LISTED
     assert section.sentence.startswith(f"{len(expected)} of ")
     # Pressing a lead with a score opens it; others are texts.
     first = section.tables[0].rows
