@@ -51,6 +51,7 @@ from configs.source_rows import FrozenModel, SourceRows
 from configs.sources import Sources
 from configs.suggestions import did_you_mean
 from configs.targets import ColumnOutcome, Target
+from configs.touches.touches import Touches
 
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
@@ -92,6 +93,7 @@ UNHASHED_KEYS = (
     "qualification",
     "customers",
     "channels",
+    "touches",
 )
 
 
@@ -127,6 +129,9 @@ class Project(FrozenModel):
     )
     channels: Channels | None = Field(
         None, description="channels that touch accounts: cost and credit; default: none"
+    )
+    touches: Touches | None = Field(
+        None, description="own touches of leads, and their replies; default: none"
     )
     words: dict[str, str | tuple[str, ...]] = Field(
         {},

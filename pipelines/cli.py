@@ -99,6 +99,7 @@ COMMANDS = {
         funnel.forecast,
         funnel.fit,
         funnel.channels,
+        funnel.touches,
         funnel.customers,
     ),
     OPERATOR: (nightly.score, nightly.deploy, state.verify),

@@ -204,6 +204,28 @@ def channels(
         print_parts(*terminal.render_channels(result, project.goals.currency))
 
 
+def touches(
+    config: Config, as_of: AsOf = None, out: OutFolder = None, as_json: Json = False
+) -> None:
+    """Show the chance of a reply by touch number, and next touches.
+
+    A touch counts while its lead is silent and reachable, and once it was followed for 14 days. A
+    lead that replied or opted out gets no touch, nor does one whose touch costs more than it
+    brings.
+    """
+    from pipelines.reports import terminal
+    from pipelines.touches.touches import compute_touches
+
+    _check_folder(out)
+    project = read_project(config)
+    result = compute_touches(project, as_of, log_line)
+    _write_tables(out, result.tables.by_name())
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_parts(*terminal.render_touches(result, project.goals.currency))
+
+
 def _check_folder(out: Path | None) -> None:
     """Refuse a folder that cannot be written before any work is done."""
     from pipelines.table_file import require_output_folder

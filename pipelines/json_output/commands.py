@@ -14,6 +14,7 @@ from pipelines.json_output import (
     nightly,
     proposal,
     tables,
+    touches,
     training,
     verify,
 )
@@ -38,6 +39,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "customers": (customers.CustomersOutput,),
     "customers --backtest": (customers.CustomerBacktestOutput,),
     "channels": (channels.ChannelsOutput,),
+    "touches": (touches.TouchesOutput,),
     "score": (nightly.ScoreOutput,),
     "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),

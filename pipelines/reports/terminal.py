@@ -72,6 +72,13 @@ from pipelines.reports.company.funnel_tables import (
     describe_silence,
     iter_segments,
 )
+from pipelines.reports.company.touch_tables import (
+    NAIVE,
+    build_cut_rows,
+    build_hazard_rows,
+    build_next_rows,
+    describe_touches,
+)
 from pipelines.reports.company.web_tables import build_web_rows, describe_web
 from pipelines.reports.data_tables import (
     build_catalog_table,
@@ -132,6 +139,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from models.forecast.accuracy import ForecastAccuracy
     from models.forecast.result import ForecastBacktest, ForecastResult
     from models.funnel.result import FunnelResult
+    from models.touches.result import TouchResult
     from pipelines.lead.explain import Explanation
     from pipelines.nightly.forget import ErasureResult
     from pipelines.results.ablation import TargetAblation
@@ -408,6 +416,15 @@ def render_channels(result: ChannelResult, currency: str | None = None) -> list[
     parts += _stack_tables(*(table for table in tables if table))
     parts += map(escape_text, [*list_channel_notes(rows), NOT_EFFECT])
     return [*parts, *_stack_tables(build_period_table(rows, currency))]
+
+
+def render_touches(result: TouchResult, currency: str | None = None) -> list[RenderableType]:
+    """Return the chance of a reply by touch number, channel and gap, and whom to touch next."""
+    rows = result.tables.list_rows("touch_hazard")
+    parts: list[RenderableType] = [*map(escape_text, describe_touches(result))]
+    next_rows = build_next_rows(result.tables.list_rows("next_touch"), currency)
+    tables = (build_hazard_rows(rows), build_cut_rows(rows), next_rows)
+    return [*parts, *_stack_tables(*(table for table in tables if table)), escape_text(NAIVE)]
 
 
 def render_customer_backtest(backtest: CustomerBacktest) -> list[RenderableType]:

@@ -34,6 +34,7 @@ def company(guarded_company, tmp_path_factory):
     crm = {"format": "salesforce", "key": "Id__c", "columns": {"S__c": "buy.score"}}
     config["publish"] = {"exports": {"sales": crm}}
     config["customers"] = {"purchases": ["met", "bought"]}
+    config["touches"] = {"types": ["visit"], "replies": ["met"], "min_at_risk": 5}
     config["channels"] = {"touches": ["visit"], "window": "30d", "min_accounts": 1}
     (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
@@ -115,6 +116,7 @@ COMMANDS = [
     ("funnel", ["--as-of", tiny.END]),
     ("fit", ["--as-of", tiny.END]),
     ("channels", ["--as-of", tiny.END]),
+    ("touches", ["--as-of", tiny.END]),
     ("customers", ["--as-of", tiny.END]),
     ("customers --backtest", ["--as-of", tiny.END, "--days", "60"]),
     ("forecast", ["--as-of", tiny.END]),
