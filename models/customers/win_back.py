@@ -52,6 +52,10 @@ class Lapses(NamedTuple):
     days: np.ndarray
     returned: np.ndarray
 
+    def select(self, rows: np.ndarray) -> Lapses:
+        """Return some of the lapses, by a mask or their places."""
+        return Lapses(*(column[rows] for column in self))
+
 
 class ReturnChances(NamedTuple):
     """Chances of a return, float64, one element for a lapse; NaN where too few were observed."""
@@ -81,6 +85,17 @@ class WinBackCheck:
     def better(self) -> str:
         """Return the method with the lower loss; the clock where both are alike."""
         return min(self.loss, key=lambda name: self.loss[name])
+
+
+def check_clock(lapses: Lapses, purchases: Purchases, origin: int, end: int) -> WinBackCheck | None:
+    """Return how the clock as of the day ``origin`` compares with what came before ``end``.
+
+    ``lapses`` are those as of the origin. None where too few customers had lapsed then.
+    """
+    now = lapses.select(~lapses.returned)
+    chance = estimate_win_backs(lapses, now.purchases, now.days).chance
+    later = purchases.customer[(purchases.day >= origin) & (purchases.day < end)]
+    return _compare_returns({CLOCK: chance}, np.isin(now.customer, later))
 
 
 def find_lapses(purchases: Purchases, end: int, lapse: int) -> Lapses:
@@ -160,18 +175,26 @@ def check_returns(purchases: Purchases, end: int, lapse: int) -> WinBackCheck | 
     lapsed = histories.select(rows)
     counts = lapsed.repeats.astype(np.int64) + 1
     by_clock = estimate_win_backs(find_lapses(purchases, origin, lapse), counts, clock[rows]).chance
-    is_known = np.isfinite(by_clock)
-    if is_known.sum() < MIN_AT_RISK:
+    if np.isfinite(by_clock).sum() < MIN_AT_RISK:
         return None
     forecast = fit_purchases(sample_histories(histories, MAX_CHECKED)).forecast(lapsed)
     by_model = forecast.predict_any(RETURN_DAYS / DAYS_PER_WEEK)
-    returned = count_purchases(purchases, lapsed, origin, end)[0][is_known] > 0
-    methods = {CLOCK: by_clock[is_known], MODEL: by_model[is_known]}
+    returned = count_purchases(purchases, lapsed, origin, end)[0] > 0
+    return _compare_returns({CLOCK: by_clock, MODEL: by_model}, returned)
+
+
+def _compare_returns(methods: dict[str, np.ndarray], returned: np.ndarray) -> WinBackCheck | None:
+    """Return how chances by method compare with who came back, where the clock gives one."""
+    is_known = np.isfinite(methods[CLOCK])
+    if is_known.sum() < MIN_AT_RISK:
+        return None
+    came = returned[is_known]
+    known = {name: chance[is_known] for name, chance in methods.items()}
     return WinBackCheck(
         int(is_known.sum()),
-        int(returned.sum()),
-        {name: float(chance.sum()) for name, chance in methods.items()},
-        {name: _measure_loss(chance, returned) for name, chance in methods.items()},
+        int(came.sum()),
+        {name: float(chance.sum()) for name, chance in known.items()},
+        {name: _measure_loss(chance, came) for name, chance in known.items()},
     )
 
 

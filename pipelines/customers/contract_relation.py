@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from configs.customers.contract import Contract
 from configs.customers.customers import YEAR, Customers
+from models.contracts.lapses import find_contract_lapses
 from models.contracts.months import list_contract_months
 from models.contracts.past_renewals import (
     ChosenRenewals,
@@ -23,9 +25,9 @@ from models.contracts.states import classify_contracts
 from models.contracts.status import ContractsAt, Endings, count_decisions
 from models.contracts.terms import ContractTerms
 from models.customers.margins import fit_margins
-from models.customers.schemas import WIN_BACK_TRACK, WIN_BACKS
 from models.customers.states import CustomersAt, find_customer_days
 from models.customers.value_draws import BLOCK, ValueHorizon
+from models.customers.win_back import CLOCK, RETURN_DAYS, check_clock, estimate_win_backs
 from models.purchases.histories import (
     DAYS_PER_WEEK,
     PurchaseHistories,
@@ -47,6 +49,7 @@ from pipelines.customers.values import (
     CustomerValues,
     find_weekly_discount,
 )
+from pipelines.customers.win_back_rows import LapsedCustomers, build_win_back_tables
 from pipelines.training_data import Snapshot
 
 # A renewal is looked at so long before it is due, at most half a period.
@@ -179,11 +182,31 @@ class ContractRelation(CustomerRelation):
             yield QuarterDraws(customer, draws[0], draws[1])
 
     def build_win_backs(self, now: CustomersAt) -> dict[str, pa.Table]:
-        """Return empty tables: returns of contracts are not predicted."""
-        return {
-            "win_backs": WIN_BACKS.empty_table(),
-            "win_back_track": WIN_BACK_TRACK.empty_table(),
-        }
+        """Return the chances that those who have left come back, by the clock since they left."""
+        end, payments = self.bought.end, self.bought.purchases
+        lapses, origin = find_contract_lapses(self.events, end), end - RETURN_DAYS
+        check = check_clock(find_contract_lapses(self.events, origin), payments, origin, end)
+        left = lapses.select(~lapses.returned)
+        chances = estimate_win_backs(lapses, left.purchases, left.days)
+        margin = self._predict_new_contracts()[left.customer]
+        lapsed = LapsedCustomers(left.customer, left.purchases, left.days, chances, margin, CLOCK)
+        return build_win_back_tables(self.snapshot, self.bought, lapsed, check)
+
+    def _predict_new_contracts(self) -> np.ndarray:
+        """Return the margin of the year that begins with a new contract today, by customer."""
+        contracts, models = self.contracts, self.models
+        if models is None or models.margins is None:
+            return np.full(len(contracts.number), np.nan)
+        first, due = np.ones_like(contracts.number), contracts.end + self.events.terms.period
+        new = replace(
+            contracts,
+            number=first,
+            due=np.full_like(contracts.due, due),
+            ended=np.full_like(contracts.ended, -1),
+        )
+        payments = 1 + models.fitted.forecast(new).predict_orders(YEAR // DAY)
+        margin: np.ndarray = payments * models.margins.predict_margin(self.period_histories)
+        return margin
 
 
 def collect_contract_events(

@@ -41,7 +41,7 @@ from pipelines.customers.values import (
     CustomerValues,
     predict_values,
 )
-from pipelines.customers.win_back_rows import build_win_back_tables
+from pipelines.customers.win_back_rows import build_win_back_tables, collect_lapsed_customers
 
 
 class PurchaseRelation(CustomerRelation):
@@ -143,7 +143,8 @@ class PurchaseRelation(CustomerRelation):
 
     def build_win_backs(self, now: CustomersAt) -> dict[str, pa.Table]:
         """Return the chances that those who have lapsed come back."""
-        return build_win_back_tables(self.snapshot, self.config, self.bought, now, self.models)
+        lapsed, check = collect_lapsed_customers(self.config, self.bought, now, self.models)
+        return build_win_back_tables(self.snapshot, self.bought, lapsed, check)
 
 
 def _list_reasons(now: CustomersAt, end: int) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -29,17 +31,34 @@ from pipelines.training_data import Snapshot
 from serve.scoring.weekly_lists import look_up_owners
 
 
-def build_win_back_tables(
-    snapshot: Snapshot,
-    config: Customers,
-    bought: CustomerPurchases,
-    now: CustomersAt,
-    models: ChosenPurchases | None,
-) -> dict[str, pa.Table]:
-    """Return WIN_BACKS, those with the highest expected margin first, and WIN_BACK_TRACK.
+@dataclass(frozen=True)
+class LapsedCustomers:
+    """Customers who have lapsed, one element for each, and what is expected of them.
 
-    Customers who must not be scored are left out. Chances are by the method that had the lower loss
-    before; without a model of purchases they are by the clock, and margins are null.
+    Attributes:
+        rows: Their numbers, int64.
+        purchases: Purchases, or paid periods, before the lapse, int64.
+        days: Days since the lapse, int64.
+        chances: Chances of a return.
+        margin: Expected margin of the year that begins with a return, float64; NaN if not known.
+        method: What the chances are by: CLOCK or MODEL.
+    """
+
+    rows: np.ndarray
+    purchases: np.ndarray
+    days: np.ndarray
+    chances: ReturnChances
+    margin: np.ndarray
+    method: str
+
+
+def collect_lapsed_customers(
+    config: Customers, bought: CustomerPurchases, now: CustomersAt, models: ChosenPurchases | None
+) -> tuple[LapsedCustomers, WinBackCheck | None]:
+    """Return customers without contracts who have lapsed, and how chances compared with what came.
+
+    Chances are by the method that had the lower loss before; without a model of purchases they are
+    by the clock, and margins are NaN.
     """
     lapse = config.lapse // DAY
     check = check_returns(bought.purchases, bought.end, lapse) if models else None
@@ -52,20 +71,34 @@ def build_win_back_tables(
     if models and models.margins:
         orders = predict_return_orders(models.fitted, lapsed)
         margin = orders * models.margins.predict_margin(lapsed)
-    dataset, lead = snapshot.dataset, bought.lead[rows]
+    counts = lapsed.repeats.astype(np.int64) + 1
+    return LapsedCustomers(rows, counts, clock, chances, margin, method), check
+
+
+def build_win_back_tables(
+    snapshot: Snapshot,
+    bought: CustomerPurchases,
+    lapsed: LapsedCustomers,
+    check: WinBackCheck | None,
+) -> dict[str, pa.Table]:
+    """Return WIN_BACKS, those with the highest expected margin first, and WIN_BACK_TRACK.
+
+    Customers who must not be scored are left out.
+    """
+    dataset, lead = snapshot.dataset, bought.lead[lapsed.rows]
     columns = {
         "entity_id": take_lead_texts(dataset, "entity_id", lead),
         "account_id": take_lead_texts(dataset, "account_id", lead),
         "owner": look_up_owners(dataset, snapshot.project.capacity_config, pa.array(lead)),
-        "purchases": lapsed.repeats.astype(np.int64) + 1,
-        "lapsed_at": find_day_starts(snapshot, now.days.last[rows] + lapse),
-        "lapsed_days": clock,
-        "p_return_90d": chances.chance,
-        "p_return_90d_low": chances.low,
-        "p_return_90d_high": chances.high,
-        "margin_if_back": margin,
-        "expected_margin": margin * chances.chance,
-        "reasons": [_describe_lapse(days, method) for days in clock.tolist()],
+        "purchases": lapsed.purchases,
+        "lapsed_at": find_day_starts(snapshot, bought.end - 1 - lapsed.days),
+        "lapsed_days": lapsed.days,
+        "p_return_90d": lapsed.chances.chance,
+        "p_return_90d_low": lapsed.chances.low,
+        "p_return_90d_high": lapsed.chances.high,
+        "margin_if_back": lapsed.margin,
+        "expected_margin": lapsed.margin * lapsed.chances.chance,
+        "reasons": [_describe_lapse(days, lapsed.method) for days in lapsed.days.tolist()],
     }
     table = pa.table([build_column(columns[field.name], field) for field in WIN_BACKS], WIN_BACKS)
     table = table.filter(pa.array(select_scorable(dataset)[lead]))
@@ -104,7 +137,7 @@ def _build_track(check: WinBackCheck | None) -> pa.Table:
             "expected": check.expected[method],
             "log_loss": check.loss[method],
         }
-        for method in (CLOCK, MODEL)
+        for method in check.expected
     ]
     return pa.Table.from_pylist(rows, schema=WIN_BACK_TRACK)
 

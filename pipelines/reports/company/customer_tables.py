@@ -317,12 +317,7 @@ def describe_corrections(rows: list[Row]) -> Iterator[str]:
 
 
 def describe_win_backs(result: CustomerResult) -> Iterator[str]:
-    """Yield how many have lapsed, and how well returns were expected 90 days before.
-
-    Returns of contracts are not predicted.
-    """
-    if result.basis["contract_days"] is not None:
-        return
+    """Yield how many have lapsed, and how well returns were expected 90 days before."""
     lapsed = len(result.tables.list_rows("win_backs"))
     track = result.tables.list_rows("win_back_track")
     if not track:
@@ -333,9 +328,10 @@ def describe_win_backs(result: CustomerResult) -> Iterator[str]:
         f"{row['method']} expected {row['expected']:,.0f} (log loss {row['log_loss']:.4f})"
         for row in track
     ]
+    choice = f"; used: {used['method']}" if len(track) > 1 else ""
     yield (
         f"customers who have lapsed: {lapsed:,}; of {used['customers']:,} who had 90 days ago, "
-        f"{used['returned']:,} came back: {', '.join(figures)}; used: {used['method']}"
+        f"{used['returned']:,} came back: {', '.join(figures)}{choice}"
     )
 
 

@@ -142,6 +142,25 @@ def test_states_and_totals_add_up(compute: Callable[..., CustomerResult]) -> Non
     assert basis["clv_low"] < basis["clv"] < basis["clv_high"]
 
 
+def test_win_backs_are_those_who_have_left(compute: Callable[..., CustomerResult]) -> None:
+    tables = compute().tables
+    customers = {row["entity_id"]: row for row in tables.list_rows("customers")}
+    rows = tables.list_rows("win_backs")
+    lapsed = {name for name, row in customers.items() if row["state"] == "lapsed"}
+    assert {row["entity_id"] for row in rows} == lapsed and len(rows) == len(lapsed)
+    known = [row for row in rows if row["p_return_90d"] is not None]
+    assert len(known) > len(rows) / 2
+    for row in known:
+        assert row["p_return_90d_low"] <= row["p_return_90d"] <= row["p_return_90d_high"]
+        # A new contract of a year is paid at least once in its first year.
+        assert 0 < row["expected_margin"] < row["margin_if_back"]
+    for row in rows:
+        silent = customers[row["entity_id"]]["silent_days"]
+        assert 0 <= row["lapsed_days"] <= silent
+    track = tables.list_rows("win_back_track")
+    assert [row["method"] for row in track] == ["clock"] and track[0]["chosen"]
+
+
 def test_bridge_is_of_the_contracts_that_run(
     folder: Path, compute: Callable[..., CustomerResult]
 ) -> None:
