@@ -26,28 +26,42 @@ from pipelines.simulated.committees import CommitteeLaw
 from pipelines.simulated.customers import DEMO_CUSTOMERS
 from pipelines.simulated.oracle import compute_oracle
 from pipelines.simulated.simulate import write_company
+from pipelines.simulated.visitors import VisitorLaw
 from pipelines.training_data import load_snapshot
 from pipelines.workspace import open_workspace
 
 CONFIG_PATH = Path(configs.__file__).parent / "demo.yaml"
 # Its true probabilities are not known: they depend on what the contacts will do.
 COMMITTEES_PATH = CONFIG_PATH.with_name("demo_committees.yaml")
+VISITORS_PATH = CONFIG_PATH.with_name("demo_visitors.yaml")
 COPY_WORKSPACE = "workspace: workspace"
 
 
 def create_company(
-    leads: int, seed: int, log: Callable[[str], None], committees: bool = False
+    leads: int,
+    seed: int,
+    log: Callable[[str], None],
+    committees: bool = False,
+    visitors: bool = False,
 ) -> Project:
     """Write the simulated company's files into the workspace and return its config.
 
-    With ``committees`` accounts have buying groups, and the config is that of COMMITTEES_PATH.
+    With ``committees`` accounts have buying groups, and the config is that of COMMITTEES_PATH; with
+    ``visitors`` there are web visitors, and it is that of VISITORS_PATH. Raises ConfigError for
+    both.
     """
-    project = load_project(_prepare_config(COMMITTEES_PATH if committees else CONFIG_PATH))
+    if committees and visitors:
+        raise ConfigError("--committees and --visitors are two companies", fix="choose one of them")
+    path = COMMITTEES_PATH if committees else VISITORS_PATH if visitors else CONFIG_PATH
+    project = load_project(_prepare_config(path))
     folder = project.workspace_path / "data"
     log(f"simulating {leads:,} leads in {folder}")
     law = CommitteeLaw() if committees else None
-    customers = None if committees else DEMO_CUSTOMERS
-    summary = write_company(folder, leads, seed, committees=law, customers=customers)
+    customers = None if committees or visitors else DEMO_CUSTOMERS
+    browsers = VisitorLaw() if visitors else None
+    summary = write_company(
+        folder, leads, seed, committees=law, customers=customers, visitors=browsers
+    )
     log(f"simulated {summary.events:,} events")
     return project
 

@@ -24,6 +24,9 @@ def demo(
         bool,
         typer.Option("--committees", help="give accounts buying groups, with roles from titles"),
     ] = False,
+    visitors: Annotated[
+        bool, typer.Option("--visitors", help="add a web log of browsers, and who logged in")
+    ] = False,
     prefect: Annotated[
         bool, typer.Option("--prefect/--direct", help="run as Prefect flows, or without Prefect")
     ] = True,
@@ -43,7 +46,7 @@ def demo(
     from pipelines.reports import demo_summary
     from pipelines.results.demo import DemoResult
 
-    project = create_company(leads, seed, log_line, committees)
+    project = create_company(leads, seed, log_line, committees, visitors)
     if server is not None:
         prepare_registry(project)
         server.result()

@@ -41,6 +41,7 @@ from pipelines.simulated.company import (
 )
 from pipelines.simulated.customers import CUSTOMER_TYPES
 from pipelines.simulated.filtering import AccountHistory, Queries, Rates, filter_accounts
+from pipelines.simulated.visitors import VISIT_TYPE
 
 LATE_DELAY_US = LATE_DELAY.days * US_PER_DAY
 # The joint state has 2 * 4**leads values, so the cost grows by four with each lead of an account.
@@ -139,8 +140,8 @@ def _build_history(
     events: pa.Table, leads: pd.DataFrame, clock: BusinessClock
 ) -> tuple[AccountHistory, np.ndarray]:
     """Return the history, and the end of each account's events in it."""
-    after = pc.is_in(events["event_type"], value_set=pa.array(CUSTOMER_TYPES))
-    events = events.filter(pc.invert(after))
+    others = pa.array([*CUSTOMER_TYPES, VISIT_TYPE])
+    events = events.filter(pc.invert(pc.is_in(events["event_type"], value_set=others)))
     names = [*((m.event_type, m.channel) for m in MARKS), *((name, None) for name in OUTCOMES)]
     kinds = pd.Index([f"{kind}|{channel or ''}" for kind, channel in names])
     types, channels = (

@@ -40,6 +40,7 @@ from pipelines.simulated.costs import write_costs
 from pipelines.simulated.customers import DEMO_CUSTOMERS, CustomerLaw, simulate_customers
 from pipelines.simulated.marks import MarkLog, simulate_marks
 from pipelines.simulated.untidy import CompanyWriter, SimulationSummary
+from pipelines.simulated.visitors import VisitorFiles, VisitorLaw
 
 # Leads of a block. A change changes the data of a seed: each block has its own random stream.
 BLOCK_LEADS = 5_000
@@ -89,6 +90,7 @@ def write_company(
     progress: Callable[[int, int], None] | None = None,
     committees: CommitteeLaw | None = None,
     customers: CustomerLaw | None = DEMO_CUSTOMERS,
+    visitors: VisitorLaw | None = None,
 ) -> SimulationSummary:
     """Write a company to ``directory``: leads.csv, crm.csv, orders.csv, costs.csv and web/.
 
@@ -96,7 +98,9 @@ def write_company(
     same bytes. ``progress(done, total)`` is called with numbers of leads after each block. Times in
     leads.csv have no offset and mean UTC. With ``committees`` it also has contacts, and columns
     title and known_at. Without ``customers`` there is no orders.csv; the other files are the same.
+    With ``visitors`` there are also visits.csv and logins.csv.
     """
+    visits = None if visitors is None else VisitorFiles(visitors)
     with _stage_files(directory) as stage, CompanyWriter(stage) as writer:
         for number, first in enumerate(range(0, leads, BLOCK_LEADS)):
             count = min(BLOCK_LEADS, leads - first)
@@ -106,8 +110,12 @@ def write_company(
             if customers is not None:
                 after = simulate_customers(seed, number, *block, customers).events
                 writer.add_orders(after, np.random.default_rng([seed, number, 6]))
+            if visits is not None:
+                visits.add_block(block.leads, seed, number)
             if progress is not None:
                 progress(first + count, leads)
+        if visits is not None:
+            visits.write(stage)
     write_costs(directory, leads, seed)
     return writer.summary
 
