@@ -1,6 +1,6 @@
 """Web visitors of the simulated company: an option, with browsers of leads and of strangers.
 
-Leads read pages before they are known, from one browser or two, and log in at once, late or never.
+Leads read pages before they are known, from one browser or two, and log in then, late or never.
 Some browsers are used by a second lead, some are shared by five, and some are
 linked to a wrong lead until that is corrected. No outcome depends on what is read.
 """
@@ -115,7 +115,7 @@ def draw_browsers(
     for _ in range(round(law.strangers * len(created))):
         first = int(rng.integers(created.min(), to_microseconds(END)))
         after = _draw_days(rng, law.after_days, rng.poisson(1.0))
-        browsers.append(Browser("stranger", (), _arrive(rng, first + np.append(0, after))))
+        browsers.append(Browser("stranger", (), _add_arrivals(rng, first + np.append(0, after))))
     return browsers, rng
 
 
@@ -124,7 +124,7 @@ def _draw_days(rng: np.random.Generator, mean: float, count: int) -> np.ndarray:
     return 1_000_000 + (rng.exponential(mean, count) * US_PER_DAY).astype(np.int64)
 
 
-def _arrive(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
+def _add_arrivals(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
     times = np.sort(times)
     delay = np.where(rng.random(len(times)) < LATE_SHARE, US_PER_DAY, 0)
     visits = np.column_stack([times, times + delay])
@@ -138,7 +138,7 @@ def _draw_lead_browser(
     contact = int(created[lead])
     before = contact - _draw_days(rng, law.before_days, 1 + rng.poisson(law.visits[0]))
     after = contact + _draw_days(rng, law.after_days, rng.poisson(law.visits[1]))
-    visits = _arrive(rng, np.concatenate([before, after]))
+    visits = _add_arrivals(rng, np.concatenate([before, after]))
     shares = (law.never, law.late, law.pairs, law.wrong)
     kind = np.searchsorted(np.cumsum(shares), rng.random(), side="right")
     later, other = int(_draw_days(rng, law.late_days, 1)[0]), int(rng.integers(len(created)))
@@ -165,7 +165,9 @@ def _draw_shared(rng: np.random.Generator, law: VisitorLaw, created: np.ndarray)
     )
     first, last = logins[0][0], logins[-1][0]
     times = rng.integers(first - 30 * US_PER_DAY, last + 30 * US_PER_DAY, 40)
-    return Browser("shared", tuple(Login(lead, at) for at, lead in logins), _arrive(rng, times))
+    return Browser(
+        "shared", tuple(Login(lead, at) for at, lead in logins), _add_arrivals(rng, times)
+    )
 
 
 class VisitorFiles:

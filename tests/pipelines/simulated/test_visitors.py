@@ -82,7 +82,7 @@ def make_events(truth):
     return pa.table(columns)
 
 
-def test_every_story_is_planted(company):
+def test_stories_are_all_planted(company):
     _, _, truth, browsers = company
     kinds = Counter(browser.kind for browser in browsers)
     assert min(kinds.values()) >= 8
