@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +46,12 @@ class LeadOutcomes(NamedTuple):
     lead: np.ndarray
     time: np.ndarray
     value: np.ndarray
+
+
+def select_web_funnel(tables: Mapping[str, pa.Table]) -> pa.Table | None:
+    """Return WEB_FUNNEL among a night's tables by name; None without any row."""
+    table = tables.get("web_funnel")
+    return table.select(WEB_FUNNEL.names) if table is not None and table.num_rows else None
 
 
 def build_web_funnel(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from models.funnel.result import FunnelTables
 from models.registry.artifact_paths import is_local
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
+from models.visitors.web_funnel import select_web_funnel
 from pipelines.page.lead_facts import collect_lead_facts
 from pipelines.workspace import find_registry
 from serve.export.export import sort_scores
@@ -92,16 +94,24 @@ def gather_page_data(
         outcomes=read_outcomes(project),
         previous=read_previous(project, store, run, scores),
         facts=find_facts(detailed) if find_facts else None,
-        funnel=FunnelTables.from_tables(tables),
-        forecast=ForecastResult.from_tables(tables, run.as_of),
-        qualification=tables,
-        fit=FitTables.from_tables(tables),
-        customers=CustomerTables.from_tables(tables),
         accounts=select_page_accounts(accounts),
-        roles=select_role_effects(tables),
+        **_select_night_tables(tables, run.as_of),
         **_read_models_if_possible(project, run, registry),
     )
     return hide_personal_ids(data)
+
+
+def _select_night_tables(tables: Mapping[str, pa.Table], as_of: datetime) -> dict[str, Any]:
+    """Return the fields of PageData that come from NIGHT_TABLES by name."""
+    return {
+        "funnel": FunnelTables.from_tables(tables),
+        "forecast": ForecastResult.from_tables(tables, as_of),
+        "qualification": tables,
+        "fit": FitTables.from_tables(tables),
+        "customers": CustomerTables.from_tables(tables),
+        "roles": select_role_effects(tables),
+        "visitors": select_web_funnel(tables),
+    }
 
 
 def make_page_builder(

@@ -47,6 +47,7 @@ from serve.page.sections.trust.gate_verdict import build_gate_verdict
 from serve.page.sections.trust.promised import build_promised
 from serve.page.sections.trust.reliability import build_reliability
 from serve.page.sections.trust.suspects import build_suspects
+from serve.page.sections.visitors.web_funnel import build_web_funnel_section
 
 # Of a night and of the report of one training.
 TRUST_SECTIONS: tuple[Callable[[Evaluated], Section], ...] = (
@@ -71,6 +72,7 @@ FUNNEL_SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_aging,
     build_stuck,
     build_handover,
+    build_web_funnel_section,
 )
 # What sales needs comes first, and what only the data team reads comes last. A section returns
 # None where the data has nothing to say about it.

@@ -77,6 +77,7 @@ class PageData:
         accounts: ACCOUNT_SCORES of the as-of without those of suppressed people, and without run_id
             and scored_at; None if there are none.
         roles: BUYING_ROLES of the as-of; None if titles are not mapped.
+        visitors: WEB_FUNNEL of the as-of; None without web visitors.
         words: Texts of the page.
         hides_ids: Whether ids of leads are personal. Names by target and rank stand in place of
             the ids then, in all tables, so a section shows them as they are.
@@ -102,6 +103,7 @@ class PageData:
     customers: CustomerTables | None = None
     accounts: pa.Table | None = None
     roles: pa.Table | None = None
+    visitors: pa.Table | None = None
     hides_ids: bool = False
 
     @property

@@ -1,0 +1,1 @@
+"""Web visitors on the page."""
