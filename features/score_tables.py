@@ -350,6 +350,21 @@ SCORE_RUNS = pa.schema(
         make_field("started_at", INSTANT, "by the machine's clock"),
         make_field("finished_at", INSTANT, "by the machine's clock", nullable=True),
         make_field("message", pa.string(), "why it was refused or failed", nullable=True),
+        make_field(
+            "processor_seconds",
+            pa.float64(),
+            "processor time of the whole run; null until it has ended",
+            nullable=True,
+        ),
+        make_field(
+            "peak_memory_bytes", pa.int64(), "most memory of the process that ran it", nullable=True
+        ),
+        make_field(
+            "written_bytes",
+            pa.int64(),
+            "bytes given to the disk, where Linux counts them",
+            nullable=True,
+        ),
     ]
 )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import platform
-import resource
-import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 
 from pipelines.commands.console import CONSOLE, log_line
+from pipelines.results.run_cost import measure_peak_memory
 from pipelines.version import find_code_version
 
 # The libraries on which results depend.
@@ -24,9 +23,7 @@ def log_versions() -> None:
 
 def log_costs() -> None:
     """Log the seconds of the command and the most memory that it used."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts kibibytes, macOS bytes.
-    mebibytes = peak / (2**20 if sys.platform == "darwin" else 2**10)
+    mebibytes = measure_peak_memory() / 2**20
     seconds = time.monotonic() - CONSOLE.started
     log_line(f"ended after {seconds:.2f} s, with {mebibytes:,.0f} MiB at most")
 

@@ -310,6 +310,9 @@ class AttemptJson(JsonObject):
     finished_at: str | None = make_instant("end; null if it has not ended")
     rows: int = make_key("published rows")
     message: str | None = make_key("why it was refused or failed")
+    processor_seconds: float | None = make_key("processor time; null of a run without an end")
+    peak_memory_bytes: int | None = make_key("most memory of its process")
+    written_bytes: int | None = make_key("bytes given to the disk, where Linux counts them")
 
 
 class DeploymentJson(JsonObject):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import asdict
 from datetime import datetime
 
 from configs.errors import ConfigError
@@ -17,6 +18,7 @@ from pipelines.nightly.publish import publish_night
 from pipelines.nightly.publish_checks import warn_registry_unreachable
 from pipelines.nightly.recovery import finish_killed_runs
 from pipelines.results.night import NightResult
+from pipelines.results.run_cost import CostMeter
 from pipelines.runner import Runner, read_clock
 from pipelines.state.required import stop_lost_champions
 from pipelines.training_data import Snapshot, load_snapshot
@@ -35,13 +37,15 @@ def score_night(
     or failed, and nothing is published. Without an as-of the data must be read to know it, so an
     attempt that cannot read them has no ledger row.
     """
-    clock = read_clock()
+    clock, meter = read_clock(), CostMeter()
     moment = require_valid_request(project, as_of, clock, form)
     with open_night_context(project, runner) as context:
         finish_killed_runs(context)
         # The registry takes seconds to answer, so the sources are read in parallel.
         with run_in_background(load_snapshot, project, as_of, clock) as reading:
-            return _publish_and_finish(context, moment, reading, form)
+            result = _publish_and_finish(context, moment, reading, form)
+            context.store.record_cost(result.published.run_id, asdict(meter.read_cost()))
+            return result
 
 
 def require_valid_request(

@@ -1,8 +1,10 @@
-"""Checks of the nightly runs that need the run ledger and the export: age, last attempt, export."""
+"""Checks of the nights by the run ledger and the export: age, last attempt, cost, export."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from pipelines.orchestration.missing_nights import find_missing_nights
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 # A status command must report soon that a database does not answer.
 DATABASE_PATIENCE_SECONDS = 10.0
+# Nights before the last one that it is compared with, and how many it takes for a warning.
+COMPARED, ENOUGH = 7, 3
+# A night that costs this many times the median of those before it needs a look.
+RISE = 2.0
+# Costs below these are noise of a small company.
+LEAST_SECONDS, LEAST_BYTES = 60.0, 2**30
 
 
 def read_attempts(project: Project) -> tuple[Attempt, ...]:
@@ -36,7 +44,7 @@ def read_attempts(project: Project) -> tuple[Attempt, ...]:
     if is_local and not _has_database(project):
         return ()
     runs: dict[str, Attempt] = {}
-    names = ("run_id", "as_of", "status", "started_at", "finished_at", "message")
+    names = [field.name for field in fields(Attempt) if field.name != "rows"]
     # The ledger has one row per run and target.
     for row in open_store(project, DATABASE_PATIENCE_SECONDS).runs(project.project).to_pylist():
         earlier = runs.get(row["run_id"])
@@ -143,3 +151,58 @@ def _has_database(project: Project) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def check_night_costs(watched: Watched) -> Findings:
+    """Return a note on the cost of the last published night, a warning if one doubled."""
+    nights = [
+        attempt
+        for attempt in watched.attempts or ()
+        if attempt.status == "published" and attempt.processor_seconds is not None
+    ]
+    if not nights:
+        return Findings()
+    last, before = nights[-1], nights[-1 - COMPARED : -1]
+    parts, risen = [], []
+    for name, values, value, write, least in _list_measures(last, before):
+        if value is None:
+            continue
+        text = f"{name} {write(value)}"
+        if values:
+            text += f" (before {write(min(values))} to {write(max(values))})"
+        parts.append(text)
+        if len(values) >= ENOUGH and value > max(RISE * statistics.median(values), least):
+            risen.append(f"{name} {write(value)}, median {write(statistics.median(values))}")
+    line = f"cost of the last night: {', '.join(parts)}"
+    if before:
+        line += f"; nights before: {len(before)}"
+    warning = f"the last night cost more than twice as much as those before: {'; '.join(risen)}"
+    return Findings(notes=(line,), warnings=(warning,) if risen else ())
+
+
+def _list_measures(
+    last: Attempt, before: Sequence[Attempt]
+) -> list[tuple[str, list[float], float | None, Callable[[float], str], float]]:
+    """Return name, values of the nights before, the last value, how to write it, and its noise."""
+    return [
+        (
+            label,
+            [value for night in before if (value := getattr(night, name)) is not None],
+            getattr(last, name),
+            write,
+            least,
+        )
+        for label, name, write, least in (
+            ("processor", "processor_seconds", _write_seconds, LEAST_SECONDS),
+            ("peak memory", "peak_memory_bytes", _write_bytes, float(LEAST_BYTES)),
+            ("written", "written_bytes", _write_bytes, float(LEAST_BYTES)),
+        )
+    ]
+
+
+def _write_seconds(seconds: float) -> str:
+    return f"{seconds:,.0f} s"
+
+
+def _write_bytes(size: float) -> str:
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"

@@ -39,6 +39,9 @@ class Attempt:
         finished_at: End, by the machine's clock; None if it has not ended.
         rows: Number of published rows.
         message: Why it was refused or failed.
+        processor_seconds: Processor time; None of a run that has not ended well.
+        peak_memory_bytes: Most memory of its process, as well.
+        written_bytes: Bytes given to the disk, as well, and where they are not counted.
     """
 
     run_id: str
@@ -48,6 +51,9 @@ class Attempt:
     finished_at: datetime | None
     rows: int
     message: str | None
+    processor_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    written_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from pipelines.orchestration.ledger_checks import (
     check_export,
     check_last_attempt,
     check_lateness,
+    check_night_costs,
     check_stored_state,
     read_attempts,
 )
@@ -53,6 +54,7 @@ CHECKS: tuple[tuple[str, Callable[[Watched], Findings]], ...] = (
     ("the last attempt", check_last_attempt),
     ("for missing nights", check_missing_nights),
     ("the export", check_export),
+    ("the cost of nights", check_night_costs),
     ("the stored state", check_stored_state),
     ("the deployments", check_deployments),
 )

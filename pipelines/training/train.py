@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from models.learners.amount_model import NO_AMOUNTS
 from models.learners.blend import Blend
 from models.learners.hazard import Hazard
 from models.learners.segmented import Segmented
+from models.registry.records import TrainingRecord
 from models.registry.registry import Registry
 from models.scorer import Scorer
 from models.scorer_metadata import ScorerMetadata
@@ -30,6 +31,7 @@ from models.training.settings import TrainingSettings
 from models.training.train import train_scorer
 from pipelines.reports.mlflow_artifacts import write_training_record
 from pipelines.reports.mlflow_run import describe_run_start
+from pipelines.results.run_cost import CostMeter
 from pipelines.results.training import TargetTraining
 from pipelines.runner import Runner, read_clock
 from pipelines.training.audit import drop_suspects
@@ -72,6 +74,7 @@ def _train_target(
     def log(line: str) -> None:
         runner.log(f"{target}: {line}")
 
+    meter = CostMeter()
     try:
         # From here on MLflow shows the training, also if it fails.
         with registry.open_run(target, describe_run_start(snapshot, runner)) as run_id:
@@ -79,9 +82,8 @@ def _train_target(
             audited = runner.run(load_audited_rows, snapshot, target, log)
             trained = runner.run(train_challenger, snapshot, target, audited, log)
             log("evaluating")
-            return runner.run(
-                register_challenger, snapshot, target, audited, trained, registry, runner, run_id
-            )
+            parts = (snapshot, target, audited, trained, registry, runner, run_id, meter)
+            return runner.run(register_challenger, *parts)
     except LeadscoreError as error:
         return TargetTraining(target, {}, {}, {}, error=error)
 
@@ -162,8 +164,12 @@ def register_challenger(
     registry: Registry,
     runner: Runner,
     run_id: str,
+    meter: CostMeter,
 ) -> TargetTraining:
-    """Evaluate a challenger, log it to its run, and promote it if it passes the gate."""
+    """Evaluate a challenger, log it to its run, and promote it if it passes the gate.
+
+    ``meter`` measures what the training costs.
+    """
     rows, suspects = audited.rows, audited.suspects
     evaluation = evaluate_predictions(snapshot, target, rows, trained)
     # Stored with the model, so that published scores can be compared with the expected metrics even
@@ -183,8 +189,7 @@ def register_challenger(
         record = write_training_record(
             Path(folder), snapshot, rows, trained, evaluation, verdict, suspects
         )
-        record = replace(record, tags={**record.tags, **runner.tags})
-        version = registry.log_training(target, record, run_id)
+        version = registry.log_training(target, _add_cost(record, runner, meter), run_id)
     result = TargetTraining(
         target,
         count_training_rows(rows),
@@ -201,6 +206,13 @@ def register_challenger(
     except GateRefused as refusal:
         return replace(result, error=refusal)
     return replace(result, version=registry.promote(target, version.number))
+
+
+def _add_cost(record: TrainingRecord, runner: Runner, meter: CostMeter) -> TrainingRecord:
+    """Return a record with the tags of its runner, and with what it cost among its metrics."""
+    cost = {name: v for name, v in asdict(meter.read_cost()).items() if v is not None}
+    tags = {**record.tags, **runner.tags}
+    return replace(record, tags=tags, metrics={**record.metrics, **cost})
 
 
 def _require_mature_rows(snapshot: Snapshot, target: str, rows: TrainingRows) -> None:

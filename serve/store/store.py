@@ -222,6 +222,13 @@ class Store(ScoreReader):
 
         self._database.run(work)
 
+    def record_cost(self, run_id: str, cost: Mapping[str, float | None]) -> None:
+        """Write what a run cost into all of its ledger rows, by column."""
+        own = RUNS_TABLE.c.run_id == run_id
+        self._database.run(
+            lambda session: session.execute(sa.update(RUNS_TABLE).where(own).values(cost))
+        )
+
     def abandon_started_runs(self, project: str, finished_at: datetime) -> None:
         """Mark all started runs of a project as failed.
 

@@ -94,6 +94,17 @@ def test_published_scores_round_trip_exactly(store):
 YEARS = st.integers(-62_000_000_000_000_000, 250_000_000_000_000_000).map(from_microseconds)
 
 
+def test_cost_stands_in_all_rows_of_a_run(store):
+    for name in ("r1", "r2"):
+        store.start(a_run(name, targets=("close", "propensity")))
+    cost = {"processor_seconds": 12.5, "peak_memory_bytes": 2**31, "written_bytes": None}
+    store.record_cost("r1", cost)
+    rows = store.runs("acme").to_pylist()
+    recorded = [(row["run_id"], *(row[name] for name in cost)) for row in rows]
+    assert recorded.count(("r1", 12.5, 2**31, None)) == 2
+    assert recorded.count(("r2", None, None, None)) == 2
+
+
 @given(st.lists(YEARS, min_size=30, max_size=30, unique=True))
 @settings(max_examples=2, deadline=None)
 def test_instants_come_back_to_the_microsecond_and_in_order(tmp_path_factory, instants):
@@ -123,6 +134,9 @@ def test_started_run_is_in_ledger_before_publication(store):
         "started_at": LATER,
         "finished_at": None,
         "message": None,
+        "processor_seconds": None,
+        "peak_memory_bytes": None,
+        "written_bytes": None,
     }
     assert runs["target"].to_pylist() == ["close", "propensity"]
     assert store.scores("acme").num_rows == 0
