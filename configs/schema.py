@@ -52,6 +52,8 @@ from configs.sources import Sources
 from configs.suggestions import did_you_mean
 from configs.targets import ColumnOutcome, Target
 from configs.touches.touches import Touches
+from configs.uplift.experiment_rows import check_experiments
+from configs.uplift.uplift import Uplift
 
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
@@ -73,6 +75,9 @@ VALUE_KEYS = (
     "date",
     "cost",
     "currency",
+    "assigned_at",
+    "arm",
+    "propensity",
 )
 
 
@@ -94,7 +99,10 @@ UNHASHED_KEYS = (
     "customers",
     "channels",
     "touches",
+    "uplift",
 )
+# They reach no feature: a new source of them must not make a champion that of another config.
+UNHASHED_SOURCES = ("costs", "experiments")
 
 
 class Project(FrozenModel):
@@ -132,6 +140,9 @@ class Project(FrozenModel):
     )
     touches: Touches | None = Field(
         None, description="own touches of leads, and their replies; default: none"
+    )
+    uplift: Uplift | None = Field(
+        None, description="incremental effect of outreach, from experiments; default: none"
     )
     words: dict[str, str | tuple[str, ...]] = Field(
         {},
@@ -208,6 +219,9 @@ class Project(FrozenModel):
             raise ValueError("an attribute history requires times: give sources.leads.created_at")
         if not self.timed and self.sources.costs:
             raise ValueError("sources.costs requires times: give sources.leads.created_at")
+        leads = self.sources.leads
+        has_id = leads is None or leads.entity_id is not None
+        check_experiments(self.sources.experiments, has_id, self.timed)
         if self.goals.unit == "amount" and not any(t.amount for t in self.targets.values()):
             raise ValueError("goals.unit is amount: give targets.NAME.amount, or set unit: wins")
         return self
@@ -359,7 +373,7 @@ class Project(FrozenModel):
     def config_hash(self) -> str:
         """Return the hash of the keys that affect features, models and scores.
 
-        Excluded are those of UNHASHED_KEYS, and ``sources.costs``.
+        Excluded are those of UNHASHED_KEYS, and the UNHASHED_SOURCES.
         """
         return self._hash
 
@@ -421,6 +435,9 @@ def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
     sections |= {f"sources.events[{i}]": source for i, source in enumerate(sources.events)}
     sections |= {f"sources.attributes[{i}]": source for i, source in enumerate(sources.attributes)}
     sections |= {f"sources.costs[{i}]": source for i, source in enumerate(sources.costs)}
+    sections |= {
+        f"sources.experiments[{i}]": source for i, source in enumerate(sources.experiments)
+    }
     for where, source in sections.items():
         columns = ((key, getattr(source, key, None)) for key in VALUE_KEYS)
         yield from (
@@ -495,9 +512,9 @@ def _hash_meaning(raw: dict[str, Any]) -> str:
     Variables are not expanded: neither the location of files nor a secret may enter the hash.
     """
     hashed_keys = {key: value for key, value in raw.items() if key not in UNHASHED_KEYS}
-    # Costs reach no feature: a new source of them must not make a champion that of another config.
     if isinstance(sources := hashed_keys.get("sources"), dict):
-        hashed_keys["sources"] = {key: rows for key, rows in sources.items() if key != "costs"}
+        kept = {key: rows for key, rows in sources.items() if key not in UNHASHED_SOURCES}
+        hashed_keys["sources"] = kept
     # Sorted: the order of the keys in the YAML means nothing, so it must not change the hash.
     hashed_keys = redact_config(hashed_keys)
     return hashlib.sha256(yaml.safe_dump(hashed_keys, sort_keys=True).encode()).hexdigest()[:16]

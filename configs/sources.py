@@ -20,6 +20,7 @@ from configs.source_rows import (
     find_duplicate_claim,
 )
 from configs.suggestions import did_you_mean
+from configs.uplift.experiment_rows import ExperimentRows
 from configs.visitors.identities import IdentityRows, check_visitors
 
 
@@ -50,6 +51,9 @@ class Sources(FrozenModel):
     )
     identities: Annotated[tuple[IdentityRows, ...], _allow_single(IdentityRows)] = Field(
         (), description="links of web visitors to leads; one source or a list"
+    )
+    experiments: Annotated[tuple[ExperimentRows, ...], _allow_single(ExperimentRows)] = Field(
+        (), description="assignments of outreach at random; one source or a list"
     )
     # Two: a device that was handed on, or is shared by two people, still says something about
     # them; one of a shop floor or a reception says nothing about anyone.

@@ -131,6 +131,21 @@ COSTS = pa.schema(
     ]
 )
 
+# One row per lead and assignment of an arm at random, ordered by all columns from left to right.
+EXPERIMENTS = pa.schema(
+    [
+        make_field("entity_id", pa.string(), "the lead"),
+        make_field("assigned_at", INSTANT, "when the arm was drawn"),
+        make_field("arm", pa.string(), "name of the arm"),
+        make_field("treated", pa.bool_(), "whether the arm has outreach"),
+        make_field("propensity", pa.float64(), "probability that an arm with outreach was drawn"),
+        make_field("channel", pa.string(), "channel of the outreach", nullable=True),
+        make_field(
+            "available_at", INSTANT, "when the row could first be read: max(assigned_at, known_at)"
+        ),
+    ]
+)
+
 # One row per (entity, cutoff), ordered by (cutoff, entity_id).
 SPINE = pa.schema(
     [
@@ -255,6 +270,7 @@ class Dataset:
         ordered: False if even the order of the rows has no meaning.
         values: VALUES, the histories of attributes.
         costs: COSTS, what was spent on each channel.
+        experiments: EXPERIMENTS, assignments of outreach at random.
         scratch: Directory for events that exceed memory, if any.
         suppressed: Entities that must not be scored; the tables exclude them, unless models may
             learn from them.
@@ -285,6 +301,7 @@ class Dataset:
     costs: pa.Table = field(default_factory=COSTS.empty_table)
     withdrawn: pa.Table = field(default_factory=WITHDRAWN.empty_table)
     links: VisitorLinks = field(default_factory=VisitorLinks, repr=False)
+    experiments: pa.Table = field(default_factory=EXPERIMENTS.empty_table)
 
     def cut_at(self, as_of: datetime) -> Self:
         """Return the rows that were available before ``as_of``.
@@ -296,7 +313,7 @@ class Dataset:
         if not self.timed:
             return self
         tables = {"leads": self.leads, "events": self.events, "values": self.values}
-        tables["costs"] = self.costs
+        tables |= {"costs": self.costs, "experiments": self.experiments}
         cut = {
             name: filter_available_before(table, as_of, self.scratch)
             for name, table in tables.items()

@@ -19,6 +19,7 @@ from features.contracts import Dataset, EventLeadRows, SourceCount
 from features.fingerprint import compute_fingerprint
 from features.intake.costs.cost_log import read_costs
 from features.intake.events.log import read_events
+from features.intake.experiments.assignments import read_experiments
 from features.intake.formats.files import Selection
 from features.intake.histories.value_history import read_values
 from features.intake.leads.columns import list_carried_columns
@@ -47,7 +48,7 @@ def read_sources(
 
     Bad rows are written to ``quarantine/<source>.csv`` (not if ``quarantine`` is None), where
     ``<source>`` is ``leads``, or ``events_1`` …, ``attributes_1`` …, ``same_as_1`` …, ``costs_1``
-    … in the config's order.
+    …, ``experiments_1`` … in the config's order.
     Duplicates are among them; the first of equal rows is used. Without a leads source the entities
     come from the events. Neither the order of the rows nor their distribution over files changes
     leads, values, fingerprint or the set of events. A log larger than memory is stored in the
@@ -94,17 +95,12 @@ def find_plausible_span(dataset: Dataset, *, arrives_later: bool = True) -> Plau
 def _read_within(
     project: Project, quarantine: Path | None, scratch: Path | None, limits: TimeLimits
 ) -> Dataset:
-    sources, counts = project.sources, list[SourceCount]()
+    sources = project.sources
     merges, merge_counts = read_merges(project, quarantine, limits)
-    objections, excluded = Objections(project, merges), ExcludedLeads()
-    leads, lead_readings = None, dict[str, ColumnReading]()
-    if sources.leads is not None:
-        leads, count, lead_readings, excluded = read_leads(
-            project, sources.leads, quarantine, objections, limits
-        )
-        counts.append(count)
-        if not leads.num_rows and (sources.events or sources.attributes):
-            raise _make_leadless_error(sources.leads, count)
+    objections = Objections(project, merges)
+    leads, counts, lead_readings, excluded = _read_lead_source(
+        project, quarantine, objections, limits
+    )
     # Leads come first: their opt-out column decides which events are left out.
     exclusion = (limits, excluded)
     lead_merges, merge_counts = _settle_merges(project, merges, merge_counts, leads)
@@ -121,10 +117,14 @@ def _read_within(
         project, leads, objections, quarantine, exclusion, lead_merges
     )
     costs, cost_counts = read_costs(project, quarantine, limits)
+    experiments, experiment_counts = read_experiments(
+        project, leads, objections, quarantine, exclusion, lead_merges
+    )
+    more_counts = (*merge_counts, *cost_counts, *link_counts, *experiment_counts)
     return Dataset(
         leads,
         log.events,
-        (*counts, *log.counts, *value_counts, *merge_counts, *cost_counts, *link_counts),
+        (*counts, *log.counts, *value_counts, *more_counts),
         compute_fingerprint(leads, log.events, log.hash_sum, values, lead_merges, links),
         timed=project.timed,
         ordered=project.ordered,
@@ -138,7 +138,23 @@ def _read_within(
         costs=costs,
         withdrawn=log.withdrawn,
         links=links,
+        experiments=experiments,
     )
+
+
+def _read_lead_source(
+    project: Project, quarantine: Path | None, objections: Objections, limits: TimeLimits
+) -> tuple[pa.Table | None, list[SourceCount], dict[str, ColumnReading], ExcludedLeads]:
+    """Return what ``read_leads`` does; no table where the config has no source of leads."""
+    sources = project.sources
+    if sources.leads is None:
+        return None, [], {}, ExcludedLeads()
+    leads, count, readings, excluded = read_leads(
+        project, sources.leads, quarantine, objections, limits
+    )
+    if not leads.num_rows and (sources.events or sources.attributes):
+        raise _make_leadless_error(sources.leads, count)
+    return leads, [count], readings, excluded
 
 
 def _make_leadless_error(source: LeadRows, count: SourceCount) -> DataError:
@@ -234,6 +250,7 @@ def list_source_columns(project: Project) -> set[str]:
     sources = project.sources
     leads = [sources.leads] if sources.leads else []
     rows = (*leads, *sources.events, *sources.attributes, *sources.costs)
+    rows = (*rows, *sources.experiments)
     readers = (SourceReader.open(source) for source in rows)
     with _hide_environment(project):
         # Empty selection: only the names are of interest.

@@ -101,6 +101,7 @@ COMMANDS = {
         funnel.channels,
         funnel.touches,
         funnel.customers,
+        funnel.uplift,
     ),
     OPERATOR: (nightly.score, nightly.deploy, state.verify),
     CRM: (nightly.export, report.report),

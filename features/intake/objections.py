@@ -204,6 +204,7 @@ def _id_columns(project: Project) -> Iterator[str | None]:
     for merged in sources.same_as:
         yield from (merged.old_id, merged.new_id)
     yield from (identity.entity_id for identity in sources.identities)
+    yield from (experiment.entity_id for experiment in sources.experiments)
 
 
 def workspace_list_source(path: Path) -> SuppressList:

@@ -39,6 +39,7 @@ DUPLICATE, UNKNOWN_ENTITY, SKIPPED, SUPPRESSED_REASON = (
 )
 EARLY_END = "valid_to before valid_from"
 NO_CHANNEL, NO_COST = "no channel", "no cost"
+NO_ARM, NO_PROPENSITY = "no arm", "no propensity between 0 and 1"
 # Rows that become available after the clock, and rows of such leads: they are not bad.
 NOT_YET, LEAD_NOT_YET = "not yet", "lead not yet"
 # Rows at instants that no lead or event can have, and rows of leads that were set aside for it.
@@ -73,6 +74,8 @@ REASONS = (
     NO_NAME,
     NO_CHANNEL,
     NO_COST,
+    NO_ARM,
+    NO_PROPENSITY,
     TOO_LONG,
     LEAD_SET_ASIDE,
     UNKNOWN_ENTITY,
@@ -92,7 +95,8 @@ QUARANTINE = pa.schema(
             "source",
             pa.string(),
             metadata={
-                "meaning": "leads, or events_1 …, attributes_1 …, costs_1 … in the config's order"
+                "meaning": "leads, or events_1 …, attributes_1 …, costs_1 …, experiments_1 … in "
+                "the config's order"
             },
         ),
         pa.field("file", pa.string(), metadata={"meaning": "the file, or the kind of database"}),

@@ -199,7 +199,8 @@ class TimeColumns:
 
 def list_time_columns(source: TimedRows) -> Sequence[str]:
     """Return the columns of a source that hold the times of its rows."""
-    keys = ("created_at", "event_time", "valid_from", "valid_to", "known_at", "date", "revoked_at")
+    times = ("created_at", "event_time", "valid_from", "valid_to", "known_at")
+    keys = (*times, "date", "revoked_at", "assigned_at")
     # One column may have two meanings.
     return list(dict.fromkeys(name for key in keys if (name := getattr(source, key, None))))
 

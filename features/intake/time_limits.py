@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from configs.channels.cost_rows import CostRows
 from configs.schema import Project
 from configs.source_rows import AttributeRows, EventRows, LeadRows
+from configs.uplift.experiment_rows import ExperimentRows
 from features.intake.formats.texts import to_plain_text, to_text
 from features.intake.quarantine import (
     AFTER_LATEST,
@@ -35,6 +36,7 @@ from features.intake.values import read_times
 from features.times.plausible_times import PlausibleSpan
 from features.tools.instants import from_microseconds, to_microseconds
 
+TimedSource = LeadRows | EventRows | AttributeRows | CostRows | ExperimentRows
 # Rows that a warning names; the others are counted.
 MAX_EXAMPLES = 3
 
@@ -134,7 +136,7 @@ class ExcludedLeads:
 
 def describe_excluded_rows(
     project: Project,
-    source: LeadRows | EventRows | AttributeRows | CostRows,
+    source: TimedSource,
     rejections: Rejections,
     again: RowReader,
     limits: TimeLimits,
@@ -175,7 +177,7 @@ def _word_warning(
 
 
 def _list_examples(
-    source: LeadRows | EventRows | AttributeRows | CostRows,
+    source: TimedSource,
     pieces: Iterator[RawRows],
     limits: TimeLimits,
     zone: ZoneInfo,
@@ -200,12 +202,14 @@ def format_time(raw: RawRows, place: int, name: str) -> str:
     return f"{describe_place(raw.table, place)}: {name} {column[0].as_py()}"
 
 
-def time_columns(source: LeadRows | EventRows | AttributeRows | CostRows) -> tuple[str, str | None]:
+def time_columns(source: TimedSource) -> tuple[str, str | None]:
     """Return the columns with the time of a source's rows, and with its time of arrival."""
     if isinstance(source, LeadRows):
         return str(source.created_at), source.known_at
     if isinstance(source, CostRows):
         return source.date, source.known_at
+    if isinstance(source, ExperimentRows):
+        return str(source.assigned_at), source.known_at
     return (
         source.event_time if isinstance(source, EventRows) else source.valid_from,
         source.known_at,

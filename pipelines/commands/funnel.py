@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.commands.console import log_line
+from pipelines.commands.console import log_always, log_line
 from pipelines.commands.options import (
     AsOf,
     Config,
@@ -224,6 +224,32 @@ def touches(
         print_json(result.to_json())
     else:
         print_parts(*terminal.render_touches(result, project.goals.currency))
+
+
+def uplift(
+    config: Config, as_of: AsOf = None, out: OutFolder = None, as_json: Json = False
+) -> None:
+    """Show what outreach adds, and whom it should go to first.
+
+    Only assignments at random say that. A ranking by uplift is published only if it beats random
+    order and the ranking by score on leads that it has not seen; otherwise the exit code is 4.
+    """
+    from pipelines.reports import terminal
+    from pipelines.uplift.uplift import compute_uplift, describe_refusal
+
+    _check_folder(out)
+    project = read_project(config)
+    result = compute_uplift(project, as_of, log_line)
+    if result.verdict.passed:
+        _write_tables(out, result.tables.by_name())
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_parts(*terminal.render_uplift(result))
+    # The result is printed already, and standard output holds one object.
+    if refusal := describe_refusal(project, result):
+        log_always(str(refusal))
+        raise typer.Exit(refusal.exit_code)
 
 
 def _check_folder(out: Path | None) -> None:

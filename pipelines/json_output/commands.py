@@ -16,6 +16,7 @@ from pipelines.json_output import (
     tables,
     touches,
     training,
+    uplift,
     verify,
 )
 from pipelines.json_output.shared import JsonObject
@@ -40,6 +41,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "customers --backtest": (customers.CustomerBacktestOutput,),
     "channels": (channels.ChannelsOutput,),
     "touches": (touches.TouchesOutput,),
+    "uplift": (uplift.UpliftOutput,),
     "score": (nightly.ScoreOutput,),
     "score --dry-run": (nightly.DryRunOutput,),
     "score --until": (nightly.BackfillOutput,),

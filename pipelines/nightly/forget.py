@@ -196,4 +196,7 @@ def _map_id_columns(project: Project) -> dict[str, str | None]:
     columns |= {
         f"identities_{i + 1}": source.entity_id for i, source in enumerate(sources.identities)
     }
+    columns |= {
+        f"experiments_{i + 1}": source.entity_id for i, source in enumerate(sources.experiments)
+    }
     return {**columns, "leads": sources.leads.entity_id if sources.leads else None}

@@ -79,6 +79,13 @@ from pipelines.reports.company.touch_tables import (
     build_next_rows,
     describe_touches,
 )
+from pipelines.reports.company.uplift_tables import (
+    build_policy_table,
+    build_ranking_table,
+    build_uplift_table,
+    describe_gate,
+    describe_uplift,
+)
 from pipelines.reports.company.web_tables import build_web_rows, describe_web
 from pipelines.reports.data_tables import (
     build_catalog_table,
@@ -140,6 +147,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
     from models.forecast.result import ForecastBacktest, ForecastResult
     from models.funnel.result import FunnelResult
     from models.touches.result import TouchResult
+    from models.uplift.result import UpliftResult
     from pipelines.lead.explain import Explanation
     from pipelines.nightly.forget import ErasureResult
     from pipelines.results.ablation import TargetAblation
@@ -425,6 +433,17 @@ def render_touches(result: TouchResult, currency: str | None = None) -> list[Ren
     next_rows = build_next_rows(result.tables.list_rows("next_touch"), currency)
     tables = (build_hazard_rows(rows), build_cut_rows(rows), next_rows)
     return [*parts, *_stack_tables(*(table for table in tables if table)), escape_text(NAIVE)]
+
+
+def render_uplift(result: UpliftResult) -> list[RenderableType]:
+    """Return the effect of outreach, the gate, and where it passed the policy and the leads."""
+    parts: list[RenderableType] = [*map(escape_text, describe_uplift(result))]
+    if ranking := build_ranking_table(result.basis):
+        parts += _stack_tables(ranking)
+    parts += map(escape_text, describe_gate(result.verdict))
+    rows = result.tables.list_rows
+    tables = (build_policy_table(rows("uplift_policy")), build_uplift_table(rows("uplift")))
+    return [*parts, *_stack_tables(*(table for table in tables if table))]
 
 
 def render_customer_backtest(backtest: CustomerBacktest) -> list[RenderableType]:

@@ -324,6 +324,7 @@ class _Verifier:
         names += [f"same_as_{i + 1}" for i in range(len(sources.same_as))]
         names += [f"costs_{i + 1}" for i in range(len(sources.costs))]
         names += [f"identities_{i + 1}" for i in range(len(sources.identities))]
+        names += [f"experiments_{i + 1}" for i in range(len(sources.experiments))]
         check_leftovers(examination, self._root, {f"{name}.csv" for name in ("leads", *names)})
 
     def _require_state(self, examination: Examination) -> StoredState | None:

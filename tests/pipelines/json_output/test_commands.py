@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import jsonschema
 import pytest
@@ -36,6 +37,7 @@ def company(guarded_company, tmp_path_factory):
     config["customers"] = {"purchases": ["met", "bought"]}
     config["touches"] = {"types": ["visit"], "replies": ["met"], "min_at_risk": 5}
     config["channels"] = {"touches": ["visit"], "window": "30d", "min_accounts": 1}
+    config["sources"]["experiments"] = draw_arms(folder)
     (folder / "company.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -46,6 +48,18 @@ def company(guarded_company, tmp_path_factory):
     results = f"id,status,error,delivery\n{an_entity(folder)},failed,no,{delivery}\n"
     (folder / "results.csv").write_text(results, encoding="utf-8")
     return folder
+
+
+def draw_arms(folder):
+    """Draw an arm for each lead ten days after its creation; return the source of these draws."""
+    with (folder / "leads.csv").open(encoding="utf-8") as file:
+        leads = [row for row in csv.DictReader(file) if row["created"].startswith("2024")]
+    lines = ["lead,at,arm\n"]
+    for number, row in enumerate(leads):
+        at = datetime.fromisoformat(row["created"]) + timedelta(days=10)
+        lines.append(f"{row['id']},{at.isoformat()},{('call', 'control')[number % 2]}\n")
+    (folder / "draws.csv").write_text("".join(lines), encoding="utf-8")
+    return {"path": "draws.csv", "entity_id": "lead", "assigned_at": "at", "arm": "arm"}
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +131,7 @@ COMMANDS = [
     ("fit", ["--as-of", tiny.END]),
     ("channels", ["--as-of", tiny.END]),
     ("touches", ["--as-of", tiny.END]),
+    ("uplift", ["--as-of", tiny.END]),
     ("customers", ["--as-of", tiny.END]),
     ("customers --backtest", ["--as-of", tiny.END, "--days", "60"]),
     ("forecast", ["--as-of", tiny.END]),

@@ -119,6 +119,7 @@ def _name_source(data: PageData, source: str) -> str:
         "same_as": sources.same_as,
         "costs": sources.costs,
         "identities": sources.identities,
+        "experiments": sources.experiments,
     }
     rows: SourceRows | None = sources.leads if source == "leads" else None
     if kind in lists and number.isdecimal() and 0 < int(number) <= len(lists[kind]):

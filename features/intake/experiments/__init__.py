@@ -1,0 +1,1 @@
+"""Assignments of outreach at random, read from the sources of a company."""

@@ -1,0 +1,1 @@
+"""Incremental effect of outreach, estimated from randomised rows."""

@@ -1,0 +1,1 @@
+"""Wiring of uplift: from randomised assignments to the incremental effect of outreach."""
