@@ -18,6 +18,7 @@ from configs.schema import Project
 from features.contracts import INSTANT, Dataset
 from features.score_tables import SCORE_RUNS, SCORES
 from models.buying_roles import select_role_effects
+from models.channels.result import ChannelTables
 from models.customers.result import CustomerTables
 from models.evaluation.gate import GATE_TAG, REFUSED
 from models.evaluation.record import EvaluationRecord, read_evaluation
@@ -109,6 +110,7 @@ def _select_night_tables(tables: Mapping[str, pa.Table], as_of: datetime) -> dic
         "qualification": tables,
         "fit": FitTables.from_tables(tables),
         "customers": CustomerTables.from_tables(tables),
+        "channels": ChannelTables.from_tables(tables),
         "roles": select_role_effects(tables),
         "visitors": select_web_funnel(tables),
     }

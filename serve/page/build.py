@@ -13,6 +13,7 @@ from serve.page.content.parts import Section
 from serve.page.content.words import PageWords
 from serve.page.render import render_page
 from serve.page.runtime import bundle_chart_library
+from serve.page.sections.channels.section import build_channel_section
 from serve.page.sections.customers.at_stake import build_customers_at_stake
 from serve.page.sections.customers.curve import build_customer_curve
 from serve.page.sections.customers.revenue import build_customer_revenue
@@ -85,6 +86,7 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_white_space,
     build_fit_profile,
     *FUNNEL_SECTIONS,
+    build_channel_section,
     build_customer_curve,
     build_customer_states,
     build_customers_at_stake,

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from configs.schema import Project
 from features.contracts import EVENTS
 from features.score_tables import SCORES
+from models.channels.result import ChannelTables
 from models.customers.result import CustomerTables
 from models.evaluation.record import EvaluationRecord
 from models.fit.result import FitTables
@@ -74,6 +75,7 @@ class PageData:
         fit: The fit of the accounts at the as-of, without suppressed leads; None if none was
             published.
         customers: Customers at the as-of, without suppressed leads; None if none were published.
+        channels: Cost and credit of channels at the as-of; None if none were published.
         accounts: ACCOUNT_SCORES of the as-of without those of suppressed people, and without run_id
             and scored_at; None if there are none.
         roles: BUYING_ROLES of the as-of; None if titles are not mapped.
@@ -101,6 +103,7 @@ class PageData:
     qualification: Mapping[str, pa.Table] | None = None
     fit: FitTables | None = None
     customers: CustomerTables | None = None
+    channels: ChannelTables | None = None
     accounts: pa.Table | None = None
     roles: pa.Table | None = None
     visitors: pa.Table | None = None

@@ -1,0 +1,1 @@
+"""Channels on the page: what they cost, and how credit for customers is split."""
