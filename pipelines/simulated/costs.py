@@ -19,17 +19,18 @@ from pipelines.simulated.company import END, SOURCE_SHARES, SOURCES, START
 COSTS_FILE = "costs.csv"
 # Separates the stream from those of blocks, whose second number counts them.
 COST_STREAM = 0xC057
-# Spent on an expected lead of a source.
+# Spent on an expected lead of a source, with the people who work on it: a customer costs about a
+# third of the margin that it brings, and trade fairs cost more than their customers bring.
 COST_PER_LEAD = {
-    "organic": 120.0,
-    "paid_search": 450.0,
-    "webinar": 300.0,
-    "partner": 550.0,
-    "trade_fair": 700.0,
-    "bought_list": 60.0,
+    "organic": 1_300.0,
+    "paid_search": 5_400.0,
+    "webinar": 3_600.0,
+    "partner": 5_500.0,
+    "trade_fair": 16_000.0,
+    "bought_list": 900.0,
 }
 # Tools, which cost by the lead of any source.
-COST_OF_TOOLS = {"email": 30.0, "chat": 20.0}
+COST_OF_TOOLS = {"email": 200.0, "chat": 150.0}
 # Fairs are paid in the weeks in which they take place.
 FAIR_WEEKS = (11, 24, 37, 46)
 # Commissions of partners are booked when the invoice comes.

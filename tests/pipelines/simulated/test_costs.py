@@ -9,7 +9,8 @@ import pytest
 from configs.schema import load_project
 from pipelines.demo import CONFIG_PATH
 from pipelines.simulated import simulate
-from pipelines.simulated.costs import COSTS_FILE, draw_costs, write_costs
+from pipelines.simulated.company import SOURCE_SHARES, SOURCES
+from pipelines.simulated.costs import COST_PER_LEAD, COSTS_FILE, draw_costs, write_costs
 from pipelines.simulated.simulate import write_company
 
 
@@ -58,3 +59,15 @@ def test_config_of_the_demo_names_the_columns():
     (source,) = load_project(CONFIG_PATH).sources.costs
     assert source.path.endswith(COSTS_FILE)
     assert (source.date, source.channel, source.cost) == ("week", "channel", "cost")
+
+
+def test_cost_of_a_lead_is_that_of_its_source():
+    leads = 10_000
+    total = _sum_channels(draw_costs(leads, 7)[:-1])
+    shares = dict(zip(SOURCES, SOURCE_SHARES, strict=True))
+    for name, cost in COST_PER_LEAD.items():
+        # The noise has the mean exp(NOISE² / 2); few weeks with fairs leave more of it.
+        assert total[name] / (leads * shares[name]) == pytest.approx(cost, rel=0.15), name
+    # A lead of a fair costs most, one of a bought list least.
+    assert max(COST_PER_LEAD, key=COST_PER_LEAD.get) == "trade_fair"
+    assert min(COST_PER_LEAD, key=COST_PER_LEAD.get) == "bought_list"
