@@ -13,11 +13,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc, betaln, expit, gammaln, hyp2f1
+from scipy.special import betainc, betaln, expit, gammaln, hyp2f1, psi
 
 from features.tools.jit import jit_kernel
 from models.purchases.histories import PurchaseHistories
-from models.purchases.leaving import LeavingModel
+from models.purchases.leaving import LeavingModel, SplitLikelihood
 
 # The expected number of purchases has a removable singularity at a = 1.
 SINGULAR = 1e-6
@@ -85,8 +85,10 @@ class BgNbd(LeavingModel):
         any_purchase: np.ndarray = alive * (1 - silent)
         return any_purchase
 
-    def split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
-        """Return the log likelihood together with being alive, and with having left."""
+    def split_log_likelihood(
+        self, histories: PurchaseHistories, with_slopes: bool = False
+    ) -> SplitLikelihood:
+        """Return the log likelihoods, with their derivatives by the parameters if asked for."""
         # The functions of a count are computed once per count, not per customer.
         place = histories.repeats.astype(int)
         counts = np.arange(place.max(initial=0) + 1.0)
@@ -98,7 +100,24 @@ class BgNbd(LeavingModel):
         alive = stays - shape[place] * np.log(self.alpha + histories.age)
         leaves = (common + betaln(self.a + 1, self.b + np.maximum(counts, 1) - 1))[place]
         left = leaves - shape[place] * np.log(self.alpha + histories.last)
-        return alive, np.where(histories.repeats > 0, left, -np.inf)
+        left = np.where(histories.repeats > 0, left, -np.inf)
+        if not with_slopes:
+            return SplitLikelihood(alive, left)
+        slopes = self._find_slopes(counts)[:, :, place]
+        for time, own in zip((histories.age, histories.last), slopes, strict=True):
+            own[0] -= np.log(self.alpha + time)
+            own[1] -= shape[place] / (self.alpha + time)
+        return SplitLikelihood(alive, left, *slopes)
+
+    def _find_slopes(self, counts: np.ndarray) -> np.ndarray:
+        """Return the part of the slopes that depends on the count only, (2, parameters, counts)."""
+        a, b = self.a, self.b
+        both = psi(a + b) - psi(a + b + counts)
+        leaves = psi(b + np.maximum(counts, 1) - 1) - psi(b)
+        rate = psi(self.r + counts) - psi(self.r) + math.log(self.alpha)
+        scale = np.full(len(counts), self.r / self.alpha)
+        stay = both + psi(b + counts) - psi(b)
+        return np.array([[rate, scale, both, stay], [rate, scale, both + 1 / a, both + leaves]])
 
 
 def _integrate_purchases(

@@ -10,13 +10,18 @@ from scipy.optimize import minimize
 
 # Logarithms of parameters beyond this are as good as infinite: data of few customers lie there.
 LIMIT = 12.0
-# Of the log likelihood of all customers, relative and by parameter. Differences on both sides of a
-# parameter leave enough digits for it.
+# Of the log likelihood of all customers, relative and by parameter.
 PRECISION = {"ftol": 1e-12, "gtol": 1e-6, "maxiter": 500}
 # Of logarithms, for derivatives by central differences.
 STEP = 5e-3
+# Of logarithms, for derivatives of a likelihood that has none of its own.
+DIFFERENCE = 6e-6
 # A parameter that the data say nothing of is known to within a factor of about e cubed.
 PRIOR_PRECISION = 1 / 9
+
+
+# The log likelihood at logarithms of parameters, and its derivatives by them.
+Differentiate = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -51,32 +56,50 @@ def fit_logs(
 ) -> FittedLogs:
     """Return the logarithms with the greatest likelihood from several starts.
 
-    ``compute_log_likelihood`` takes logarithms of parameters, (parameters,).
+    ``compute_log_likelihood`` takes logarithms of parameters, (parameters,). Its derivatives are
+    differences.
+    """
+    steps = np.eye(len(starts[0])) * DIFFERENCE
+
+    def differentiate(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        ends = [
+            (compute_log_likelihood(logs + step), compute_log_likelihood(logs - step))
+            for step in steps
+        ]
+        slopes = np.array([(high - low) / (2 * DIFFERENCE) for high, low in ends])
+        return compute_log_likelihood(logs), slopes
+
+    return fit_slopes(differentiate, starts)
+
+
+def fit_slopes(differentiate: Differentiate, starts: Sequence[np.ndarray]) -> FittedLogs:
+    """Return the logarithms with the greatest likelihood from several starts.
+
+    ``differentiate`` gives the log likelihood at logarithms of parameters, and its derivatives by
+    them, both (parameters,).
     """
 
-    def lose(logs: np.ndarray) -> float:
-        value = -compute_log_likelihood(logs)
-        return value if np.isfinite(value) else 1e300
+    def lose(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slopes = differentiate(logs)
+        if np.isfinite(value) and np.isfinite(slopes).all():
+            return -value, -slopes
+        return 1e300, np.zeros(len(logs))
 
     bounds = [(-LIMIT, LIMIT)] * len(starts[0])
     tried = [
-        minimize(lose, start, method="L-BFGS-B", jac="3-point", bounds=bounds, options=PRECISION)
+        minimize(lose, start, method="L-BFGS-B", jac=True, bounds=bounds, options=PRECISION)
         for start in starts
     ]
     best = min(tried, key=lambda result: float(result.fun))
-    return FittedLogs(best.x, -float(best.fun), _estimate_covariance(lose, best.x))
+    return FittedLogs(best.x, -float(best.fun), _estimate_covariance(differentiate, best.x))
 
 
-def _estimate_covariance(lose: Callable[[np.ndarray], float], logs: np.ndarray) -> np.ndarray:
-    """Return the inverse of the second derivatives at the minimum, (parameters, parameters)."""
+def _estimate_covariance(differentiate: Differentiate, logs: np.ndarray) -> np.ndarray:
+    """Return the inverse of the second derivatives at the maximum, (parameters, parameters)."""
     steps = np.eye(len(logs)) * STEP
-    information = np.empty((len(logs), len(logs)))
-    for place, row in enumerate(steps):
-        for other, column in enumerate(steps[: place + 1]):
-            difference = lose(logs + row + column) - lose(logs + row - column)
-            difference += lose(logs - row - column) - lose(logs - row + column)
-            information[place, other] = information[other, place] = difference / (4 * STEP**2)
-    values, vectors = np.linalg.eigh(information)
+    slopes = [(differentiate(logs - step)[1], differentiate(logs + step)[1]) for step in steps]
+    information = np.array([(low - high) / (2 * STEP) for low, high in slopes])
+    values, vectors = np.linalg.eigh((information + information.T) / 2)
     # At a bound, or where the likelihood is flat, a direction may seem to have no minimum.
     variance = 1 / (np.maximum(values, 0) + PRIOR_PRECISION)
     covariance: np.ndarray = (vectors * variance) @ vectors.T

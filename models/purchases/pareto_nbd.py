@@ -14,12 +14,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import exprel, gammaln
+from scipy.special import exprel, gammaln, psi
 
 from features.tools.jit import jit_kernel
 from features.tools.parallel import parallel_map
 from models.purchases.histories import PurchaseHistories
-from models.purchases.leaving import LeavingModel
+from models.purchases.leaving import LeavingModel, SplitLikelihood
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
 # The integrand is not followed below this share of its start, in logarithms.
@@ -77,8 +77,10 @@ class ParetoNbd(LeavingModel):
         any_purchase: np.ndarray = alive * np.maximum(1 - silent, 0)
         return any_purchase
 
-    def split_log_likelihood(self, histories: PurchaseHistories) -> tuple[np.ndarray, np.ndarray]:
-        """Return the log likelihood together with being alive, and with having left."""
+    def split_log_likelihood(
+        self, histories: PurchaseHistories, with_slopes: bool = False
+    ) -> SplitLikelihood:
+        """Return the log likelihoods, with their derivatives by the parameters if asked for."""
         shape = self.r + histories.repeats
         common = (
             gammaln(shape)
@@ -86,11 +88,28 @@ class ParetoNbd(LeavingModel):
             + self.r * math.log(self.alpha)
             + self.s * math.log(self.beta)
         )
-        alive = -shape * np.log(self.alpha + histories.age)
-        alive -= self.s * np.log(self.beta + histories.age)
+        logs = np.log(self.alpha + histories.age), np.log(self.beta + histories.age)
+        alive = common - shape * logs[0] - self.s * logs[1]
         fixed = np.full(len(histories), self.alpha), np.full(len(histories), self.beta)
-        left = _integrate_leaving(shape, self.s, *fixed, histories.last, histories.age)
-        return common + alive, common + left + math.log(self.s)
+        means = np.zeros((len(histories) if with_slopes else 0, 4))
+        left = _integrate_leaving(shape, self.s, *fixed, histories.last, histories.age, means)
+        left += common + math.log(self.s)
+        if not with_slopes:
+            return SplitLikelihood(alive, left)
+        at_age = np.exp(-np.array(logs))
+        own = [logs[0], at_age[0], logs[1], at_age[1]]
+        slopes = [
+            np.array(
+                [
+                    psi(shape) - psi(self.r) + math.log(self.alpha) - log_alpha,
+                    self.r / self.alpha - shape * by_alpha,
+                    math.log(self.beta) - log_beta + gone / self.s,
+                    self.s / self.beta - (self.s + gone) * by_beta,
+                ]
+            )
+            for gone, (log_alpha, by_alpha, log_beta, by_beta) in ((0, own), (1, means.T))
+        ]
+        return SplitLikelihood(alive, left, *slopes)
 
 
 def _integrate_leaving(
@@ -100,19 +119,23 @@ def _integrate_leaving(
     beta: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
+    means: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the logarithm of the integral over the time of leaving, float64 (customers,).
 
     The integral is that of ``(alpha + t) ** -shape * (beta + t) ** -(s + 1)`` over
-    ``[low, high)``; its logarithm is -inf where that is empty.
+    ``[low, high)``; its logarithm is -inf where that is empty. ``means``, float64 (customers, 4) or
+    empty, gets the means of ``log(alpha + t)``, ``1 / (alpha + t)``, ``log(beta + t)`` and
+    ``1 / (beta + t)`` by that density.
     """
+    means = np.empty((0, 4)) if means is None else means
     result = np.empty(len(shape))
     columns = (shape, alpha, beta, low, high)
 
     def fill_block(start: int) -> None:
         rows = slice(start, start + BLOCK)
         parts = tuple(column[rows] for column in columns)
-        _fill_integrals((NODES, WEIGHTS), parts, s, result[rows])
+        _fill_integrals((NODES, WEIGHTS), parts, s, result[rows], means[rows])
 
     if len(shape) <= BLOCK:
         fill_block(0)
@@ -128,8 +151,10 @@ def _fill_integrals(
     rows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     s: float,
     result: np.ndarray,
+    means: np.ndarray,
 ) -> None:
     nodes, weights = rule
+    has_means = len(means) > 0
     shape, alpha, beta, low, high = rows
     for row in range(len(result)):
         # In the logarithm of the smaller of both times the integrand is smooth at every scale.
@@ -144,9 +169,17 @@ def _fill_integrals(
         for node in range(len(nodes)):
             step = span * (nodes[node] + 1) / 2
             time = (offset + low[row]) * math.exp(step) - offset
-            value = step - shape[row] * math.log(alpha[row] + time)
-            value -= (s + 1) * math.log(beta[row] + time)
-            total += weights[node] * math.exp(value - start)
+            log_alpha, log_beta = math.log(alpha[row] + time), math.log(beta[row] + time)
+            value = step - shape[row] * log_alpha - (s + 1) * log_beta
+            weight = weights[node] * math.exp(value - start)
+            total += weight
+            if has_means:
+                means[row, 0] += weight * log_alpha
+                means[row, 1] += weight / (alpha[row] + time)
+                means[row, 2] += weight * log_beta
+                means[row, 3] += weight / (beta[row] + time)
+        if has_means and total > 0:
+            means[row] /= total
         total *= span / 2
         result[row] = -math.inf
         if total > 0:

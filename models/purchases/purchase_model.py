@@ -12,7 +12,7 @@ import numpy as np
 from models.purchases import bg_nbd, pareto_nbd
 from models.purchases.bg_nbd import BgNbd
 from models.purchases.histories import MAX_FITTED, PurchaseHistories, sample_histories
-from models.purchases.parameters import FittedLogs, fit_logs
+from models.purchases.parameters import FittedLogs, fit_slopes
 from models.purchases.pareto_nbd import ParetoNbd
 
 PurchaseModel = BgNbd | ParetoNbd
@@ -125,16 +125,17 @@ def fit_purchases(histories: PurchaseHistories) -> FittedPurchases:
     fits = {}
     for name, starts in STARTS.items():
         # A few customers find the region from all starts; the others need one start, and few steps.
-        near = fit_logs(partial(_sum_log_likelihood, name, few), starts).logs
-        fits[name] = fit_logs(partial(_sum_log_likelihood, name, all_rows), (near,))
+        near = fit_slopes(partial(_sum_log_likelihood, name, few), starts).logs
+        fits[name] = fit_slopes(partial(_sum_log_likelihood, name, all_rows), (near,))
     return FittedPurchases(MEAN, fits)
 
 
 def _sum_log_likelihood(
     name: str, grouped: tuple[PurchaseHistories, np.ndarray], logs: np.ndarray
-) -> float:
+) -> tuple[float, np.ndarray]:
     rows, weight = grouped
-    return float(CLASSES[name].from_logs(logs).compute_log_likelihood(rows) @ weight)
+    likelihood, slopes = CLASSES[name].from_logs(logs).differentiate_log_likelihood(rows)
+    return float(likelihood @ weight), slopes @ weight
 
 
 def _group_histories(
