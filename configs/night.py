@@ -127,6 +127,9 @@ class Publish(FrozenModel):
     channels: bool = Field(
         True, description="also publish cost and credit of channels, where the config has channels"
     )
+    touches: bool = Field(
+        True, description="also publish next touches of leads, where the config has touches"
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

@@ -46,6 +46,7 @@ from models.funnel.schemas import (
     STUCK,
 )
 from models.qualification.schemas import QUALIFICATION, THRESHOLDS
+from models.touches.schemas import NEXT_TOUCH, TOUCH_BASIS, TOUCH_HAZARD
 from models.visitors.schemas import WEB_FUNNEL
 from serve.run import Run
 
@@ -127,6 +128,9 @@ NIGHT_TABLES = (
     NightTable("channel_weeks", "channels", CHANNEL_WEEKS, ("week", "channel")),
     NightTable("channel_steps", "channels", CHANNEL_STEPS, ("from", "to")),
     NightTable("channel_basis", "channels", CHANNEL_BASIS, ("unit",)),
+    NightTable("next_touch", "touches", NEXT_TOUCH, (LEAD_COLUMN,)),
+    NightTable("touch_hazard", "touches", TOUCH_HAZARD, ("cut", "value", "touch_no")),
+    NightTable("touch_basis", "touches", TOUCH_BASIS, ("touch_types",)),
     NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),
 )
 

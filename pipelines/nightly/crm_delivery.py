@@ -78,7 +78,7 @@ def plan_exports(project: Project) -> dict[str, ExportPlan]:
 
 def list_lead_tables(project: Project) -> list[str]:
     """Return the names of the tables of LEAD_TABLES that the nights of a project have."""
-    absent = {"customers"} if project.customers is None else set()
+    absent = {name for name in ("customers", "touches") if getattr(project, name) is None}
     return [
         name
         for name, table in LEAD_TABLES.items()

@@ -180,6 +180,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     computed |= customers.result.tables.by_name() if customers.result else {}
     computed |= {} if visitors.result is None else {"web_funnel": visitors.result}
     computed |= channels.result.tables.by_name() if channels.result else {}
+    computed |= scored.touches.result.tables.by_name() if scored.touches.result else {}
     computed |= scored.qualification.result or {}
     computed |= list_role_tables(scored.roles.result)
     problems = {
@@ -189,6 +190,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
         "customers": customers.problem,
         "visitors": visitors.problem,
         "channels": channels.problem,
+        "touches": scored.touches.problem,
         "qualification": scored.qualification.problem,
         "buying_group": scored.roles.problem,
     }

@@ -26,6 +26,7 @@ from pipelines.nightly.publish_checks import check_scores
 from pipelines.qualification.handover import MQL_STEP, StepNight, find_step
 from pipelines.qualification.night import NightQualification, compute_night_qualification
 from pipelines.runner import read_clock
+from pipelines.touches.night import NightTouches, compute_night_touches
 from pipelines.training_data import Snapshot
 from serve.checks.checks import CheckResult
 from serve.checks.score_checks import check_any_scored
@@ -46,7 +47,15 @@ from serve.scoring.weekly_lists import Week, add_weekly_list, make_draw_seed
 from serve.store.store import Store
 
 # The tables of the company as a whole.
-Company = tuple[NightFunnel, NightForecast, NightFit, NightCustomers, NightVisitors, NightChannels]
+Company = tuple[
+    NightFunnel,
+    NightForecast,
+    NightFit,
+    NightCustomers,
+    NightVisitors,
+    NightChannels,
+    NightTouches,
+]
 # What the log names the parts of a night beside its scores, in the order of ScoredTargets.
 PARTS = (
     "funnel",
@@ -55,6 +64,7 @@ PARTS = (
     "customers",
     "web funnel",
     "channels",
+    "next touches",
     "qualification",
     "comparison of roles",
 )
@@ -74,6 +84,7 @@ class ScoredTargets:
         customers: Customers after the win, from the same data.
         visitors: The web funnel of the same data.
         channels: Cost and credit of channels, from the same data.
+        touches: Next touches of leads, from the same data.
         qualification: The hand-overs of the same scores.
         roles: Which roles of an account's people go with the outcome, from the same data.
     """
@@ -87,6 +98,7 @@ class ScoredTargets:
     customers: NightCustomers
     visitors: NightVisitors
     channels: NightChannels
+    touches: NightTouches
     qualification: NightQualification
     roles: NightRoles
 
@@ -142,7 +154,8 @@ def _compute_company(snapshot: Snapshot) -> Company:
     fit = compute_night_fit(snapshot, funnel.valued)
     customers, visitors = compute_night_customers(snapshot), compute_night_visitors(snapshot)
     channels = compute_night_channels(snapshot, customers)
-    return funnel, forecast, fit, customers, visitors, channels
+    touches = compute_night_touches(snapshot)
+    return funnel, forecast, fit, customers, visitors, channels, touches
 
 
 def _score_each_target(

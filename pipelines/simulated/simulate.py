@@ -39,6 +39,7 @@ from pipelines.simulated.company import (
 from pipelines.simulated.costs import write_costs
 from pipelines.simulated.customers import DEMO_CUSTOMERS, CustomerLaw, simulate_customers
 from pipelines.simulated.marks import MarkLog, simulate_marks
+from pipelines.simulated.outreach import OutreachWriter
 from pipelines.simulated.untidy import CompanyWriter, SimulationSummary
 from pipelines.simulated.visitors import VisitorFiles, VisitorLaw
 
@@ -92,7 +93,8 @@ def write_company(
     customers: CustomerLaw | None = DEMO_CUSTOMERS,
     visitors: VisitorLaw | None = None,
 ) -> SimulationSummary:
-    """Write a company to ``directory``: leads.csv, crm.csv, orders.csv, costs.csv and web/.
+    """Write a company to ``directory``: leads.csv, crm.csv, orders.csv, costs.csv,
+    outreach.csv and web/.
 
     Each file is replaced when the new one is complete. The same seed and number of leads give the
     same bytes. ``progress(done, total)`` is called with numbers of leads after each block. Times in
@@ -101,6 +103,7 @@ def write_company(
     With ``visitors`` there are also visits.csv and logins.csv.
     """
     visits = None if visitors is None else VisitorFiles(visitors)
+    outreach = OutreachWriter()
     with _stage_files(directory) as stage, CompanyWriter(stage) as writer:
         for number, first in enumerate(range(0, leads, BLOCK_LEADS)):
             count = min(BLOCK_LEADS, leads - first)
@@ -110,12 +113,14 @@ def write_company(
             if customers is not None:
                 after = simulate_customers(seed, number, *block, customers).events
                 writer.add_orders(after, np.random.default_rng([seed, number, 6]))
+            outreach.add_block(seed, number, *block)
             if visits is not None:
                 visits.add_block(block.leads, seed, number)
             if progress is not None:
                 progress(first + count, leads)
         if visits is not None:
             visits.write(stage)
+        outreach.write(stage)
     write_costs(directory, leads, seed)
     return writer.summary
 

@@ -24,6 +24,7 @@ from features.sources import read_sources
 from features.tools.instants import to_microseconds
 from pipelines.simulated import company, simulate
 from pipelines.simulated.customers import CUSTOMER_TYPES, simulate_customers
+from pipelines.simulated.outreach import OUTREACH_TYPES
 from pipelines.simulated.simulate import simulate_block
 from serve.scoring.weekly_lists import total_weekly_capacity
 
@@ -284,12 +285,15 @@ def test_config_reads_the_true_rows_back(
     assert dataset.leads.to_pandas()["employees"].equals(leads.to_pandas()["employees"])
     order = [(name, "ascending") for name in EVENTS.names]
     events = [table.select(EVENTS.names) for table in (truth.events, after)]
-    assert dataset.events.sort_by(order).equals(pa.concat_tables(events).sort_by(order))
+    is_ours = pc.is_in(dataset.events["event_type"], value_set=pa.array(OUTREACH_TYPES))
+    read = dataset.events.filter(pc.invert(is_ours))
+    assert read.sort_by(order).equals(pa.concat_tables(events).sort_by(order))
+    assert pc.sum(is_ours).as_py() > 1000
     assert all(count.quarantined for count in dataset.counts)
     # The owner makes the weekly lists and is no feature; all owners together work 200 leads.
     assert dataset.leads["owner"].to_pylist() == leads["owner"].to_pylist()
     catalog = build_catalog(project, dataset, list_carried_columns(project))
     assert not [feature.name for feature in catalog.features if "owner" in feature.name]
-    # What customers do after the win is in no feature of leads.
-    assert catalog.unused == tuple(sorted(CUSTOMER_TYPES))
+    # What customers do after the win, and our own outreach, is in no feature of leads.
+    assert catalog.unused == tuple(sorted([*CUSTOMER_TYPES, *OUTREACH_TYPES]))
     assert total_weekly_capacity(dataset, project.capacity_config) == 200
