@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -21,7 +20,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from configs.accounts.buying_group import ROLE_ATTRIBUTE, BuyingGroup
 from configs.addresses.fields import FOLDER
@@ -35,7 +33,8 @@ from configs.errors import ConfigError
 from configs.feature_options import Features
 from configs.goals.goals import Goals
 from configs.learning import Audit, EvaluationConfig, FitOptions, Learning
-from configs.loading.validation_errors import PERSONAL_COLUMN, to_config_error
+from configs.loading.consistency import check_consistency
+from configs.loading.validation_errors import to_config_error
 from configs.loading.workspace_place import (
     DEFAULT_WORKSPACE,
     WORKSPACE_VARIABLE,
@@ -46,39 +45,17 @@ from configs.loading.workspace_place import (
 from configs.loading.yaml_file import expand_variables, read_yaml, redact_config, redact_config_text
 from configs.night import Capacity, Publish, Schedule
 from configs.privacy import Privacy
-from configs.qualification.handovers import Qualification, check_qualification
-from configs.source_rows import FrozenModel, SourceRows
+from configs.qualification.handovers import Qualification
+from configs.source_rows import FrozenModel
 from configs.sources import Sources
 from configs.suggestions import did_you_mean
-from configs.targets import ColumnOutcome, Target
+from configs.targets import Target
 from configs.touches.touches import Touches
-from configs.uplift.experiment_rows import check_experiments
 from configs.uplift.uplift import Uplift
 
 Identifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
 ]
-
-
-# Keys of a source whose column holds values; id columns may be personal, their values stay ids.
-VALUE_KEYS = (
-    "created_at",
-    "known_at",
-    "order",
-    "event_time",
-    "event_type",
-    "channel",
-    "value",
-    "valid_from",
-    "valid_to",
-    "attribute",
-    "date",
-    "cost",
-    "currency",
-    "assigned_at",
-    "arm",
-    "propensity",
-)
 
 
 # Variables that name a place or a person; messages show their values.
@@ -196,126 +173,8 @@ class Project(FrozenModel):
         return value
 
     @model_validator(mode="after")
-    def _check_outcomes_against_sources(self) -> Self:
-        if self.sources.leads is None and any(
-            isinstance(t.outcome, ColumnOutcome) for t in self.targets.values()
-        ):
-            raise ValueError("an outcome column requires sources.leads")
-        if not self.timed and any(t.outcome_types for t in self.targets.values()):
-            raise ValueError("an outcome event requires times: give sources.leads.created_at")
-        for name, target in self.targets.items():
-            outcome = target.outcome
-            if isinstance(outcome, ColumnOutcome) and outcome.mature_after and not self.timed:
-                raise ValueError(
-                    f"targets.{name}.outcome.mature_after requires times: give "
-                    "sources.leads.created_at"
-                )
-        if not any(source.value for source in self.sources.events):
-            for name in (name for name, target in self.targets.items() if target.learns_amount):
-                raise ValueError(
-                    f"targets.{name}.amount is the outcome's value: give value in sources.events"
-                )
-        if not self.timed and self.sources.attributes:
-            raise ValueError("an attribute history requires times: give sources.leads.created_at")
-        if not self.timed and self.sources.costs:
-            raise ValueError("sources.costs requires times: give sources.leads.created_at")
-        leads = self.sources.leads
-        has_id = leads is None or leads.entity_id is not None
-        check_experiments(self.sources.experiments, has_id, self.timed)
-        if self.goals.unit == "amount" and not any(t.amount for t in self.targets.values()):
-            raise ValueError("goals.unit is amount: give targets.NAME.amount, or set unit: wins")
-        return self
-
-    @model_validator(mode="after")
-    def _check_roles_against_sources(self) -> Self:
-        leads = self.sources.leads
-        if not self.accounts.roles:
-            return self
-        if self.features.role:
-            raise ValueError("features.role and accounts.roles both name roles: remove one of them")
-        for key in ("account_id", "created_at", "known_at"):
-            if leads is None or getattr(leads, key) is None:
-                why = (
-                    ", since a person counts from when it was known: contacts are added as a deal "
-                    "advances. Name the column of created_at only if its times are those of entry"
-                    if key == "known_at"
-                    else ""
-                )
-                raise ValueError(f"accounts.roles requires sources.leads.{key}{why}")
-        return self
-
-    @model_validator(mode="after")
-    def _check_half_life_against_sources(self) -> Self:
-        half_life, leads = self.learning.recency_half_life, self.sources.leads
-        if half_life is None or self.timed or leads is None:
-            return self
-        if leads.order is None:
-            raise ValueError("learning.recency_half_life requires times, or order in sources.leads")
-        if isinstance(half_life, timedelta):
-            raise ValueError(
-                "learning.recency_half_life as a duration requires times: give a share of the "
-                "rows, such as 0.1"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_segment_by(self) -> Self:
-        column = self.learning.segment_by
-        if column is None:
-            return self
-        if self.evaluation.folds < 2:
-            raise ValueError(
-                "learning.segment_by requires evaluation.folds of at least 2: models are chosen in "
-                "the test windows before the last"
-            )
-        if column in self.features.exclude:
-            raise ValueError(
-                f"learning.segment_by: {column!r} is in features.exclude; models by segment are "
-                "compared with a model that has the segment as a feature, so remove it there"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_personal_columns(self) -> Self:
-        if self.privacy.suppress_where and self.sources.leads is None:
-            raise ValueError(
-                "privacy.suppress_where requires sources.leads; without it, list ids in "
-                "privacy.suppress"
-            )
-        _refuse_personal_columns(self)
-        return self
-
-    @model_validator(mode="after")
-    def _check_retention_covers_horizons(self) -> Self:
-        keep = self.publish.keep
-        waits = [target.maturity for target in self.targets.values() if target.maturity]
-        if keep is not None and waits and keep <= max(waits):
-            raise ValueError(
-                "publish.keep must be longer than every horizon and every outcome.mature_after; "
-                "otherwise scores are deleted before their outcomes are known"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_capacity(self) -> Self:
-        if self.capacity_config and self.capacity_config.owner and self.sources.leads is None:
-            raise ValueError("capacity.owner requires sources.leads with that column")
-        if (
-            self.capacity_config
-            and self.publish.keep is not None
-            and self.publish.keep < timedelta(days=7)
-        ):
-            raise ValueError(
-                "publish.keep must be at least 7d; otherwise a weekly list is deleted before its "
-                "week "
-                "ends"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_qualification(self) -> Self:
-        if self.qualification is not None:
-            check_qualification(self.qualification, self.targets, self.features.outbound)
+    def _check_consistency(self) -> Self:
+        check_consistency(self)
         return self
 
     @property
@@ -411,57 +270,6 @@ class Project(FrozenModel):
             found=f"{target!r}, the targets are {', '.join(self.targets)}",
             fix=did_you_mean(target, self.targets) or "name one of them",
         )
-
-
-def _refuse_personal_columns(project: Project) -> None:
-    """Raise PydanticCustomError if a key needs a column that ``privacy.personal`` hides.
-
-    The columns of ids are exempt.
-    """
-    for key, column in _iter_named_columns(project):
-        if column in project.privacy.personal:
-            text = (
-                f"privacy.personal hides the column {column!r}, which {key} requires: name another "
-                "column there, or remove it from privacy.personal"
-            )
-            # Not a ValueError: only a custom error carries the key to `to_config_error`.
-            raise PydanticCustomError(PERSONAL_COLUMN, "{text}", {"text": text, "key": key})
-
-
-def _iter_named_columns(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield key and column for each key whose column's values are used or shown."""
-    sources = project.sources
-    sections: dict[str, SourceRows] = {"sources.leads": sources.leads} if sources.leads else {}
-    sections |= {f"sources.events[{i}]": source for i, source in enumerate(sources.events)}
-    sections |= {f"sources.attributes[{i}]": source for i, source in enumerate(sources.attributes)}
-    sections |= {f"sources.costs[{i}]": source for i, source in enumerate(sources.costs)}
-    sections |= {
-        f"sources.experiments[{i}]": source for i, source in enumerate(sources.experiments)
-    }
-    for where, source in sections.items():
-        columns = ((key, getattr(source, key, None)) for key in VALUE_KEYS)
-        yield from (
-            (f"{where}.{key}", column) for key, column in columns if isinstance(column, str)
-        )
-    for name, target in project.targets.items():
-        if isinstance(target.outcome, ColumnOutcome):
-            yield f"targets.{name}.outcome", target.outcome.column
-        if isinstance(target.amount, str):
-            yield f"targets.{name}.amount", target.amount
-    if project.capacity_config and project.capacity_config.owner:
-        yield "capacity.owner", project.capacity_config.owner
-    yield from (("publish.funnel_by", column) for column in project.publish.funnel_by)
-    yield from (("fit.attributes", column) for column in project.fit.attributes)
-    if project.channels and project.channels.attribute:
-        yield "channels.attribute", project.channels.attribute
-    if project.goals.by:
-        yield "goals.by", project.goals.by
-    yield from (("evaluation.segments", column) for column in project.evaluation.segments)
-    if project.learning.segment_by:
-        yield "learning.segment_by", project.learning.segment_by
-    yield from (("audit.allow", column) for column in project.audit.allow)
-    if project.features.role:
-        yield "features.role", project.features.role
 
 
 def _localize_observed_from(target: Target, zone: ZoneInfo) -> Target:

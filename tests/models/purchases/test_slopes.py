@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.purchases.bg_nbd import BgNbd
-from models.purchases.pareto_nbd import ParetoNbd
 from models.purchases.parameters import fit_logs, fit_slopes
+from models.purchases.pareto_nbd import ParetoNbd
 from models.purchases.purchase_model import fit_purchases
 from tests.models.purchases.made_histories import make_histories
 
