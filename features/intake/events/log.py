@@ -31,6 +31,7 @@ from features.intake.events.pieces import (
 from features.intake.identity.entities import EntityCollector
 from features.intake.identity.id_doubts import IdDoubts
 from features.intake.identity.merged_rows import count_moved, move_events
+from features.intake.identity.visitor_repeats import describe_visitor_repeats
 from features.intake.identity.visitor_rows import (
     FIRST_VISITOR,
     OwnerLookup,
@@ -115,9 +116,11 @@ def read_events(
         log = SpillBuffer.collect(EVENT_LOG, drop_rows(log, again), scratch)
     hash_sum = sum_content(project, log, hashes, again)
     counts = _count_moved(counts, log, merges)
+    repeats = [*describe_visitor_repeats(project, counts, log, owners)]
     log, withdrawn = assign_visitors(log, owners, scratch)
     if lead_index is not None:
         log = move_events(log, lead_index, merges, scratch)
+    differences = [a + b for a, b in zip(differences, repeats, strict=True)]
     counts = _add_all_warnings(project, counts, parsers, findings, differences)
     events, withdrawn = log.select(EVENTS.names), move_withdrawn(withdrawn, merges)
     return EventReadResult(events, log["lead"], entities.to_table(), counts, hash_sum, withdrawn)
