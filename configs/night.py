@@ -130,6 +130,9 @@ class Publish(FrozenModel):
     touches: bool = Field(
         True, description="also publish next touches of leads, where the config has touches"
     )
+    uplift: bool = Field(
+        True, description="also publish the uplift of open leads, where the config has uplift"
+    )
     exports: dict[ExportName, CrmExport] = Field(
         {}, description="deliveries in a CRM's format, by name"
     )

@@ -47,6 +47,7 @@ from models.funnel.schemas import (
 )
 from models.qualification.schemas import QUALIFICATION, THRESHOLDS
 from models.touches.schemas import NEXT_TOUCH, TOUCH_BASIS, TOUCH_HAZARD
+from models.uplift.schemas import UPLIFT, UPLIFT_BASIS, UPLIFT_POLICY
 from models.visitors.schemas import WEB_FUNNEL
 from serve.run import Run
 
@@ -131,6 +132,9 @@ NIGHT_TABLES = (
     NightTable("next_touch", "touches", NEXT_TOUCH, (LEAD_COLUMN,)),
     NightTable("touch_hazard", "touches", TOUCH_HAZARD, ("cut", "value", "touch_no")),
     NightTable("touch_basis", "touches", TOUCH_BASIS, ("touch_types",)),
+    NightTable("uplift", "uplift", UPLIFT, (LEAD_COLUMN,)),
+    NightTable("uplift_policy", "uplift", UPLIFT_POLICY, ("share",)),
+    NightTable("uplift_basis", "uplift", UPLIFT_BASIS, ("target",)),
     NightTable(ROLES_TABLE, "buying_group", BUYING_ROLES, ("target", "role")),
 )
 

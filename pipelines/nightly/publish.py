@@ -181,6 +181,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
     computed |= {} if visitors.result is None else {"web_funnel": visitors.result}
     computed |= channels.result.tables.by_name() if channels.result else {}
     computed |= scored.touches.result.tables.by_name() if scored.touches.result else {}
+    computed |= scored.uplift.result.tables.by_name() if scored.uplift.result else {}
     computed |= scored.qualification.result or {}
     computed |= list_role_tables(scored.roles.result)
     problems = {
@@ -191,6 +192,7 @@ def collect_night_files(scored: ScoredTargets, run: Run) -> NightFiles:
         "visitors": visitors.problem,
         "channels": channels.problem,
         "touches": scored.touches.problem,
+        "uplift": scored.uplift.problem,
         "qualification": scored.qualification.problem,
         "buying_group": scored.roles.problem,
     }

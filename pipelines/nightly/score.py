@@ -28,6 +28,7 @@ from pipelines.qualification.night import NightQualification, compute_night_qual
 from pipelines.runner import read_clock
 from pipelines.touches.night import NightTouches, compute_night_touches
 from pipelines.training_data import Snapshot
+from pipelines.uplift.night import NightUplift, compute_night_uplift
 from serve.checks.checks import CheckResult
 from serve.checks.score_checks import check_any_scored
 from serve.night_part import NightPart
@@ -55,6 +56,7 @@ Company = tuple[
     NightVisitors,
     NightChannels,
     NightTouches,
+    NightUplift,
 ]
 # What the log names the parts of a night beside its scores, in the order of ScoredTargets.
 PARTS = (
@@ -65,6 +67,7 @@ PARTS = (
     "web funnel",
     "channels",
     "next touches",
+    "uplift",
     "qualification",
     "comparison of roles",
 )
@@ -85,6 +88,7 @@ class ScoredTargets:
         visitors: The web funnel of the same data.
         channels: Cost and credit of channels, from the same data.
         touches: Next touches of leads, from the same data.
+        uplift: What outreach adds, and to which leads, from the same data.
         qualification: The hand-overs of the same scores.
         roles: Which roles of an account's people go with the outcome, from the same data.
     """
@@ -99,6 +103,7 @@ class ScoredTargets:
     visitors: NightVisitors
     channels: NightChannels
     touches: NightTouches
+    uplift: NightUplift
     qualification: NightQualification
     roles: NightRoles
 
@@ -154,8 +159,8 @@ def _compute_company(snapshot: Snapshot) -> Company:
     fit = compute_night_fit(snapshot, funnel.valued)
     customers, visitors = compute_night_customers(snapshot), compute_night_visitors(snapshot)
     channels = compute_night_channels(snapshot, customers)
-    touches = compute_night_touches(snapshot)
-    return funnel, forecast, fit, customers, visitors, channels, touches
+    touches, uplift = compute_night_touches(snapshot), compute_night_uplift(snapshot)
+    return funnel, forecast, fit, customers, visitors, channels, touches, uplift
 
 
 def _score_each_target(

@@ -82,7 +82,7 @@ def draw_rows(leads: int, seed: int = 3, effect: float = 0.5) -> dict[str, Rows]
 
 
 def write(folder: Path, rows: dict[str, Rows], **changes: Any) -> Path:
-    """Write the company to a folder, and return its config."""
+    """Write the company to a folder, and return its config; a section of None is left out."""
     for name, table in rows.items():
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(table[0]))
@@ -95,7 +95,8 @@ def write(folder: Path, rows: dict[str, Rows], **changes: Any) -> Path:
                 for row in table
             )
     path = folder / "tried.yaml"
-    path.write_text(json.dumps({**CONFIG, **changes}), encoding="utf-8")
+    config = {key: value for key, value in {**CONFIG, **changes}.items() if value is not None}
+    path.write_text(json.dumps(config), encoding="utf-8")
     return path
 
 
