@@ -13,7 +13,8 @@ from configs.schema import Project
 from features.tools.instants import US_PER_DAY, duration_to_microseconds
 from models.channels.credits import ChannelCredits, estimate_credits
 from models.channels.result import CHANNEL_SCHEMAS, ChannelResult, ChannelTables
-from models.channels.schemas import CHANNEL_BASIS, CHANNEL_STEPS
+from models.channels.schemas import CHANNEL_BASIS
+from models.channels.steps import build_step_table
 from pipelines.channels.account_journeys import (
     AccountJourneys,
     build_journeys,
@@ -31,7 +32,6 @@ from pipelines.runner import discard_line, read_clock
 from pipelines.training_data import Snapshot, load_snapshot
 
 LogLine = Callable[[str], None]
-ENDS = ("(start)", "(conversion)", "(null)")
 NO_COSTS = "no cost: add sources.costs with date, channel and cost"
 
 
@@ -81,30 +81,11 @@ def build_channels(snapshot: Snapshot, customers: pa.Table | None) -> ChannelRes
     tables = {
         "channels": rows,
         "channel_weeks": build_channel_weeks(snapshot, touches, journeys, names),
-        "channel_steps": _build_step_table(credits),
+        "channel_steps": build_step_table(credits),
         "channel_basis": _build_basis(snapshot, cohorts, credits, rows, limits),
     }
     ordered = {name: tables[name].select(rows.names) for name, rows in CHANNEL_SCHEMAS.items()}
     return ChannelResult(snapshot.as_of, ChannelTables(ordered))
-
-
-def _build_step_table(credits: ChannelCredits) -> pa.Table:
-    """Return CHANNEL_STEPS without empty steps, the start first, the most frequent first."""
-    names = [*credits.channels, *ENDS]
-    total = credits.transitions.sum(1)
-    order = [len(credits.channels), *range(len(credits.channels))]
-    rows = [
-        {
-            "from": names[before],
-            "to": names[after],
-            "steps": round(credits.transitions[before, after]),
-            "share": float(credits.transitions[before, after] / total[before]),
-        }
-        for before in order
-        for after in np.argsort(-credits.transitions[before], kind="stable")
-        if credits.transitions[before, after] > 0
-    ]
-    return pa.Table.from_pylist(rows, schema=CHANNEL_STEPS)
 
 
 def _build_basis(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.commands.completion import complete_config
 from pipelines.commands.console import log_always, log_line
 from pipelines.commands.options import (
     AsOf,
@@ -184,7 +185,25 @@ def customers(
 
 
 def channels(
-    config: Config, as_of: AsOf = None, out: OutFolder = None, as_json: Json = False
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="the company's YAML file, such as configs/demo.yaml",
+            autocompletion=complete_config,
+        ),
+    ] = None,
+    as_of: AsOf = None,
+    paths: Annotated[
+        Path | None,
+        typer.Option(
+            "--paths",
+            help="instead of CONFIG: a CSV or Parquet file with path (ads > mail), conversions and "
+            "nulls; shows credit alone",
+        ),
+    ] = None,
+    out: OutFolder = None,
+    as_json: Json = False,
 ) -> None:
     """Show what channels cost, and the credit that each of them gets.
 
@@ -195,6 +214,9 @@ def channels(
     from pipelines.reports import terminal
 
     _check_folder(out)
+    if paths is not None or config is None:
+        _credit_paths(config, as_of, paths, out, as_json)
+        return
     project = read_project(config)
     result = compute_channels(project, as_of, log_line)
     _write_tables(out, result.tables.by_name())
@@ -202,6 +224,36 @@ def channels(
         print_json(result.to_json())
     else:
         print_parts(*terminal.render_channels(result, project.goals.currency))
+
+
+def _credit_paths(
+    config: Path | None,
+    as_of: str | None,
+    paths: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Print the credits of a table of paths; raise ConfigError for what does not go with it."""
+    from configs.errors import ConfigError
+    from pipelines.channels.path_credits import compute_path_credits
+    from pipelines.reports import terminal
+
+    if paths is None:
+        raise ConfigError(
+            "neither a config nor paths", where="channels", fix="give CONFIG, or --paths FILE"
+        )
+    if config is not None:
+        raise ConfigError(
+            "paths need no config", where=f"--paths {paths}", fix=f"leave out {config}, or --paths"
+        )
+    if as_of is not None:
+        raise ConfigError("paths have no times", where=f"--as-of {as_of}", fix="leave it out")
+    result = compute_path_credits(paths)
+    _write_tables(out, result.tables.by_name())
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_parts(*terminal.render_path_credits(result))
 
 
 def touches(

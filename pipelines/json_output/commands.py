@@ -40,6 +40,7 @@ OUTPUTS: dict[str, tuple[type[JsonObject], ...]] = {
     "customers": (customers.CustomersOutput,),
     "customers --backtest": (customers.CustomerBacktestOutput,),
     "channels": (channels.ChannelsOutput,),
+    "channels --paths": (channels.PathCreditsOutput,),
     "touches": (touches.TouchesOutput,),
     "uplift": (uplift.UpliftOutput,),
     "score": (nightly.ScoreOutput,),

@@ -13,10 +13,13 @@ from configs.errors import escape_controls
 from models.fit.accounts import select_white_space
 from pipelines.reports.company.channel_tables import (
     NOT_EFFECT,
+    PATHS_NOT_EFFECT,
     build_cost_table,
     build_credit_table,
+    build_path_credit_rows,
     build_period_table,
     describe_channels,
+    describe_paths,
     list_channel_notes,
 )
 from pipelines.reports.company.customer_tables import (
@@ -138,6 +141,7 @@ if TYPE_CHECKING:  # a command pays only for the imports that it runs
 
     from configs.schema import Project
     from features.definitions.catalog import Catalog
+    from models.channels.path_result import PathResult
     from models.channels.result import ChannelResult
     from models.customers.backtest import CustomerBacktest
     from models.customers.result import CustomerResult
@@ -424,6 +428,13 @@ def render_channels(result: ChannelResult, currency: str | None = None) -> list[
     parts += _stack_tables(*(table for table in tables if table))
     parts += map(escape_text, [*list_channel_notes(rows), NOT_EFFECT])
     return [*parts, *_stack_tables(build_period_table(rows, currency))]
+
+
+def render_path_credits(result: PathResult) -> list[RenderableType]:
+    """Return the credit of the channels of a table of paths."""
+    rows = result.tables.list_rows("path_credits")
+    parts: list[RenderableType] = [*map(escape_text, describe_paths(result))]
+    return [*parts, *_stack_tables(build_path_credit_rows(rows)), escape_text(PATHS_NOT_EFFECT)]
 
 
 def render_touches(result: TouchResult, currency: str | None = None) -> list[RenderableType]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.tools.instants import format_iso
 from models.channels.credits import METHODS
+from models.channels.path_result import PATH_METHODS
 from pipelines.reports.company.funnel_tables import (
     NOTHING,
     format_amount,
@@ -18,6 +19,7 @@ from pipelines.reports.company.funnel_tables import (
 )
 
 if TYPE_CHECKING:
+    from models.channels.path_result import PathResult
     from models.channels.result import ChannelResult
 
 Row = dict[str, Any]
@@ -26,6 +28,10 @@ SCOPES = {"total": "all channels", "refused": "too few accounts"}
 NOT_EFFECT = (
     "Credit splits what happened; it is not effect. What a channel causes takes an experiment, and "
     "none is recorded: incremental is not tested."
+)
+PATHS_NOT_EFFECT = (
+    "Credit splits what happened; it is not effect. There are no intervals, since a table of paths "
+    "names no accounts, and no time decay, since it has no times."
 )
 # Periods that the terminal shows; files and JSON have all.
 MAX_PERIODS = 6
@@ -91,6 +97,32 @@ def build_period_table(rows: Sequence[Row], currency: str | None) -> list[list[s
         cells = [row["period"], f"{row['accounts']:,}", format_amount(row["cost"])]
         table.append([*cells, _format_count(row["customers"]), _format_cac(row), mature])
     return table
+
+
+def describe_paths(result: PathResult) -> Iterator[str]:
+    """Yield what the credits of a table of paths rest on."""
+    basis = result.basis
+    journeys = basis["conversions"] + basis["nulls"]
+    yield (
+        f"{basis['paths']:,} paths: {basis['conversions']:,} of {journeys:,} journeys ended in a "
+        f"conversion, {basis['probability']:.2%} in the Markov chain"
+    )
+
+
+def build_path_credit_rows(rows: Sequence[Row]) -> list[list[str]]:
+    """Return the credit of each channel of a table of paths by each method."""
+    head = ["channel", "touches", "journeys", *(name.replace("_", " ") for name in PATH_METHODS)]
+    return [
+        head,
+        *(
+            [
+                row["channel"],
+                *(f"{row[name]:,}" for name in ("touches", "journeys")),
+                *(f"{row[f'{name}_credit']:,.1f}" for name in PATH_METHODS),
+            ]
+            for row in rows
+        ),
+    ]
 
 
 def list_channel_notes(rows: Sequence[Row]) -> Iterator[str]:

@@ -47,6 +47,8 @@ def company(guarded_company, tmp_path_factory):
     delivery = (folder / "workspace/exports/sales/current").resolve().name
     results = f"id,status,error,delivery\n{an_entity(folder)},failed,no,{delivery}\n"
     (folder / "results.csv").write_text(results, encoding="utf-8")
+    paths = "path,conversions,nulls\nads > mail,2,5\nmail,1,9\n"
+    (folder / "paths.csv").write_text(paths, encoding="utf-8")
     return folder
 
 
@@ -95,8 +97,8 @@ def printed(company, outputs, monkeypatch, capsys):
 
     def call(command, *arguments):
         words = command.split()
-        # All but `init` begin with the config.
-        first = [] if words[0] == "init" else ["company.yaml"]
+        # All but `init` and `channels --paths` begin with the config.
+        first = [] if command in ("init", "channels --paths") else ["company.yaml"]
         monkeypatch.setattr(
             sys, "argv", ["leadscore", words[0], *first, *words[1:], *arguments, "--json"]
         )
@@ -130,6 +132,7 @@ COMMANDS = [
     ("funnel", ["--as-of", tiny.END]),
     ("fit", ["--as-of", tiny.END]),
     ("channels", ["--as-of", tiny.END]),
+    ("channels --paths", ["paths.csv"]),
     ("touches", ["--as-of", tiny.END]),
     ("uplift", ["--as-of", tiny.END]),
     ("customers", ["--as-of", tiny.END]),
