@@ -102,7 +102,7 @@ def _refuse_cells(
 ) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        found = f"{int(wrong.sum()):,} of {len(cells):,} rows, such as row {row + 1}: "
+        rows = f"{int(wrong.sum()):,} of {len(cells):,} rows, such as row {row + 1}: "
         raise DataError(
-            problem, where=f"{path}, column {column}", found=f"{found}{cells[row]!r}", fix=fix
+            problem, where=f"{path}, column {column}", found=f"{rows}{cells[row]!r}", fix=fix
         )
