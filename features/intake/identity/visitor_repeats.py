@@ -17,7 +17,7 @@ from features.tools.row_hash import hash_rows, hash_texts
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 # Rows of leads with several visitors that are compared, about: a log that has such events has some
 # among its first rows, and comparing tens of millions would cost more than giving them to leads.
-MAX_COMPARED_VISITS = 1 << 20
+MAX_COMPARED_VISITS = 1 << 18
 
 
 def describe_visitor_repeats(
