@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -30,6 +30,15 @@ class NamedTables:
     def by_name(self) -> dict[str, pa.Table]:
         """Return the tables by name."""
         return dict(self.tables)
+
+    def change_tables(self, column: str, change: Callable[[pa.Table], pa.Table]) -> Self:
+        """Return the same tables, those with a column changed."""
+        return type(self)(
+            {
+                name: change(table) if column in table.column_names else table
+                for name, table in self.tables.items()
+            }
+        )
 
     def list_rows(self, name: str) -> list[dict[str, Any]]:
         """Return the rows of a table."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
-
-import pyarrow as pa
+from typing import Any
 
 from features.tools.json_values import to_json_values
 from models.customers.schemas import (
@@ -44,10 +42,6 @@ class CustomerTables(NamedTables):
     """Customers as tables, of CUSTOMER_SCHEMAS."""
 
     schemas = CUSTOMER_SCHEMAS
-
-    def replace_rows(self, customers: pa.Table) -> Self:
-        """Return the same tables with other rows of single customers."""
-        return type(self)({**self.tables, "customers": customers})
 
 
 @dataclass(frozen=True)

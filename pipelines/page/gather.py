@@ -28,6 +28,7 @@ from models.funnel.result import FunnelTables
 from models.registry.artifact_paths import is_local
 from models.registry.records import RegisteredVersion
 from models.registry.registry import Registry
+from models.touches.result import TouchTables
 from models.visitors.web_funnel import select_web_funnel
 from pipelines.page.lead_facts import collect_lead_facts
 from pipelines.workspace import find_registry
@@ -111,6 +112,7 @@ def _select_night_tables(tables: Mapping[str, pa.Table], as_of: datetime) -> dic
         "fit": FitTables.from_tables(tables),
         "customers": CustomerTables.from_tables(tables),
         "channels": ChannelTables.from_tables(tables),
+        "touches": TouchTables.from_tables(tables),
         "roles": select_role_effects(tables),
         "visitors": select_web_funnel(tables),
     }

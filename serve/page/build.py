@@ -40,6 +40,7 @@ from serve.page.sections.models.importance import build_importance
 from serve.page.sections.models.model_metrics import build_model_metrics
 from serve.page.sections.models.segment_models import build_segment_models
 from serve.page.sections.today.summary import build_summary
+from serve.page.sections.touches.next_touches import build_next_touches_section
 from serve.page.sections.trust.capacity import build_capacity
 from serve.page.sections.trust.checks import build_checks
 from serve.page.sections.trust.data_health import build_data_health
@@ -87,6 +88,7 @@ SECTIONS: tuple[Callable[[PageData], Section | None], ...] = (
     build_fit_profile,
     *FUNNEL_SECTIONS,
     build_channel_section,
+    build_next_touches_section,
     build_customer_curve,
     build_customer_states,
     build_customers_at_stake,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -44,13 +45,11 @@ def hide_personal_ids(data: PageData) -> PageData:
         if data.fit:
             accounts = _clear_column(data.fit.fit_accounts, "account_id")
             data = replace(data, fit=replace(data.fit, fit_accounts=accounts))
-        if data.customers:
-            customers = data.customers
-            cleared = _clear_column(customers.tables["customers"], "account_id")
-            data = replace(data, customers=customers.replace_rows(cleared))
+        data = _change_named_tables(data, "account_id", partial(_clear_column, name="account_id"))
     if not has_personal_ids(project):
         return data
     names = _Names.of_scores(project, data.scores, data.words)
+    data = _change_named_tables(data, "entity_id", names.name_all)
     return replace(
         data,
         scores=names.rename(data.scores),
@@ -66,11 +65,20 @@ def hide_personal_ids(data: PageData) -> PageData:
         fit=replace(data.fit, fit_accounts=names.name_all(data.fit.fit_accounts))
         if data.fit
         else None,
-        customers=data.customers.replace_rows(names.name_all(data.customers.tables["customers"]))
-        if data.customers
-        else None,
         accounts=names.name_contacts(data.accounts) if data.accounts is not None else None,
         hides_ids=True,
+    )
+
+
+def _change_named_tables(
+    data: PageData, column: str, change: Callable[[pa.Table], pa.Table]
+) -> PageData:
+    """Return the contents with each table of customers and touches that has a column changed."""
+    customers, touches = data.customers, data.touches
+    return replace(
+        data,
+        customers=customers and customers.change_tables(column, change),
+        touches=touches and touches.change_tables(column, change),
     )
 
 

@@ -21,6 +21,7 @@ from models.fit.result import FitTables
 from models.forecast.result import ForecastResult
 from models.funnel.result import FunnelTables
 from models.registry.records import RegisteredVersion
+from models.touches.result import TouchTables
 from serve.page.content.detailed_leads import choose_detailed_leads
 from serve.page.content.words import PageWords
 from serve.run import Run
@@ -76,6 +77,7 @@ class PageData:
             published.
         customers: Customers at the as-of, without suppressed leads; None if none were published.
         channels: Cost and credit of channels at the as-of; None if none were published.
+        touches: Next touches at the as-of; None if none were published.
         accounts: ACCOUNT_SCORES of the as-of without those of suppressed people, and without run_id
             and scored_at; None if there are none.
         roles: BUYING_ROLES of the as-of; None if titles are not mapped.
@@ -104,6 +106,7 @@ class PageData:
     fit: FitTables | None = None
     customers: CustomerTables | None = None
     channels: ChannelTables | None = None
+    touches: TouchTables | None = None
     accounts: pa.Table | None = None
     roles: pa.Table | None = None
     visitors: pa.Table | None = None

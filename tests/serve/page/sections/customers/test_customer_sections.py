@@ -94,8 +94,9 @@ def test_personal_ids_are_replaced(make: Make, customers: CustomerTables) -> Non
     data = make(customers, privacy={"personal": ["id"]})
     hidden = hide_personal_ids(data).customers
     assert hidden is not None
-    shown = set(hidden.tables["customers"]["entity_id"].to_pylist())
-    assert not shown & set(customers.tables["customers"]["entity_id"].to_pylist())
+    for name in ("customers", "win_backs"):
+        shown = set(hidden.tables[name]["entity_id"].to_pylist())
+        assert not shown & set(customers.tables[name]["entity_id"].to_pylist())
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
