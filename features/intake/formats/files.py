@@ -159,7 +159,8 @@ def _read_parquet_blocks(file: SourceFile, selection: Selection) -> Iterator[Row
         columns = [all_names[i] for i in positions]
         labels = [f"c{i}" for i, name in enumerate(all_names) if name in columns]
         begin = 0
-        if not reader.metadata.num_row_groups:
+        # Row groups may be empty too, and then give no batch.
+        if not reader.metadata.num_rows:
             empty = reader.schema_arrow.empty_table().select(columns).rename_columns(labels)
             yield RowBlock(names, empty, np.arange(0))
         for group in range(reader.metadata.num_row_groups):

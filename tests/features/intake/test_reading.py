@@ -217,6 +217,18 @@ def test_missing_parquet_column_raises_before_reading(tmp_path):
     assert "sources.events[0].event_type" in caught.value.where
 
 
+def test_parquet_without_rows_has_its_columns(tmp_path):
+    leads = pa.table({"id": ["1"], "born": [at(2024, 1, 1)]})
+    events = pa.table({"lead": ["1"], "at": [at(2024, 1, 1)], "what": ["won"]})
+    parquet.write_table(events, tmp_path / "events.parquet")
+    # A row group without a row, which gives no batch.
+    parquet.write_table(leads.slice(0, 0), tmp_path / "leads.parquet")
+    source = {"path": str(tmp_path / "leads.parquet"), "entity_id": "id", "created_at": "born"}
+    log = {"path": str(tmp_path / "events.parquet"), **EVENT}
+    with pytest.raises(DataError, match="no usable lead"):
+        read_sources(project(leads=source, events=[log]))
+
+
 def test_missing_column_error_truncates_long_lists(tmp_path):
     write(tmp_path / "wide.csv", ",".join(["lead", "at", *(f"x{n}" for n in range(21))]) + "\n")
     with pytest.raises(DataError, match="x17 and 3 more"):
