@@ -41,6 +41,7 @@ from pipelines.simulated.company import (
 )
 from pipelines.simulated.customers import CUSTOMER_TYPES
 from pipelines.simulated.filtering import AccountHistory, Queries, Rates, filter_accounts
+from pipelines.simulated.outreach import OUTREACH_TYPES
 from pipelines.simulated.visitors import VISIT_TYPE
 
 LATE_DELAY_US = LATE_DELAY.days * US_PER_DAY
@@ -140,7 +141,7 @@ def _build_history(
     events: pa.Table, leads: pd.DataFrame, clock: BusinessClock
 ) -> tuple[AccountHistory, np.ndarray]:
     """Return the history, and the end of each account's events in it."""
-    others = pa.array([*CUSTOMER_TYPES, VISIT_TYPE])
+    others = pa.array([*CUSTOMER_TYPES, *OUTREACH_TYPES, VISIT_TYPE])
     events = events.filter(pc.invert(pc.is_in(events["event_type"], value_set=others)))
     names = [*((m.event_type, m.channel) for m in MARKS), *((name, None) for name in OUTCOMES)]
     kinds = pd.Index([f"{kind}|{channel or ''}" for kind, channel in names])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from configs.schema import load_project
+from features.sources import read_sources
 from features.tools.instants import (
     NEVER_US,
     column_to_microseconds,
@@ -21,10 +23,12 @@ from models.touches.hazard import TouchOutcomes
 from models.touches.sequences import AnswerTimes, LeadAnswers, build_sequences
 from pipelines.demo import CONFIG_PATH
 from pipelines.simulated.company import END
+from pipelines.simulated.oracle import compute_oracle
 from pipelines.simulated.outreach import (
     DEMO_OUTREACH,
     ENDING_TYPES,
     OUTREACH_FILE,
+    OUTREACH_TYPES,
     OutreachWriter,
     SimulatedTouches,
     expect_replies,
@@ -155,3 +159,24 @@ def test_demo_reads_its_outreach_and_counts_it_in_no_feature(
     assert {number: cells[number]["at_risk"] for number in cells}.keys() == truth.keys()
     rows = list_outreach_rows(simulate_block(3, 0, 1500).leads, touches)
     assert len(rows) > len(touches.lead)
+
+
+def test_oracle_takes_outreach_for_no_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEADSCORE_WORKSPACE", str(tmp_path))
+    write_company(tmp_path / "data", 300, 3)
+    dataset = read_sources(load_project(CONFIG_PATH))
+    is_outreach = pc.is_in(dataset.events["event_type"], value_set=pa.array(OUTREACH_TYPES))
+    assert pc.sum(is_outreach).as_py() > 100
+    others = replace(dataset, events=dataset.events.filter(pc.invert(is_outreach)))
+    spine = pa.table(
+        {
+            "entity_id": dataset.leads["entity_id"].slice(0, 40),
+            "cutoff": pa.array([END] * 40, pa.timestamp("us", "UTC")),
+        }
+    )
+    own, without = (
+        compute_oracle(data, spine, "close", timedelta(days=30)) for data in (dataset, others)
+    )
+    assert np.array_equal(own, without)
