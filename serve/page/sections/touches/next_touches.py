@@ -46,8 +46,8 @@ def build_next_touches_section(data: PageData) -> Section | None:
         words.text(NAME, "title"),
         words.text(NAME, "sentence", **counts),
         charts=[*_draw_hazard(words, tables)],
+        tables=[*_list_leads(data, listed)],
         notes=notes,
-        opening=[*_list_leads(data, listed)],
     )
 
 

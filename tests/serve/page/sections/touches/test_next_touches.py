@@ -52,7 +52,7 @@ def test_leads_that_are_due_come_in_the_order_of_the_night(
     section = build_next_touches_section(data)
     assert section is not None
     due = [row for row in touches.list_rows("next_touch") if row["state"] == "due"]
-    shown = [getattr(row[0], "entity", row[0]) for row in section.opening[0].rows]
+    shown = [getattr(row[0], "entity", row[0]) for row in section.tables[0].rows]
     assert shown == [row["entity_id"] for row in due[:FIRST_LISTED]] and shown
     worth = [row["net_value"] for row in due if row["net_value"] is not None]
     assert worth == sorted(worth, reverse=True)
